@@ -1,0 +1,21 @@
+"""The exceptions of the project.
+
+Two families follow h11: a `LocalProtocolError` is the caller's bug, a `RemoteProtocolError` is a peer's
+fault. `ConfigError` is a person's mistake and becomes one line and exit code 2.
+"""
+
+
+class GossipError(Exception):
+    """Base of everything that this project raises on purpose."""
+
+
+class LocalProtocolError(GossipError):
+    """This program misused the core; state is unchanged. Seeing one in a log means a bug."""
+
+
+class RemoteProtocolError(GossipError):
+    """A peer sent bytes that break the protocol; no state changed. Count it, log it, drop it."""
+
+
+class ConfigError(GossipError):
+    """A flag, a file or a value given by a person is wrong; the text says which and what to do."""

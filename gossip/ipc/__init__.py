@@ -1,0 +1,1 @@
+"""Serf's IPC protocol: what both sides share, and the blocking client."""

@@ -1,0 +1,1 @@
+"""Serf's layer over SWIM: Lamport clocks, intents, tags, events; pure."""

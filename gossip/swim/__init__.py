@@ -1,0 +1,1 @@
+"""Memberlist's semantics: probing, suspicion, dissemination, anti-entropy; pure."""

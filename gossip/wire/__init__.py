@@ -1,0 +1,1 @@
+"""Bytes <-> messages of memberlist and Serf; no state, no clock."""

@@ -1,0 +1,51 @@
+"""Addresses as the wire carries them (raw bytes) and as sockets want them (text).
+
+A member's address is kept as the raw bytes it announced, because peers compare it byte by byte
+(serf-wire: 4-byte and v4-mapped 16-byte forms differ). This module is the one place that turns those
+bytes into text and back.
+"""
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+
+from msgspec import Struct
+
+from gossip.errors import RemoteProtocolError
+
+MAX_PORT = 65535
+REMEMBERED_ADDRESSES = 8192
+"""Bound of the memo below; a cluster larger than that only recomputes."""
+
+
+class Address(Struct, frozen=True, gc=False):
+    """Where a datagram goes: an IP address as text (never a name) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return ``host:port``, an IPv6 host in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@lru_cache(maxsize=REMEMBERED_ADDRESSES)
+def unpack_address(raw: bytes, port: int) -> Address:
+    """Turn a member's raw address into something a socket accepts; v4-mapped bytes become IPv4 text.
+
+    Raises:
+        RemoteProtocolError: `raw` is neither 4 nor 16 bytes, or `port` is not in 0..65535.
+    """
+    if len(raw) not in (4, 16) or not 0 <= port <= MAX_PORT:
+        raise RemoteProtocolError(f"address of {len(raw)} bytes with port {port}: expected 4 or 16 bytes")
+    ip = ip_address(raw)
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return Address(str(mapped or ip), port)
+
+
+def pack_address(host: str) -> bytes:
+    """Return the 4 or 16 raw bytes of the IP address `host`.
+
+    Raises:
+        ValueError: `host` is not an IP address.
+    """
+    return ip_address(host).packed

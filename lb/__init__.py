@@ -1,0 +1,1 @@
+"""The load-balancer side: a converged member list becomes a running HAProxy configuration."""
