@@ -1,0 +1,95 @@
+"""What Serf's layer tells its driver, on top of SWIM's effects: events about members, events of users.
+
+Events carry the live row by reference: a driver reads it before the next input.
+"""
+
+from msgspec import Struct
+
+from gossip.serf.members import SerfMember
+from gossip.swim.effects import Effect as SwimEffect
+from gossip.wire.messages import NodeState
+from gossip.wire.serf_messages import UserEvent
+
+
+class MemberJoined(Struct, frozen=True, gc=False):
+    """A member is alive: new, or back from failed or left."""
+
+    member: SerfMember
+
+
+class MemberUpdated(Struct, frozen=True, gc=False):
+    """An alive member announces other tags or another address."""
+
+    member: SerfMember
+
+
+class MemberSuspected(Struct, frozen=True, gc=False):
+    """`reporter` could not reach the member; its status is unchanged so far."""
+
+    member: SerfMember
+    reporter: str
+
+
+class SuspicionRefuted(Struct, frozen=True, gc=False):
+    """A suspected member proved to be alive."""
+
+    member: SerfMember
+
+
+class MemberLeaving(Struct, frozen=True, gc=False):
+    """The member said that it is about to leave; it still answers."""
+
+    member: SerfMember
+
+
+class MemberLeft(Struct, frozen=True, gc=False):
+    """The member left on purpose."""
+
+    member: SerfMember
+
+
+class MemberFailed(Struct, frozen=True, gc=False):
+    """The member stopped answering without a word."""
+
+    member: SerfMember
+
+
+class MemberReaped(Struct, frozen=True, gc=False):
+    """The member was erased: failed or left for too long, or pruned."""
+
+    member: SerfMember
+
+
+class UserEventReceived(Struct, frozen=True, gc=False):
+    """A user event, delivered once."""
+
+    event: UserEvent
+
+
+class PushPullReceived(Struct, frozen=True, gc=False):
+    """A peer's whole view was merged: its rows and the names it knows to have left."""
+
+    nodes: tuple[NodeState, ...]
+    left: tuple[str, ...]
+    initiated: bool
+
+
+class LeaveAnnounced(Struct, frozen=True, gc=False):
+    """The leave intent has spread (or waited long enough): the driver may call `finish_leave`."""
+
+
+class LeaveFinished(Struct, frozen=True, gc=False):
+    """The leave is complete: the driver may stop."""
+
+
+MemberEvent = (
+    MemberJoined
+    | MemberUpdated
+    | MemberSuspected
+    | SuspicionRefuted
+    | MemberLeaving
+    | MemberLeft
+    | MemberFailed
+    | MemberReaped
+)
+Effect = SwimEffect | MemberEvent | UserEventReceived | PushPullReceived | LeaveAnnounced | LeaveFinished

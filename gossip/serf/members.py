@@ -1,0 +1,59 @@
+"""Serf's view of a member: a status that tells leaving from failing (Serf `serf.go`, memberState).
+
+SWIM says who answers; intents say who meant to go. `SerfMember` joins the two and is the row that every
+reader (CLI, IPC, load balancer) sees.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from gossip.serf.tags import decode_tags
+from gossip.wire.address import Address, unpack_address
+from gossip.wire.messages import Alive
+
+
+class MemberStatus(IntEnum):
+    """Serf's member status; the numbers are the wire's, the lower-case names the IPC's."""
+
+    NONE = 0
+    ALIVE = 1
+    LEAVING = 2
+    LEFT = 3
+    FAILED = 4
+
+
+class SerfMember:
+    """One row of the member table. Readers must not change it."""
+
+    __slots__ = ("alive", "changed_at", "status", "status_ltime")
+
+    def __init__(self, alive: Alive, status: MemberStatus, status_ltime: int, now: float) -> None:
+        self.alive = alive  # the last accepted Alive: name, address, metadata, versions
+        self.status = status
+        self.status_ltime = status_ltime  # Lamport time of the last intent about this member
+        self.changed_at = now  # when `status` last changed, monotonic seconds
+
+    @property
+    def name(self) -> str:
+        """The member's name, unique in the cluster."""
+        return self.alive.node
+
+    @property
+    def address(self) -> Address:
+        """Where the member's agent listens."""
+        return unpack_address(self.alive.addr, self.alive.port)
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags that the member announces."""
+        return decode_tags(self.alive.meta)
+
+    def become(self, status: MemberStatus, now: float) -> None:
+        """Enter `status` at `now`."""
+        if status is not self.status:
+            self.status = status
+            self.changed_at = now
+
+    def __repr__(self) -> str:
+        """Show name, address and status."""
+        return f"<{self.name} {self.address} {self.status.name.lower()}>"

@@ -1,0 +1,58 @@
+"""Tags inside a member's metadata: the magic byte 0xff, then a msgpack map (Serf `serf.go`, encodeTags).
+
+Peers compare metadata byte by byte, so the bytes of a tag set are made once and kept.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+import msgpack
+
+from gossip.errors import LocalProtocolError
+
+TAGS_MAGIC = 0xFF
+MAX_META_BYTES = 512
+REMEMBERED_TAGS = 4096
+"""Bound of the memo of decoded metadata; a cluster with more distinct tag sets only recomputes."""
+
+
+def encode_tags(tags: Mapping[str, str]) -> bytes:
+    """Return the metadata that announces `tags`, keys in sorted order.
+
+    Raises:
+        LocalProtocolError: the result would be longer than `MAX_META_BYTES` (512).
+    """
+    ordered = {key: tags[key] for key in sorted(tags)}
+    meta: bytes = bytes((TAGS_MAGIC,)) + msgpack.packb(
+        ordered, use_bin_type=False, unicode_errors="surrogateescape"
+    )
+    if len(meta) > MAX_META_BYTES:
+        raise LocalProtocolError(
+            f"encoded length of tags ({len(meta)}) exceeds limit of {MAX_META_BYTES} bytes"
+        )
+    return meta
+
+
+@lru_cache(maxsize=REMEMBERED_TAGS)
+def decode_tags(meta: bytes) -> Mapping[str, str]:
+    """Return the tags in `meta`; metadata without the magic byte is an old peer's role, broken bytes are no tags."""
+    if not meta or meta[0] != TAGS_MAGIC:
+        return MappingProxyType({"role": meta.decode("utf-8", "surrogateescape")})
+    try:
+        raw = msgpack.unpackb(meta[1:], raw=True, strict_map_key=False, max_map_len=MAX_META_BYTES)
+    except (ValueError, msgpack.UnpackException):
+        return MappingProxyType({})
+    if not isinstance(raw, dict):
+        return MappingProxyType({})
+    return MappingProxyType(
+        {_text(key): _text(value) for key, value in raw.items() if _both_bytes(key, value)}
+    )
+
+
+def _both_bytes(key: object, value: object) -> bool:
+    return isinstance(key, bytes) and isinstance(value, bytes)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

@@ -1,0 +1,32 @@
+"""Settings for the whole test suite: Hypothesis profiles and the real peers."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("soak", max_examples=20_000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, loudly, what needs a program that is not here; leave `soak` to those who ask for it."""
+    wants_soak = "soak" in (config.getoption("-m") or "")
+    for item in items:
+        for program in ("serf", "haproxy"):
+            if item.get_closest_marker(program) and not shutil.which(program):
+                item.add_marker(
+                    pytest.mark.skip(reason=f"{program} IS NOT INSTALLED: apt-get install {program}")
+                )
+        if item.get_closest_marker("soak") and not wants_soak:
+            item.add_marker(pytest.mark.skip(reason="long: run by `make soak`"))
