@@ -1,0 +1,333 @@
+"""Serf's IPC as a conversation without I/O: both ends of it (serf-wire 0.3 and 6.1-6.4).
+
+Rules of this file: requests and responses are bare msgpack objects one after the other, so which header
+has a body must be known before the next byte is read. The tables below are the only place that says so;
+a body too many or too few desynchronises a connection for good.
+
+A server feeds a `RequestReader` and writes `encode_response` and `encode_record`; a client owns a
+`ClientConversation`. Feed bytes, then take messages until None comes back, then feed more.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgpack
+
+from gossip.errors import RemoteProtocolError
+from gossip.ipc.bodies import (
+    Auth,
+    ForceLeave,
+    Handshake,
+    Join,
+    JoinCount,
+    LogLine,
+    MemberFilter,
+    MemberList,
+    MonitorLevel,
+    Record,
+    RequestBody,
+    ResponseBody,
+    Stats,
+    Stop,
+    StreamEvent,
+    StreamFilter,
+    TagChange,
+)
+from gossip.ipc.fields import Fields, as_fields, number, text
+
+IPC_VERSION = 1
+
+CHUNK_BYTES = 64 * 1024
+"""The most that either side reads from its socket and feeds in at once."""
+MAX_REQUEST_BYTES = 64 * 1024
+"""An agent's bound of one header or body; a join of 2,000 addresses fits."""
+MAX_REQUEST_ITEMS = 4096
+"""An agent's bound of one list or map in a request."""
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+"""A client's bound of one header or body; 20,000 members with full tags fit."""
+MAX_RESPONSE_ITEMS = 65_536
+"""A client's bound of one list or map in a response."""
+MAX_PENDING = 256
+"""A client's bound of requests without an answer and of open subscriptions."""
+
+UNSUPPORTED_COMMAND = "Unsupported command"
+UNSUPPORTED_VERSION = "Unsupported IPC version"
+DUPLICATE_HANDSHAKE = "Handshake already performed"
+HANDSHAKE_REQUIRED = "Handshake required"
+AUTHENTICATION_REQUIRED = "Authentication required"
+AUTH_REFUSED = "Invalid authentication token"
+MONITOR_EXISTS = "Monitor already exists"
+STREAM_EXISTS = "Stream with given sequence exists"
+INVALID_FILTER = "Invalid event filter"
+UNKNOWN_LOG_LEVEL = "Unknown log level: {level}"
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
+
+BODILESS_ERRORS = frozenset((AUTHENTICATION_REQUIRED, HANDSHAKE_REQUIRED, UNSUPPORTED_COMMAND))
+"""Errors found before the command was looked at: they never bring a body, whatever the command."""
+
+
+class Command(StrEnum):
+    """The commands that this project speaks."""
+
+    HANDSHAKE = "handshake"
+    AUTH = "auth"
+    MEMBERS = "members"
+    MEMBERS_FILTERED = "members-filtered"
+    JOIN = "join"
+    LEAVE = "leave"
+    FORCE_LEAVE = "force-leave"
+    TAGS = "tags"
+    STATS = "stats"
+    STREAM = "stream"
+    MONITOR = "monitor"
+    STOP = "stop"
+
+
+REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
+    Command.HANDSHAKE: Handshake,
+    Command.AUTH: Auth,
+    Command.MEMBERS_FILTERED: MemberFilter,
+    Command.JOIN: Join,
+    Command.FORCE_LEAVE: ForceLeave,
+    Command.TAGS: TagChange,
+    Command.STREAM: StreamFilter,
+    Command.MONITOR: MonitorLevel,
+    Command.STOP: Stop,
+}
+"""Which commands bring a request body; members, leave and stats bring none."""
+
+NO_MEMBERS, NO_CONTACT, NO_STATS = MemberList(()), JoinCount(0), Stats({})
+RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
+    Command.MEMBERS: NO_MEMBERS,
+    Command.MEMBERS_FILTERED: NO_MEMBERS,
+    Command.JOIN: NO_CONTACT,
+    Command.STATS: NO_STATS,
+}
+"""Which commands bring a response body, and the one to send beside an error."""
+
+RECORDS: Final[Mapping[str, type[Record]]] = {Command.STREAM: StreamEvent, Command.MONITOR: LogLine}
+"""Which commands open a subscription, and what it carries."""
+
+
+class Request(NamedTuple):
+    """What a client asks. An unknown `command` has no body: answer `UNSUPPORTED_COMMAND` and close."""
+
+    command: str
+    seq: int
+    body: RequestBody | None
+
+
+class Response(NamedTuple):
+    """What an agent answers to the request numbered `seq`; `error` is "" when it was done."""
+
+    command: str
+    seq: int
+    error: str
+    body: ResponseBody | None
+
+
+class Pushed(NamedTuple):
+    """A record of the subscription that was opened with `seq`."""
+
+    seq: int
+    record: Record
+
+
+class MessageReader:
+    """Cuts a byte stream into msgpack objects, within bounds.
+
+    Raises `RemoteProtocolError` from every method once the stream is broken: there is no way back into it.
+    """
+
+    def __init__(self, *, max_bytes: int, max_items: int) -> None:
+        self._unpacker = msgpack.Unpacker(
+            raw=False,
+            unicode_errors="surrogateescape",
+            strict_map_key=True,
+            max_buffer_size=max_bytes + CHUNK_BYTES,
+            max_array_len=max_items,
+            max_map_len=max_items,
+        )
+        self._max_bytes = max_bytes
+        self._received = 0
+        self._start = 0  # where in the stream the message begins that is not complete yet
+
+    def receive_data(self, data: bytes) -> None:
+        """Take at most `CHUNK_BYTES` of what the peer sent; take all messages before giving more.
+
+        Raises:
+            RemoteProtocolError: the bytes that wait cannot belong to a message within bounds.
+        """
+        self._received += len(data)
+        try:
+            self._unpacker.feed(data)
+        except msgpack.BufferFull:
+            raise self._too_long() from None
+
+    def next_message(self) -> tuple[object] | None:
+        """Return the next whole object, wrapped because it may be nil, or None: needs more data.
+
+        Raises:
+            RemoteProtocolError: the bytes are no msgpack, or break a bound.
+        """
+        try:
+            message: object = self._unpacker.unpack()
+        except msgpack.OutOfData:
+            # The unpacker keeps what it has parsed of an unfinished object outside its bounded buffer.
+            if self._received - self._start > self._max_bytes:
+                raise self._too_long() from None
+            return None
+        except (ValueError, msgpack.UnpackException) as error:
+            raise RemoteProtocolError(
+                f"bytes are no valid message: {error or type(error).__name__}"
+            ) from None
+        end = self._unpacker.tell()
+        if end - self._start > self._max_bytes:
+            raise self._too_long()
+        self._start = end
+        return (message,)
+
+    def _too_long(self) -> RemoteProtocolError:
+        return RemoteProtocolError(f"message is longer than {self._max_bytes} bytes")
+
+
+class RequestReader:
+    """An agent's reading side: bytes in, requests out."""
+
+    def __init__(self) -> None:
+        self._messages = MessageReader(max_bytes=MAX_REQUEST_BYTES, max_items=MAX_REQUEST_ITEMS)
+        self._header: tuple[str, int] | None = None  # read, and its body still to come
+        self._seq = 0  # a header without Seq repeats the one before, as in Serf
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what the client sent; answer all of `next_request` before giving more.
+
+        Raises:
+            RemoteProtocolError: a request is too long; close the connection without an answer.
+        """
+        self._messages.receive_data(data)
+
+    def next_request(self) -> Request | None:
+        """Return the next request with its body, or None: needs more data.
+
+        Raises:
+            RemoteProtocolError: not a request; close the connection without an answer.
+        """
+        if self._header is None:
+            message = self._messages.next_message()
+            if message is None:
+                return None
+            fields = as_fields(message[0])
+            if fields.get("Seq") is not None:
+                self._seq = number(fields, "Seq")
+            self._header = text(fields, "Command"), self._seq
+        command, seq = self._header
+        kind = REQUEST_BODIES.get(command)
+        body = None
+        if kind is not None:
+            message = self._messages.next_message()
+            if message is None:
+                return None
+            body = kind.from_fields(as_fields(message[0]))
+        self._header = None
+        return Request(command, seq, body)
+
+
+def encode_response(request: Request, *, error: str = "", body: ResponseBody | None = None) -> bytes:
+    """Return the header, and the body if the command of `request` has one, that answer `request`.
+
+    Beside an `error`, leave `body` out: the zero one is sent where the client waits for one.
+    """
+    header = _encode({"Error": error, "Seq": request.seq})
+    if request.command not in RESPONSE_BODIES or error in BODILESS_ERRORS:
+        assert body is None, f"{request.command} has no response body"
+        return header
+    assert body is not None or error, f"{request.command} needs a response body"
+    return header + _encode((body or RESPONSE_BODIES[request.command]).to_fields())
+
+
+def encode_record(seq: int, record: Record) -> bytes:
+    """Return `record` for the subscription that was opened with `seq`; write it in one piece."""
+    return _encode({"Error": "", "Seq": seq}) + _encode(record.to_fields())
+
+
+class ClientConversation:
+    """A client's side of one connection: numbers the requests, pairs what comes back with them."""
+
+    def __init__(self) -> None:
+        self._messages = MessageReader(max_bytes=MAX_RESPONSE_BYTES, max_items=MAX_RESPONSE_ITEMS)
+        self._last_seq = 0
+        self._pending: dict[int, str] = {}  # command by sequence number
+        self._subscriptions: dict[int, str] = {}  # likewise; answered, and records may come
+        self._header: tuple[int, str] | None = None  # read, and its body still to come
+
+    def send(self, command: Command, body: RequestBody | None = None) -> tuple[int, bytes]:
+        """Return the sequence number of a new request and the bytes to write."""
+        assert type(body) is REQUEST_BODIES.get(command, type(None)), f"wrong body for {command}"
+        assert len(self._pending) + len(self._subscriptions) < MAX_PENDING, "too many open requests"
+        self._last_seq += 1
+        self._pending[self._last_seq] = command
+        header = _encode({"Command": str(command), "Seq": self._last_seq})
+        return self._last_seq, header if body is None else header + _encode(body.to_fields())
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what the agent sent; take everything from `next_event` before giving more.
+
+        Raises:
+            RemoteProtocolError: a message is too long.
+        """
+        self._messages.receive_data(data)
+
+    def next_event(self) -> Response | Pushed | None:
+        """Return the next answer or record, or None: needs more data.
+
+        Raises:
+            RemoteProtocolError: the agent does not speak Serf's IPC, or answers what was not asked.
+        """
+        if self._header is None:
+            message = self._messages.next_message()
+            if message is None:
+                return None
+            fields = as_fields(message[0])
+            if "Seq" not in fields or "Error" not in fields:
+                raise RemoteProtocolError("header has no Error and Seq")
+            self._header = number(fields, "Seq"), text(fields, "Error")
+        seq, error = self._header
+        event: Response | Pushed | None
+        if seq in self._pending:
+            event = self._next_response(seq, error)
+        elif seq in self._subscriptions:
+            event = self._next_record(seq)
+        else:
+            raise RemoteProtocolError(f"answer to request {seq}, which was not asked")
+        if event is not None:
+            self._header = None
+        return event
+
+    def _next_response(self, seq: int, error: str) -> Response | None:
+        command = self._pending[seq]
+        zero = RESPONSE_BODIES.get(command)
+        body = None
+        if zero is not None and error not in BODILESS_ERRORS:
+            fields = self._next_body()
+            if fields is None:
+                return None
+            body = type(zero).from_fields(fields)
+        del self._pending[seq]
+        if command in RECORDS and not error:
+            self._subscriptions[seq] = command
+        return Response(command, seq, error, body)
+
+    def _next_record(self, seq: int) -> Pushed | None:
+        fields = self._next_body()
+        return None if fields is None else Pushed(seq, RECORDS[self._subscriptions[seq]].from_fields(fields))
+
+    def _next_body(self) -> Fields | None:
+        message = self._messages.next_message()
+        return None if message is None else as_fields(message[0])
+
+
+def _encode(fields: Fields) -> bytes:
+    encoded: bytes = msgpack.packb(fields, use_bin_type=True, unicode_errors="surrogateescape")
+    return encoded
