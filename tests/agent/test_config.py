@@ -1,0 +1,210 @@
+import base64
+import os
+
+import pytest
+
+from gossip.agent.config import (
+    MAX_NAME_BYTES,
+    AgentConfig,
+    load_config,
+    normal_level,
+    parse_tag,
+    unknown_variables,
+)
+from gossip.agent.endpoint import Endpoint, Seed
+from gossip.errors import ConfigError
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+def load(text="", tmp_path=None, env=None, **flags):
+    files = []
+    if tmp_path is not None:
+        files = [tmp_path / "gossip.toml"]
+        files[0].write_text(text)
+    return load_config(flags, files, env or {})
+
+
+def refusal(*args, **kwargs):
+    with pytest.raises(ConfigError) as caught:
+        load(*args, **kwargs)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_the_defaults_are_serfs():
+    config = load()
+    assert config.node_name == os.uname().nodename
+    assert config.bind_endpoint == Endpoint("0.0.0.0", 7946)
+    assert config.advertise_endpoint is None
+    assert config.rpc_endpoint == Endpoint("127.0.0.1", 7373)
+    assert config.secret_key is None
+    assert config.profile == "lan"
+    assert config.retry_interval == 30
+    assert config.broadcast_timeout == 5
+
+
+def test_flags_win_over_the_environment_and_that_over_files(tmp_path):
+    text = 'node_name = "file"\nprofile = "wan"\nlog_level = "warn"'
+    env = {"GOSSIP_NODE_NAME": "env", "GOSSIP_PROFILE": "local"}
+    config = load(text, tmp_path, env, node_name="flag", bind=None)
+    assert (config.node_name, config.profile, config.log_level) == ("flag", "local", "WARN")
+
+
+def test_lists_are_appended_and_tables_merged(tmp_path):
+    text = 'retry_join = ["a"]\ntags = { role = "web", dc = "1" }'
+    env = {"GOSSIP_RETRY_JOIN": "b, c", "GOSSIP_TAGS": "dc=2,port=80"}
+    config = load(text, tmp_path, env, retry_join=("d:1",), tags=["port=81"])
+    assert config.retry_join == ("a", "b", "c", "d:1")
+    assert config.tags == {"role": "web", "dc": "2", "port": "81"}
+    assert config.seeds(config.retry_join)[-1] == Seed("d", 1)
+
+
+def test_tags_may_be_given_as_a_mapping():
+    assert load(tags={"a": "b=c"}).tags == {"a": "b=c"}
+
+
+def test_the_environment_is_text_that_becomes_numbers_and_truths():
+    env = {
+        "GOSSIP_RETRY_MAX_ATTEMPTS": "3",
+        "GOSSIP_DISABLE_COMPRESSION": "true",
+        "GOSSIP_RETRY_INTERVAL": "1m30s",
+        "SERF_RPC_ADDR": "127.0.0.9:1",
+        "SERF_RPC_AUTH": "secret",
+    }
+    config = load(env=env)
+    assert (config.retry_max_attempts, config.disable_compression, config.retry_interval) == (3, True, 90)
+    assert (config.rpc_addr, config.rpc_auth) == ("127.0.0.9:1", "secret")
+
+
+def test_our_own_variable_wins_over_serfs():
+    assert load(env={"SERF_RPC_ADDR": "a:1", "GOSSIP_RPC_ADDR": "b:2"}).rpc_addr == "b:2"
+
+
+def test_variables_that_set_nothing_are_named_not_fatal():
+    env = {"GOSSIP_PORT": "tcp://10.0.0.1:80", "GOSSIP_BIND": "127.0.0.1", "HOME": "/"}
+    load(env=env)
+    assert unknown_variables(env) == ["GOSSIP_PORT"]
+
+
+def test_an_advertised_host_takes_the_bound_port():
+    assert load(bind="0.0.0.0:99", advertise="10.0.0.1").advertise_endpoint == Endpoint("10.0.0.1", 99)
+
+
+def test_an_empty_rpc_address_switches_the_rpc_off():
+    assert load(rpc_addr="").rpc_endpoint is None
+
+
+@pytest.mark.parametrize("size", [16, 24, 32])
+def test_keys_of_all_three_sizes_are_taken(size):
+    assert load(encrypt_key=base64.b64encode(bytes(size)).decode()).secret_key == bytes(size)
+
+
+def test_a_key_may_stand_in_a_file(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(KEY + "\n")
+    assert load(encrypt_file=str(path)).secret_key == bytes(range(32))
+
+
+def test_a_name_of_exactly_the_limit_is_taken():
+    assert load(node_name="n" * MAX_NAME_BYTES).node_name == "n" * MAX_NAME_BYTES
+
+
+@pytest.mark.parametrize(
+    ("given", "level"), [("err", "ERR"), ("Error", "ERR"), ("warning", "WARN"), ("x", "X")]
+)
+def test_log_levels_have_one_spelling(given, level):
+    assert normal_level(given) == level
+
+
+def test_a_tag_may_hold_an_equals_sign():
+    assert parse_tag("a=b=c") == ("a", "b=c")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nodename = 'a'", "unknown key 'nodename' (did you mean 'node_name'?)"),
+        ("zzz = 1", "unknown key 'zzz'"),
+        ("node_name = 3", "node_name: expected str, got int"),
+        ("start_join = 'a'", "start_join: expected a list, got str"),
+        ("start_join = ['a', 3]", "start_join[1]: expected str, got int"),
+        ("tags = []", "tags: expected a table, got a list"),
+        ("tags = { a = 1 }", "tags[...]: expected str, got int"),
+        ("retry_interval = '5x'", "retry_interval: expected a duration such as 5s or 1m30s, got '5x'"),
+        ("retry_interval = []", "retry_interval: expected a duration such as 5s or 1m30s, got []"),
+        ("disable_compression = 'true'", "disable_compression: expected bool, got str"),
+        ("a = ", "is not valid TOML: invalid value (at end of document)"),
+    ],
+)
+def test_an_error_in_a_file_names_the_file_the_key_and_the_value(tmp_path, text, expected):
+    message = refusal(text, tmp_path)
+    assert message.startswith(str(tmp_path / "gossip.toml"))
+    assert message.endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"node_name": ""}, "node_name is empty: give this agent a name that is unique in the cluster"),
+        ({"node_name": "n" * 129}, "node_name is 129 bytes long: at most 128 are allowed"),
+        ({"node_name": "a\nb"}, "node_name 'a\\nb' contains control or undecodable characters"),
+        ({"bind": "127.0.0.1:99999"}, "bind: '127.0.0.1:99999' has the port '99999': expected 0..65535"),
+        ({"advertise": "a b"}, "advertise: 'a b' is not host[:port] (IPv6 as [::1]:7946)"),
+        ({"rpc_addr": "unix:"}, "rpc_addr: 'unix:' names no path: expected unix:/path/to/socket"),
+        ({"start_join": ["/a"]}, "start_join: '/a' has an empty node name before the slash"),
+        ({"retry_join": [":1"]}, "retry_join: ':1' names no host: expected host[:port]"),
+        ({"tags": ["novalue"]}, "tag 'novalue' is not key=value"),
+        ({"tags": ["=x"]}, "tag '=x' is not key=value"),
+        ({"tags": {"": "x"}}, "tags: a tag needs a name"),
+        ({"tags": {"k": "v" * 600}}, "tags: encoded length of tags (607) exceeds limit of 512 bytes"),
+        ({"encrypt_key": "###"}, "encrypt_key: expected base64 of 16, 24 or 32 bytes, got something else"),
+        ({"encrypt_key": "c2hvcnQ="}, "encrypt_key: expected base64 of 16, 24 or 32 bytes, got 5 bytes"),
+        (
+            {"encrypt_key": KEY, "encrypt_file": "/x"},
+            "encrypt_key and encrypt_file are both given: choose one",
+        ),
+        ({"encrypt_file": "/none"}, "cannot read encrypt_file /none: no such file or directory"),
+        ({"profile": "moon"}, "profile 'moon' is unknown: expected one of lan, wan, local"),
+        ({"log_format": "xml"}, "log_format 'xml' is unknown: expected one of logfmt, json"),
+        ({"log_level": "loud"}, "log_level 'LOUD' is unknown: expected one of TRACE, DEBUG, INFO, WARN, ERR"),
+        ({"retry_interval": "0.5s"}, "retry_interval (0.5s) must be at least 1s"),
+        ({"broadcast_timeout": 0}, "broadcast_timeout (0s) must be at least 1s"),
+        ({"retry_max_attempts": -1}, "retry_max_attempts (-1) must be 0 (no limit) or more"),
+        ({"ready_fd": 0}, "ready_fd (0) must be the number of an open descriptor above 0"),
+        ({"ready_fd": "x"}, "command line: ready_fd: expected int | null, got str"),
+    ],
+)
+def test_each_wrong_value_has_its_message(flags, expected):
+    assert refusal(**flags) == expected
+
+
+def test_a_wrong_variable_is_named_as_from_the_environment():
+    message = refusal(env={"GOSSIP_RETRY_MAX_ATTEMPTS": "many"})
+    assert message == "environment: retry_max_attempts: expected int, got str"
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"cannot read configuration .*/none\.toml: no such file or directory"
+    ):
+        load_config({}, [tmp_path / "none.toml"], {})
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "gossip.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load_config({}, [path], {})
+
+
+def test_a_key_file_without_a_key_is_refused_without_repeating_it(tmp_path):
+    path = tmp_path / "key"
+    path.write_text("topsecret")
+    message = refusal(encrypt_file=str(path))
+    assert message == f"encrypt_file {path}: expected base64 of 16, 24 or 32 bytes"
+
+
+def test_a_config_made_in_code_needs_no_files():
+    assert AgentConfig(node_name="a", bind="[::1]:0").bind_endpoint == Endpoint("::1", 0)
