@@ -36,7 +36,7 @@ def encode_tags(tags: Mapping[str, str]) -> bytes:
 
 @lru_cache(maxsize=REMEMBERED_TAGS)
 def decode_tags(meta: bytes) -> Mapping[str, str]:
-    """Return the tags in `meta`: without the magic byte it is an old peer's role; broken bytes are no tags."""
+    """Return the tags in `meta`; without the magic byte it is an old peer's role, if broken no tags."""
     if not meta or meta[0] != TAGS_MAGIC:
         return MappingProxyType({"role": meta.decode("utf-8", "surrogateescape")})
     try:

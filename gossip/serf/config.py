@@ -1,0 +1,23 @@
+"""The knobs of Serf's layer (Serf `config.go`). All times are seconds."""
+
+from msgspec import Struct
+
+from gossip.swim.config import SwimConfig
+
+
+class SerfConfig(Struct, frozen=True, kw_only=True):
+    """Serf's parameters over SWIM's; the defaults are Serf's."""
+
+    swim: SwimConfig = SwimConfig()
+    broadcast_timeout: float = 5.0
+    leave_propagate_delay: float = 1.0
+    reap_interval: float = 15.0
+    reconnect_interval: float = 30.0
+    reconnect_timeout: float = 86_400.0
+    tombstone_timeout: float = 86_400.0
+    recent_intent_timeout: float = 300.0
+    user_event_size_limit: int = 512
+    buffered_times: int = 512  # distinct Lamport times of events, and of queries, kept for de-duplication
+    buffered_per_time: int = 64  # different events, or queries, of one Lamport time
+    max_queue_depth: int = 4096  # of each of the three broadcast queues
+    max_recent_intents: int = 4096  # about members that are not known (yet)

@@ -1,0 +1,56 @@
+"""Join and leave intents about members that are not known yet (Serf `serf.go`, recentIntents).
+
+An intent may overtake the announcement of its member. The newest per name is kept for a while and applied
+when the member appears.
+"""
+
+from msgspec import Struct
+
+from gossip.wire.serf_messages import JoinIntent, LeaveIntent
+
+Intent = JoinIntent | LeaveIntent
+
+
+class _Heard(Struct, frozen=True, gc=False):
+    intent: Intent
+    at: float
+
+
+class RecentIntents:
+    """The newest intent per unknown name, at most `limit` names, each for `timeout` seconds."""
+
+    __slots__ = ("_by_name", "_limit", "_timeout")
+
+    def __init__(self, limit: int, timeout: float) -> None:
+        self._by_name: dict[str, _Heard] = {}
+        self._limit = limit
+        self._timeout = timeout
+
+    def __len__(self) -> int:
+        """Return how many names are remembered."""
+        return len(self._by_name)
+
+    def offer(self, intent: Intent, now: float) -> bool:
+        """Remember `intent` if it is newer than what is known; return whether it was.
+
+        At the limit the longest remembered name makes room.
+        """
+        known = self._by_name.pop(intent.node, None)
+        if known is not None and intent.ltime <= known.intent.ltime:
+            self._by_name[intent.node] = known
+            return False
+        if len(self._by_name) >= self._limit:
+            del self._by_name[next(iter(self._by_name))]
+        self._by_name[intent.node] = _Heard(intent, now)
+        return True
+
+    def take(self, name: str) -> Intent | None:
+        """Forget and return what is known about `name`."""
+        heard = self._by_name.pop(name, None)
+        return heard.intent if heard else None
+
+    def expire(self, now: float) -> None:
+        """Forget what is older than the time-out."""
+        old = [name for name, heard in self._by_name.items() if now - heard.at > self._timeout]
+        for name in old:
+            del self._by_name[name]

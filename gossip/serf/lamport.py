@@ -1,0 +1,32 @@
+"""Lamport clocks (Lamport 1978; Serf `lamport.go`): order without wall clocks.
+
+Serf starts each of its three clocks at 1, so that 0 can mean "never".
+"""
+
+from gossip.errors import RemoteProtocolError
+from gossip.wire.serf_messages import MAX_U64
+
+
+class LamportClock:
+    """A counter that is never behind what it has witnessed."""
+
+    __slots__ = ("time",)
+
+    def __init__(self) -> None:
+        self.time = 1
+
+    def increment(self) -> int:
+        """Return the present time and step past it: the stamp of something of our own."""
+        stamp = self.time
+        self.time += 1
+        return stamp
+
+    def witness(self, time: int) -> None:
+        """Step past `time`, seen in a message.
+
+        Raises:
+            RemoteProtocolError: `time` is the last 64-bit number; stepping past it would wrap on peers.
+        """
+        if time >= MAX_U64:
+            raise RemoteProtocolError(f"lamport time {time} leaves no room for a later one")
+        self.time = max(self.time, time + 1)

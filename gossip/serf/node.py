@@ -1,0 +1,452 @@
+"""`SerfNode`: a Serf member as a pure state machine; the object that both drivers hold (serf-wire section 5).
+
+It owns a `SwimNode` and is its delegate. The same four verbs: `receive_*`, `handle_timeout`, `next_deadline`,
+`effects`. It never raises on a peer's datagram; streams raise `RemoteProtocolError` so that the driver can
+close them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from gossip.errors import RemoteProtocolError
+from gossip.serf.effects import (
+    Effect,
+    PushPullReceived,
+    UserEventReceived,
+)
+from gossip.serf.events import UserEvents
+from gossip.serf.leave import LEAVE, GracefulLeave, LeaveStage
+from gossip.serf.members import MemberStatus, SerfMember
+from gossip.serf.queries import Queries
+from gossip.serf.roster import PRUNE, REAP, Roster
+from gossip.serf.tags import decode_tags, encode_tags
+from gossip.swim.dissemination import BroadcastQueue
+from gossip.swim.effects import BroadcastFinished, OpenPushPull
+from gossip.swim.node import SwimNode
+from gossip.wire.messages import (
+    PROTOCOL_VERSIONS,
+    Ack,
+    Alive,
+    MessageType,
+    Ping,
+    PushPull,
+)
+from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
+from gossip.wire.serf_messages import (
+    MAX_U64,
+    JoinIntent,
+    LeaveIntent,
+    SerfMessageType,
+    SerfPushPull,
+    UserEvent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from random import Random
+
+    from gossip.serf.config import SerfConfig
+    from gossip.swim.member import Member
+    from gossip.wire.address import Address
+
+RECONNECT = "reconnect"
+"""Timer key: try to reach a failed member again; set only while there is one."""
+
+USER = bytes((MessageType.USER,))
+PART_OVERHEAD_BYTES = 2
+LAST_GOSSIPED_TYPE = bytes((SerfMessageType.QUERY,))
+
+
+class LocalMember(Struct, frozen=True, gc=False):
+    """What this node announces of itself; `addr` is 4 or 16 raw bytes."""
+
+    name: str
+    addr: bytes
+    port: int
+    tags: Mapping[str, str] = {}
+
+
+class SerfNode:
+    """One Serf member without sockets or clocks; `now` is monotonic seconds that never go back."""
+
+    def __init__(self, config: SerfConfig, me: LocalMember, *, rng: Random, now: float) -> None:
+        """Create a node that knows nobody.
+
+        Raises:
+            LocalProtocolError: the tags do not fit into a message.
+        """
+        self.config = config
+        self.name = me.name
+        self._rng = rng
+        alive = Alive(1, me.name, me.addr, me.port, encode_tags(me.tags), PROTOCOL_VERSIONS)
+        self._effects: list[Effect] = []
+        self._emit = self._effects.append
+        self._swim = SwimNode(config.swim, alive, self, self._emit, rng=rng, now=now)
+        self._deadlines = self._swim.deadlines
+        self._roster = Roster(config, self._deadlines, self._emit)
+        self._events = UserEvents(config)
+        self._queries = Queries(config)
+        # In the order in which they are put into packets.
+        self._intent_queue = self._new_queue()
+        self._query_queue = self._new_queue()
+        self._event_queue = self._new_queue()
+        self._queues = (self._intent_queue, self._query_queue, self._event_queue)
+        self._last_token = 0
+        self._leave = GracefulLeave(config, self._swim, self._roster, self._broadcast_intent, self._emit)
+        self._roster.joined(alive, now)
+
+    # --- inputs -------------------------------------------------------------------------------------------
+
+    def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
+        """Handle the messages of one datagram; broken ones are counted, reported and change nothing."""
+        self._swim.receive_packet(parts, source, now)
+
+    def local_state(self, *, join: bool) -> PushPull:
+        """Return this node's whole state, for either side of a push/pull.
+
+        The side that was called sends this first and merges afterwards.
+        """
+        return self._swim.local_state(join=join)
+
+    def merge_remote_state(
+        self, remote: PushPull, *, initiated: bool, now: float, replay: bool = False
+    ) -> None:
+        """Merge a peer's whole state. With `initiated`, a join, and no `replay`, its old events are ignored.
+
+        Raises:
+            RemoteProtocolError: versions do not fit or Serf's part is broken; nothing was merged.
+        """
+        state = _readable(remote.user_state)
+        self._swim.merge_remote_state(remote, now)
+        if initiated:
+            self._swim.last_heard = now
+        if state is not None:
+            ignore_old = initiated and remote.join and not replay
+            self._merge_serf_state(state, ignore_old=ignore_old, now=now)
+        left = state.left_members if state else ()
+        self._emit(PushPullReceived(remote.nodes, left, initiated))
+        self._swim.wake(now)
+
+    def answer_stream_ping(self, ping: Ping) -> Ack | None:
+        """Return the ack for a ping over a stream; None if it is meant for somebody else."""
+        return self._swim.answer_stream_ping(ping)
+
+    def stream_ping_answered(self, seq: int, now: float) -> None:
+        """The driver carried out `OpenStreamPing` and got the matching ack in time."""
+        self._swim.stream_ping_answered(seq, now)
+
+    # --- time ---------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        """Return when `handle_timeout` wants to be called."""
+        return self._deadlines.next()
+
+    def handle_timeout(self, now: float) -> None:
+        """Handle everything that is due at `now`."""
+        while (key := self._deadlines.pop_due(now)) is not None:
+            kind, subject = key
+            if kind == REAP:
+                self._roster.reap(now)
+            elif kind == PRUNE:
+                self._roster.prune_now(subject)
+            elif kind == RECONNECT:
+                self._reconnect(now)
+            elif kind == LEAVE:
+                self._leave.advance(now)
+            else:
+                self._swim.handle_timeout(key, now)
+
+    def effects(self) -> list[Effect]:
+        """Drain what is to be done and told since the last call."""
+        drained = self._effects[:]
+        self._effects.clear()
+        return drained
+
+    # --- commands -----------------------------------------------------------------------------------------
+
+    def announce_join(self, now: float) -> None:
+        """Tell everybody that this node is in on purpose: after a join command reached somebody."""
+        intent = JoinIntent(self._roster.clock.time, self.name)
+        self._roster.clock.witness(intent.ltime)
+        self._roster.join_intent(intent, now)
+        self._broadcast(self._intent_queue, encode_serf(intent), now)
+
+    def begin_leave(self, now: float) -> None:
+        """Say that this node is about to leave; `LeaveAnnounced` follows when that has spread.
+
+        The node stays a full member until `finish_leave`, so that a driver can drain in between.
+        """
+        self._leave.begin(now)
+
+    def finish_leave(self, now: float) -> None:
+        """Say farewell; `LeaveFinished` follows when the driver may stop. Begins the leave if need be."""
+        self._leave.finish(now)
+
+    def force_leave(self, name: str, *, prune: bool, now: float) -> int:
+        """Declare that a failed member has left; `prune` erases it everywhere. Unknown names are fine.
+
+        Returns the token of the `BroadcastFinished` to come, 0 if there is nobody to tell.
+        """
+        intent = LeaveIntent(self._roster.clock.increment(), name, prune)
+        self._apply_leave(intent, now)
+        if not self._swim.any_other_alive():
+            return 0
+        token = self._new_token()
+        self._broadcast_intent(intent, token, now)
+        return token
+
+    def set_tags(self, tags: Mapping[str, str], now: float) -> int:
+        """Announce `tags` instead of the present ones; return a token as `force_leave` does.
+
+        Raises:
+            LocalProtocolError: they do not fit into 512 bytes, or the node is leaving; nothing changed.
+        """
+        meta = encode_tags(tags)
+        token = self._new_token() if self._swim.any_other_alive() else 0
+        self._swim.announce(meta, now, token)
+        self._roster.updated(self._swim.view.me.alive)
+        return token
+
+    def user_event(self, name: str, payload: bytes, *, coalesce: bool, now: float) -> None:
+        """Send an event to everybody, this node included.
+
+        Raises:
+            LocalProtocolError: it is longer than the limit (512 bytes); nothing was sent.
+        """
+        event, encoded = self._events.create(name, payload, coalesce=coalesce)
+        self._deliver(event)
+        self._broadcast(self._event_queue, encoded, now)
+
+    def push_pull_now(self, names: Sequence[str]) -> None:
+        """Ask the driver for a push/pull with each of the known members `names`."""
+        for name in names:
+            member = self._swim.membership.by_name.get(name)
+            if member is not None:
+                self._swim.push_pull_with(member)
+
+    # --- what others read ---------------------------------------------------------------------------------
+
+    def members(self) -> list[SerfMember]:
+        """Return all members, this node first, then in the order in which they were learnt."""
+        return list(self._roster.members.values())
+
+    def member(self, name: str) -> SerfMember | None:
+        """Return the member called `name`, None if there is none."""
+        return self._roster.members.get(name)
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """This node's own tags."""
+        return decode_tags(self._swim.view.me.alive.meta)
+
+    @property
+    def status(self) -> MemberStatus:
+        """This node's own status: alive, leaving or left."""
+        if self._leave.stage is LeaveStage.IN:
+            return MemberStatus.ALIVE
+        return MemberStatus.LEFT if self._leave.stage is LeaveStage.OUT else MemberStatus.LEAVING
+
+    def suspects(self) -> list[str]:
+        """Return the names of all members under suspicion."""
+        return list(self._swim.view.suspicions)
+
+    def is_suspect(self, name: str) -> bool:
+        """Tell whether the member is under suspicion."""
+        return name in self._swim.view.suspicions
+
+    @property
+    def local_health(self) -> int:
+        """Lifeguard's local health score, 0 (healthy) to 7."""
+        return self._swim.health.score
+
+    @property
+    def last_heard(self) -> float:
+        """When a known member that is not suspect was last heard, -inf for never."""
+        return self._swim.last_heard
+
+    @property
+    def rejected(self) -> int:
+        """How many broken messages were dropped."""
+        return self._swim.rejected
+
+    def retransmit_limit(self) -> int:
+        """Return how often each broadcast is sent in a cluster of the present size."""
+        return self._swim.retransmit_limit
+
+    def stats(self) -> dict[str, str]:
+        """Return the figures of the `serf` section of Serf's stats; what the core cannot know is left out."""
+        figures = {
+            "members": len(self._roster.members),
+            "failed": len(self._roster.with_status(MemberStatus.FAILED)),
+            "left": len(self._roster.with_status(MemberStatus.LEFT)),
+            "health_score": self.local_health,
+            "member_time": self._roster.clock.time,
+            "event_time": self._events.clock.time,
+            "query_time": self._queries.clock.time,
+            "intent_queue": len(self._intent_queue),
+            "event_queue": len(self._event_queue),
+            "query_queue": len(self._query_queue),
+        }
+        return {name: str(figure) for name, figure in figures.items()}
+
+    # --- delegate of SWIM ---------------------------------------------------------------------------------
+
+    def member_joined(self, member: Member, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.joined(member.alive, now)
+
+    def member_updated(self, member: Member, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.updated(member.alive)
+
+    def member_gone(self, member: Member, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.gone(member.name, now)
+        if (RECONNECT, "") not in self._deadlines:
+            self._deadlines.set((RECONNECT, ""), now + self.config.reconnect_interval)
+
+    def member_suspected(self, member: Member, reporter: str, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.suspected(member.name, reporter)
+
+    def suspicion_refuted(self, member: Member, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.refuted(member.name)
+
+    def receive_user_message(self, payload: bytes, source: str, now: float) -> None:
+        """Handle one Serf message; `source` names the peer in complaints. See also `Delegate`.
+
+        Raises:
+            RemoteProtocolError: it is broken; nothing changed.
+        """
+        if payload[:1] > LAST_GOSSIPED_TYPE:
+            decode_serf(payload)  # answers to queries, none of them ours; only their form is checked
+            return
+        message = decode_serf_gossip(payload)
+        if isinstance(message, JoinIntent):
+            self._roster.clock.witness(message.ltime)
+            queue = self._intent_queue if self._roster.join_intent(message, now) else None
+        elif isinstance(message, LeaveIntent):
+            queue = self._intent_queue if self._apply_leave(message, now) else None
+        elif isinstance(message, UserEvent):
+            queue = self._event_queue if self._deliver(message) else None
+        else:
+            queue = self._query_queue if self._queries.receive(message) else None
+        if queue is not None:
+            queue.enqueue(USER + payload)
+
+    def pending_broadcasts(self) -> int:
+        """See `Delegate`."""
+        return len(self._intent_queue) + len(self._query_queue) + len(self._event_queue)
+
+    def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
+        """See `Delegate`."""
+        limit = self._swim.retransmit_limit
+        taken: list[bytes] = []
+        for queue in self._queues:
+            if len(queue) and len(taken) < room:
+                parts = queue.take(budget, PART_OVERHEAD_BYTES, limit, room - len(taken))
+                budget -= sum(map(len, parts)) + PART_OVERHEAD_BYTES * len(parts)
+                taken += parts
+        return taken
+
+    def broadcast_finished(self, token: int, now: float) -> None:
+        """See `Delegate`."""
+        if not self._leave.broadcast_finished(token, now):
+            self._emit(BroadcastFinished(token))
+
+    def local_user_state(self) -> bytes:
+        """See `Delegate`."""
+        roster = self._roster
+        return encode_serf(
+            SerfPushPull(
+                ltime=roster.clock.time,
+                status_ltimes={name: member.status_ltime for name, member in roster.members.items()},
+                left_members=tuple(m.name for m in roster.with_status(MemberStatus.LEFT)),
+                event_ltime=self._events.clock.time,
+                events=self._events.history(),
+                query_ltime=self._queries.clock.time,
+            )
+        )
+
+    # --- parts of the above -------------------------------------------------------------------------------
+
+    def _apply_leave(self, intent: LeaveIntent, now: float) -> bool:
+        """Witness and apply a leave intent; return whether to pass it on."""
+        self._roster.clock.witness(intent.ltime)
+        if intent.node == self.name and self._leave.stage is LeaveStage.IN:
+            if not self._roster.is_stale(intent):
+                self.announce_join(now)  # not true: we are here
+            return False
+        return self._roster.leave_intent(intent, now)
+
+    def _deliver(self, event: UserEvent) -> bool:
+        """Hand an event on if it is new; return whether it was."""
+        is_news = self._events.receive(event)
+        if is_news:
+            self._emit(UserEventReceived(event))
+        return is_news
+
+    def _merge_serf_state(self, state: SerfPushPull, *, ignore_old: bool, now: float) -> None:
+        """Merge Serf's part of a push/pull (serf-wire 5.4); nothing of it is passed on."""
+        clocks = (self._roster.clock, self._events.clock, self._queries.clock)
+        for clock, time in zip(clocks, (state.ltime, state.event_ltime, state.query_ltime), strict=True):
+            if time > 0:
+                clock.witness(time - 1)
+        left = frozenset(state.left_members)
+        for name in state.left_members:
+            self._apply_leave(LeaveIntent(state.status_ltimes.get(name, 0) + 1, name), now)
+        for name, ltime in state.status_ltimes.items():
+            if name not in left:
+                self._roster.clock.witness(ltime)
+                self._roster.join_intent(JoinIntent(ltime, name), now)
+        if ignore_old:
+            self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
+        for past in state.events:
+            for event in past.events:
+                self._deliver(UserEvent(past.ltime, event.name, event.payload))
+
+    def _broadcast(self, queue: BroadcastQueue, message: bytes, now: float, token: int = 0) -> None:
+        queue.enqueue(USER + message, token=token)
+        self._swim.wake(now)
+
+    def _broadcast_intent(self, intent: LeaveIntent, token: int, now: float) -> None:
+        self._broadcast(self._intent_queue, encode_serf(intent), now, token)
+
+    def _new_queue(self) -> BroadcastQueue:
+        return BroadcastQueue(self.config.max_queue_depth, self._swim.finished)
+
+    def _new_token(self) -> int:
+        self._last_token += 1
+        return self._last_token
+
+    def _reconnect(self, now: float) -> None:
+        """Now and then try a failed member; the more failed, the likelier (Serf `serf.go`, reconnect)."""
+        failed = self._roster.with_status(MemberStatus.FAILED)
+        if not failed:
+            return
+        self._deadlines.set((RECONNECT, ""), now + self.config.reconnect_interval)
+        alive = len(self._roster.members) - len(self._roster.gone_members())
+        if self._rng.random() <= len(failed) / max(1, alive):
+            member = failed[int(self._rng.random() * len(failed))]
+            self._emit(OpenPushPull(member.address, member.name, join=True))
+
+
+def _readable(user_state: bytes) -> SerfPushPull | None:
+    """Decode Serf's part of a push/pull before anything is merged; None if the peer sent none.
+
+    Raises:
+        RemoteProtocolError: it is something else, or a Lamport time in it leaves no room for a later one.
+    """
+    if not user_state:
+        return None
+    state = decode_serf(user_state)
+    if not isinstance(state, SerfPushPull):
+        raise RemoteProtocolError(f"push/pull carries a {type(state).__name__} as Serf's state")
+    times = (state.ltime, state.event_ltime, state.query_ltime, *state.status_ltimes.values())
+    if max((*times, *(past.ltime for past in state.events))) >= MAX_U64 - 1:
+        raise RemoteProtocolError("push/pull with a lamport time that leaves no room for a later one")
+    return state

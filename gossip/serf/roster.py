@@ -1,0 +1,199 @@
+"""Serf's member table: statuses, intents and reaping (Serf `serf.go`, handleNodeJoin and following).
+
+SWIM reports who answers and who does not; intents say who meant to go. The roster joins both into a status
+per member and emits an event for each change. It knows nothing of packets or queues.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.serf.effects import (
+    MemberFailed,
+    MemberJoined,
+    MemberLeaving,
+    MemberLeft,
+    MemberReaped,
+    MemberSuspected,
+    MemberUpdated,
+    SuspicionRefuted,
+)
+from gossip.serf.intents import Intent, RecentIntents
+from gossip.serf.lamport import LamportClock
+from gossip.serf.members import MemberStatus, SerfMember
+from gossip.wire.serf_messages import JoinIntent, LeaveIntent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gossip.serf.config import SerfConfig
+    from gossip.serf.effects import Effect
+    from gossip.swim.deadlines import Deadlines
+    from gossip.wire.messages import Alive
+
+REAP = "reap"
+"""Timer key: look for members that are gone for too long; set only while there is something to reap."""
+PRUNE = "prune"
+"""Timer key: erase a member that was leaving when somebody asked to prune it."""
+
+GONE = (MemberStatus.LEFT, MemberStatus.FAILED)
+
+
+class Roster:
+    """All members by name, in the order in which they were learnt; at most twice `max_members`."""
+
+    def __init__(self, config: SerfConfig, deadlines: Deadlines, emit: Callable[[Effect], None]) -> None:
+        self._config = config
+        self._deadlines = deadlines
+        self._emit = emit
+        self.clock = LamportClock()
+        self.members: dict[str, SerfMember] = {}
+        self.recent_intents = RecentIntents(config.max_recent_intents, config.recent_intent_timeout)
+
+    # --- what SWIM reports --------------------------------------------------------------------------------
+
+    def joined(self, alive: Alive, now: float) -> None:
+        """A member answers: new, or back."""
+        member = self.members.get(alive.node)
+        if member is not None:
+            member.alive = alive
+            member.become(MemberStatus.ALIVE, now)
+            self._emit(MemberJoined(member))
+            return
+        self._make_room()
+        intent = self.recent_intents.take(alive.node)
+        member = SerfMember(alive, MemberStatus.ALIVE, intent.ltime if intent else 0, now)
+        self.members[alive.node] = member
+        self._emit(MemberJoined(member))
+        if isinstance(intent, LeaveIntent):
+            member.become(MemberStatus.LEAVING, now)
+            self._emit(MemberLeaving(member))
+
+    def updated(self, alive: Alive) -> None:
+        """A member announces other tags."""
+        member = self.members[alive.node]
+        member.alive = alive
+        self._emit(MemberUpdated(member))
+
+    def gone(self, name: str, now: float) -> None:
+        """A member no longer answers: that is a leave only if an intent said so."""
+        member = self.members.get(name)
+        if member is None:
+            return  # pruned while it was leaving
+        if member.status is MemberStatus.LEAVING:
+            self._become_left(member, now)
+        elif member.status is MemberStatus.ALIVE:
+            member.become(MemberStatus.FAILED, now)
+            self._arm_reaper(now)
+            self._emit(MemberFailed(member))
+
+    def suspected(self, name: str, reporter: str) -> None:
+        """A member did not answer `reporter`."""
+        if name in self.members:
+            self._emit(MemberSuspected(self.members[name], reporter))
+
+    def refuted(self, name: str) -> None:
+        """A suspected member proved to be alive."""
+        if name in self.members:
+            self._emit(SuspicionRefuted(self.members[name]))
+
+    # --- intents ------------------------------------------------------------------------------------------
+
+    def is_stale(self, intent: Intent) -> bool:
+        """Tell whether something at least as new is known about the intent's member."""
+        member = self.members.get(intent.node)
+        return member is not None and intent.ltime <= member.status_ltime
+
+    def join_intent(self, intent: JoinIntent, now: float) -> bool:
+        """Apply a join intent that was witnessed; return whether to pass it on."""
+        member = self.members.get(intent.node)
+        if member is None:
+            return self._remember(intent, now)
+        if self.is_stale(intent):
+            return False
+        member.status_ltime = intent.ltime
+        if member.status is MemberStatus.LEAVING:
+            member.become(MemberStatus.ALIVE, now)
+            self._deadlines.cancel((PRUNE, member.name))
+            self._emit(MemberJoined(member))
+        return True
+
+    def leave_intent(self, intent: LeaveIntent, now: float) -> bool:
+        """Apply a leave intent that was witnessed; return whether to pass it on."""
+        member = self.members.get(intent.node)
+        if member is None:
+            return self._remember(intent, now)
+        if self.is_stale(intent):
+            return False
+        # Kept in every status: without it a stale join intent could later bring the member back to life.
+        member.status_ltime = intent.ltime
+        if member.status is MemberStatus.ALIVE:
+            member.become(MemberStatus.LEAVING, now)
+            self._emit(MemberLeaving(member))
+        elif member.status is MemberStatus.FAILED:
+            self._become_left(member, now)
+        if intent.prune:
+            self._prune(member, now)
+        return True
+
+    # --- forgetting ---------------------------------------------------------------------------------------
+
+    def reap(self, now: float) -> None:
+        """Erase members that failed or left too long ago, and old intents; go on while any are left."""
+        limits = {
+            MemberStatus.FAILED: self._config.reconnect_timeout,
+            MemberStatus.LEFT: self._config.tombstone_timeout,
+        }
+        for member in self.gone_members():
+            if now - member.changed_at > limits[member.status]:
+                self._erase(member)
+        self.recent_intents.expire(now)
+        if self.gone_members() or len(self.recent_intents):
+            self._arm_reaper(now)
+
+    def prune_now(self, name: str) -> None:
+        """Erase a member whose prune had to wait for its leave, unless it came back."""
+        member = self.members.get(name)
+        if member is not None and member.status is not MemberStatus.ALIVE:
+            self._erase(member)
+
+    def gone_members(self) -> list[SerfMember]:
+        """Return the members that failed or left."""
+        return [m for m in self.members.values() if m.status in GONE]
+
+    def with_status(self, status: MemberStatus) -> list[SerfMember]:
+        """Return the members in `status`."""
+        return [m for m in self.members.values() if m.status is status]
+
+    # --- parts of the above -------------------------------------------------------------------------------
+
+    def _remember(self, intent: Intent, now: float) -> bool:
+        self._arm_reaper(now)
+        return self.recent_intents.offer(intent, now)
+
+    def _become_left(self, member: SerfMember, now: float) -> None:
+        member.become(MemberStatus.LEFT, now)
+        self._arm_reaper(now)
+        self._emit(MemberLeft(member))
+
+    def _prune(self, member: SerfMember, now: float) -> None:
+        if member.status is MemberStatus.LEAVING:
+            # It still answers; erased now, it would only come back with the next anti-entropy.
+            delay = self._config.broadcast_timeout + self._config.leave_propagate_delay
+            self._deadlines.set((PRUNE, member.name), now + delay)
+        else:
+            self._erase(member)
+
+    def _erase(self, member: SerfMember) -> None:
+        self._deadlines.cancel((PRUNE, member.name))
+        del self.members[member.name]
+        self._emit(MemberReaped(member))
+
+    def _make_room(self) -> None:
+        if len(self.members) >= 2 * self._config.swim.max_members:
+            # SWIM's own table is smaller, so that somebody here must be gone; the longest known goes.
+            self._erase(self.gone_members()[0])
+
+    def _arm_reaper(self, now: float) -> None:
+        if (REAP, "") not in self._deadlines:
+            self._deadlines.set((REAP, ""), now + self._config.reap_interval)

@@ -1,0 +1,43 @@
+"""The seam between SWIM and the layer above it (memberlist `delegate.go`, `event_delegate.go`).
+
+SWIM calls these synchronously while it handles an input; an implementation changes its own state and emits
+effects, and never calls back into SWIM except to queue broadcasts.
+"""
+
+from typing import Protocol
+
+from gossip.swim.member import Member
+
+
+class Delegate(Protocol):
+    """What the layer above hears, and what it adds to packets and streams."""
+
+    def member_joined(self, member: Member, now: float) -> None:
+        """A member is alive that was unknown, dead or left."""
+
+    def member_updated(self, member: Member, now: float) -> None:
+        """An alive member changed its metadata."""
+
+    def member_gone(self, member: Member, now: float) -> None:
+        """A member is dead or has left."""
+
+    def member_suspected(self, member: Member, reporter: str, now: float) -> None:
+        """A member did not answer `reporter`."""
+
+    def suspicion_refuted(self, member: Member, now: float) -> None:
+        """A suspected member announced itself with a greater incarnation."""
+
+    def receive_user_message(self, payload: bytes, source: str, now: float) -> None:
+        """A message of the upper layer arrived. Raises RemoteProtocolError if it is broken."""
+
+    def pending_broadcasts(self) -> int:
+        """Return how many broadcasts of the upper layer wait."""
+
+    def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
+        """Return whole user messages (type byte included) for `budget` bytes, two more for each."""
+
+    def broadcast_finished(self, token: int, now: float) -> None:
+        """The broadcast queued under `token` was sent as often as it will be, or was replaced."""
+
+    def local_user_state(self) -> bytes:
+        """Return the upper layer's part of a push/pull."""

@@ -1,0 +1,194 @@
+"""The failure detector: who is probed when, and what silence means (SWIM section 3, Lifeguard 4.1 and 4.3).
+
+One probe runs at a time. A success waits for the next tick of the probe interval; a failure has
+interval x (1 + local health) and the next probe follows at once. Suspects are told so first (buddy system).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.swim.effects import Effect, OpenStreamPing
+from gossip.swim.member import NACK_SINCE_PROTOCOL, STREAM_PING_SINCE_PROTOCOL, Member
+from gossip.swim.probe import Probe
+from gossip.swim.relay import Relay, Relays
+from gossip.wire.address import Address, unpack_address
+from gossip.wire.codec import encode
+from gossip.wire.messages import MAX_U32, Ack, IndirectPing, MemberState, Nack, Ping, Suspect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from gossip.swim.membership import Membership
+    from gossip.swim.piggyback import Piggyback
+    from gossip.swim.view import View
+
+PROBE = "probe"
+"""Timer key: time for the next probe."""
+PROBE_TIMEOUT = "probe timeout"
+"""Timer key: the direct ping is late."""
+VERDICT = "verdict"
+"""Timer key: the probe cycle ends."""
+RELAY_TIMEOUT = "relay timeout"
+"""Timer key: a ping made for somebody else is late; the subject is our sequence number."""
+
+
+class FailureDetector:
+    """Probes members of the view, relays pings for others, accuses those who stay silent."""
+
+    def __init__(
+        self, view: View, membership: Membership, piggyback: Piggyback, emit: Callable[[Effect], None]
+    ) -> None:
+        self._config = view.config
+        self._view = view
+        self._membership = membership
+        self._deadlines = view.deadlines
+        self._piggyback = piggyback
+        self._health = view.health
+        self._emit = emit
+        self._seq = 0
+        self._probe: Probe | None = None
+        self.relays = Relays(self._config.max_relays)
+        self.probes = 0
+        self.failed_probes = 0
+        self.stream_only_probes = 0  # answered by stream alone: datagrams do not pass
+
+    def start(self, rng: Random, now: float) -> None:
+        """Begin probing, at a random offset so that a cluster's probes do not march in step."""
+        self._deadlines.set((PROBE, ""), now + rng.random() * self._config.probe_interval)
+
+    # --- timers -----------------------------------------------------------------------------------------
+
+    def probe_next(self, now: float) -> None:
+        """Start the next probe cycle, or wait an interval if there is nobody to probe."""
+        target = self._next_target(now)
+        if target is None:
+            self._deadlines.set((PROBE, ""), now + self._config.probe_interval)
+            return
+        self._probe = Probe(target, self._next_seq(), now)
+        self.probes += 1
+        self._send_ping(self._probe, target)
+        self._deadlines.set((PROBE_TIMEOUT, ""), now + self._config.probe_timeout)
+        self._deadlines.set((VERDICT, ""), now + self._health.scale(self._config.probe_interval))
+
+    def ping_timed_out(self, now: float) -> None:
+        """The direct ping is late: ask others to try, and try a stream ourselves."""
+        probe = self._probe
+        if probe is None:
+            return
+        target = probe.target
+        relays = self._membership.choose(self._config.indirect_checks, lambda m: self._may_relay(m, target))
+        for relay in relays:
+            can_nack = relay.protocol_max >= NACK_SINCE_PROTOCOL
+            if can_nack:
+                probe.expect_nack()
+            self._piggyback.send(relay.address, encode(self._indirect_ping(probe, can_nack)))
+        if target.protocol_max >= STREAM_PING_SINCE_PROTOCOL:
+            deadline = probe.started + self._health.scale(self._config.probe_interval)
+            ping = encode(self._ping(probe.seq, target.name))
+            self._emit(OpenStreamPing(target.address, target.name, probe.seq, ping, max(deadline, now)))
+
+    def give_verdict(self, now: float) -> None:
+        """The cycle's time is up: accuse the target unless it answered by some path."""
+        probe, self._probe = self._probe, None
+        if probe is None:
+            return
+        self._health.apply(probe.health_delta)
+        if probe.succeeded:
+            self.stream_only_probes += 1
+        else:
+            self.failed_probes += 1
+            self._view.accuse(probe.target, now)
+        self._deadlines.set((PROBE, ""), now)
+
+    def relay_timed_out(self, seq: int) -> None:
+        """A ping made for somebody is late: say so, if that was asked for."""
+        relay = self.relays.pop(seq)
+        if relay is not None and relay.wants_nack:
+            self._piggyback.send(relay.requester, encode(Nack(relay.seq)))
+
+    # --- messages ---------------------------------------------------------------------------------------
+
+    def receive_ping(self, ping: Ping, source: Address) -> None:
+        """Answer a ping that is meant for us."""
+        if ping.node and ping.node != self._view.me.name:
+            return
+        self._piggyback.send(_reply_address(ping, source), encode(Ack(ping.seq)))
+
+    def receive_indirect_ping(self, request: IndirectPing, source: Address, now: float) -> None:
+        """Ping the target in our own name and remember whom to tell."""
+        if self.relays.is_full:
+            return
+        seq = self._next_seq()
+        self.relays.add(seq, Relay(_reply_address(request, source), request.seq, request.nack))
+        target = unpack_address(request.target, request.port or self._view.me.alive.port)
+        self._piggyback.send(target, encode(self._ping(seq, request.node)))
+        self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
+
+    def receive_ack(self, ack: Ack, now: float) -> bool:
+        """Take an ack for our probe or for a relayed ping; return False if nobody waits for it."""
+        relay = self.relays.pop(ack.seq)
+        if relay is not None:
+            self._deadlines.cancel((RELAY_TIMEOUT, str(ack.seq)))
+            self._piggyback.send(relay.requester, encode(Ack(relay.seq)))
+            return True
+        probe = self._probe
+        if probe is None or not probe.receive_ack(ack.seq):
+            return False
+        self._probe = None
+        self._health.apply(probe.health_delta)
+        self._deadlines.cancel((PROBE_TIMEOUT, ""))
+        self._deadlines.cancel((VERDICT, ""))
+        self._deadlines.set((PROBE, ""), max(now, probe.started + self._config.probe_interval))
+        return True
+
+    def receive_nack(self, nack: Nack) -> None:
+        """A relay's own ping is late, but the relay lives."""
+        if self._probe is not None:
+            self._probe.receive_nack(nack.seq)
+
+    def receive_stream_ack(self, seq: int) -> None:
+        """The target of a probe answered over a stream."""
+        if self._probe is not None:
+            self._probe.receive_stream_ack(seq)
+
+    # --- parts of the above -----------------------------------------------------------------------------
+
+    def _next_target(self, now: float) -> Member | None:
+        target = self._membership.next_target(self._view.me)
+        if target is None:
+            self._view.forget(self._membership.start_round(now - self._config.gossip_to_the_dead))
+            target = self._membership.next_target(self._view.me)
+        return target
+
+    def _send_ping(self, probe: Probe, target: Member) -> None:
+        ping = encode(self._ping(probe.seq, target.name))
+        if target.state is MemberState.ALIVE:
+            self._piggyback.send(target.address, ping)
+            return
+        # Buddy system: whoever is suspected hears it first, so that it can refute at once.
+        accusation = Suspect(target.incarnation, target.name, self._view.me.name)
+        self._piggyback.send_to_member(target, (ping, encode(accusation)))
+
+    def _may_relay(self, member: Member, target: Member) -> bool:
+        return member is not self._view.me and member is not target and member.state is MemberState.ALIVE
+
+    def _ping(self, seq: int, node: str) -> Ping:
+        me = self._view.me.alive
+        return Ping(seq, node, me.addr, me.port, me.node)
+
+    def _indirect_ping(self, probe: Probe, nack: bool) -> IndirectPing:
+        me, target = self._view.me.alive, probe.target.alive
+        return IndirectPing(probe.seq, target.addr, target.port, target.node, nack, me.addr, me.port, me.node)
+
+    def _next_seq(self) -> int:
+        self._seq = self._seq % MAX_U32 + 1
+        return self._seq
+
+
+def _reply_address(message: Ping | IndirectPing, source: Address) -> Address:
+    """Return where the sender wants its answer: what it says of itself, else where the packet came from."""
+    if message.source_addr and message.source_port:
+        return unpack_address(message.source_addr, message.source_port)
+    return source

@@ -1,0 +1,68 @@
+"""One row of SWIM's member table, and the precedence of claims about it (SWIM section 4.2).
+
+`supersedes` is the only place that decides which of two claims wins.
+"""
+
+from gossip.wire.address import Address, unpack_address
+from gossip.wire.messages import Alive, MemberState, NodeState
+
+CRC_SINCE_PROTOCOL = 5
+NACK_SINCE_PROTOCOL = 4
+STREAM_PING_SINCE_PROTOCOL = 3
+
+
+def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old_incarnation: int) -> bool:
+    """Tell whether a claim of `state` at `incarnation` overrides what is known.
+
+    Alive needs a greater incarnation. Suspect beats alive, dead and left beat alive and suspect, at an equal
+    or greater one. Nothing but alive beats dead or left.
+    """
+    if state is MemberState.ALIVE:
+        return incarnation > old_incarnation
+    if incarnation < old_incarnation:
+        return False
+    if state is MemberState.SUSPECT:
+        return old_state is MemberState.ALIVE
+    return old_state in (MemberState.ALIVE, MemberState.SUSPECT)
+
+
+class Member:
+    """A member as SWIM knows it. `alive` is the last accepted announcement, shared by reference."""
+
+    __slots__ = ("alive", "incarnation", "name", "since", "state")
+
+    def __init__(self, alive: Alive, now: float) -> None:
+        self.name = alive.node
+        self.alive = alive
+        self.incarnation = alive.incarnation
+        self.state = MemberState.ALIVE
+        self.since = now  # when `state` was entered
+
+    def enter(self, state: MemberState, incarnation: int, now: float) -> None:
+        """Accept a claim; the time changes only with the state."""
+        if state is not self.state:
+            self.since = now
+        self.state = state
+        self.incarnation = incarnation
+
+    @property
+    def address(self) -> Address:
+        """Where the member listens."""
+        return unpack_address(self.alive.addr, self.alive.port)
+
+    @property
+    def protocol_max(self) -> int:
+        """The newest memberlist protocol that the member understands; 0 if it never said."""
+        return self.alive.versions[1] if self.alive.versions else 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Dead or left."""
+        return self.state >= MemberState.DEAD
+
+    def row(self) -> NodeState:
+        """Return the member as a row of a push/pull."""
+        alive = self.alive
+        return NodeState(
+            self.name, alive.addr, alive.port, alive.meta, self.incarnation, self.state, alive.versions
+        )

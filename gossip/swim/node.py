@@ -1,0 +1,264 @@
+"""`SwimNode`: memberlist's semantics without its sockets, clocks and locks (SWIM; Lifeguard; serf-wire 3).
+
+It takes packets, streams' contents and the time, and dispatches them to the parts: `View` (claims),
+`FailureDetector` (probes), `Piggyback` and `BroadcastQueue` (dissemination), `Deadlines` (timers). It holds
+no arithmetic of its own. Rules for its owner: hand `now` in as monotonic seconds that never go back, carry
+out what is emitted, pop `deadlines` when they are due.
+"""
+
+from __future__ import annotations
+
+from math import floor
+from typing import TYPE_CHECKING
+
+from gossip.errors import RemoteProtocolError
+from gossip.swim.config import push_pull_delay, retransmit_limit
+from gossip.swim.deadlines import Deadlines, Key
+from gossip.swim.detector import PROBE, PROBE_TIMEOUT, RELAY_TIMEOUT, VERDICT, FailureDetector
+from gossip.swim.dissemination import BroadcastQueue
+from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
+from gossip.swim.health import LocalHealth
+from gossip.swim.membership import Membership
+from gossip.swim.piggyback import Piggyback
+from gossip.swim.versions import verify_versions
+from gossip.swim.view import SUSPICION, View
+from gossip.wire.codec import decode, decode_gossip
+from gossip.wire.messages import (
+    Ack,
+    Alive,
+    Dead,
+    IndirectPing,
+    MemberState,
+    MessageType,
+    Nack,
+    Ping,
+    PushPull,
+    Suspect,
+    UserMessage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from gossip.swim.config import SwimConfig
+    from gossip.swim.delegate import Delegate
+    from gossip.swim.member import Member
+    from gossip.wire.address import Address
+
+GOSSIP = "gossip"
+"""Timer key: time to send queued broadcasts; set only while there are any."""
+PUSH_PULL = "push/pull"
+"""Timer key: time for anti-entropy with a random member."""
+
+ALIVE_BYTE = int(MessageType.ALIVE)
+GOSSIP_BYTES = (int(MessageType.SUSPECT), int(MessageType.DEAD))
+MAX_QUEUED_CLAIMS = 65_536
+"""Bound of SWIM's own queue; one claim per name can wait, so that `max_members` is reached first."""
+
+
+class SwimNode:
+    """One member of the cluster, as a pure state machine."""
+
+    def __init__(
+        self,
+        config: SwimConfig,
+        me: Alive,
+        delegate: Delegate,
+        emit: Callable[[Effect], None],
+        *,
+        rng: Random,
+        now: float,
+    ) -> None:
+        self.config = config
+        self._size = 0  # of the cluster, as the retransmit limit last saw it
+        self.rejected = 0  # messages that broke the protocol
+        self.last_heard = float("-inf")  # last packet or stream from a known member that is not suspect
+        self._delegate = delegate
+        self._rng = rng
+        self._emit = emit
+        self.deadlines = Deadlines()
+        self.health = LocalHealth(config.awareness_max)
+        self.finished: list[int] = []  # tokens of finished broadcasts, the upper layer's included
+        self.queue = BroadcastQueue(MAX_QUEUED_CLAIMS, self.finished)
+        self.membership = Membership(rng)
+        self._piggyback = Piggyback(config, self.queue, delegate, emit)
+        self.view = View(config, me, self.membership, self.queue, self.deadlines, now)
+        self.view.attach(delegate, self.health, emit)
+        self.detector = FailureDetector(self.view, self.membership, self._piggyback, emit)
+        self.detector.start(rng, now)
+        self._gossip_phase = now + rng.random() * config.gossip_interval
+        self.deadlines.set((PUSH_PULL, ""), now + rng.random() * config.push_pull_interval)
+        self._follow_size()
+
+    # --- inputs -----------------------------------------------------------------------------------------
+
+    def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
+        """Handle the messages of one datagram. Broken ones are counted and reported, the others count."""
+        by_name = self.membership.by_name
+        for part in parts:
+            # The hot path of a join storm: an announcement that is already known costs one memo look-up.
+            # The memo hands out the same object for the same bytes, so that identity suffices.
+            try:
+                if part and part[0] == ALIVE_BYTE:
+                    alive = decode_gossip(part)
+                    assert isinstance(alive, Alive)
+                    known = by_name.get(alive.node)
+                    if known is None or known.alive is not alive:
+                        self.view.alive(alive, part, now)
+                else:
+                    self._receive(part, source, now)
+            except RemoteProtocolError as error:
+                self.reject(str(source), error)
+        self._heard_from(source, now)
+        self._settle(now)
+
+    def local_state(self, *, join: bool) -> PushPull:
+        """Return what this node says in a push/pull, on either side of it."""
+        rows = tuple(member.row() for member in self.membership.by_name.values())
+        return PushPull(join, rows, self._delegate.local_user_state())
+
+    def merge_remote_state(self, remote: PushPull, now: float) -> None:
+        """Merge a peer's rows; the upper layer merges its own part afterwards.
+
+        Raises:
+            RemoteProtocolError: versions do not fit together; nothing was merged.
+        """
+        verify_versions((*remote.nodes, *(m.row() for m in self.membership.by_name.values())))
+        self.view.merge(remote.nodes, now)
+        self._settle(now)
+
+    def answer_stream_ping(self, ping: Ping) -> Ack | None:
+        """Return the ack for a ping over a stream; None if it is meant for somebody else."""
+        return None if ping.node and ping.node != self.view.me.name else Ack(ping.seq)
+
+    def stream_ping_answered(self, seq: int, now: float) -> None:
+        """The driver carried out `OpenStreamPing` and got the matching ack."""
+        self.detector.receive_stream_ack(seq)
+        self._settle(now)
+
+    # --- time -------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        """Return when `handle_timeout` wants to be called, `math.inf` for never."""
+        return self.deadlines.next()
+
+    def handle_timeout(self, key: Key, now: float) -> None:
+        """Handle the timer `key`, which the owner popped from `deadlines` because it is due."""
+        kind, subject = key
+        if kind == GOSSIP:
+            self._gossip(now)
+        elif kind == PROBE:
+            self.detector.probe_next(now)
+        elif kind == PROBE_TIMEOUT:
+            self.detector.ping_timed_out(now)
+        elif kind == VERDICT:
+            self.detector.give_verdict(now)
+        elif kind == SUSPICION:
+            self.view.suspicion_expired(subject, now)
+        elif kind == RELAY_TIMEOUT:
+            self.detector.relay_timed_out(int(subject))
+        elif kind == PUSH_PULL:
+            self._push_pull(now)
+        self._settle(now)
+
+    # --- commands ---------------------------------------------------------------------------------------
+
+    def announce(self, meta: bytes, now: float, token: int) -> None:
+        """Change this node's metadata. Raises LocalProtocolError while leaving."""
+        self.view.announce(meta, token)
+        self._settle(now)
+
+    def leave(self, now: float, token: int) -> None:
+        """Tell everybody that this node is gone; the node goes on answering until its driver stops."""
+        self.view.leave(token, now)
+        self._settle(now)
+
+    def push_pull_with(self, member: Member, *, join: bool = False) -> None:
+        """Ask the driver for a push/pull with `member`."""
+        self._emit(OpenPushPull(member.address, member.name, join))
+
+    def wake(self, now: float) -> None:
+        """Something was queued from above: see to it that it is sent."""
+        self._settle(now)
+
+    def reject(self, source: str, error: RemoteProtocolError) -> None:
+        """Count and report a broken message from `source`."""
+        self.rejected += 1
+        self._emit(MessageRejected(source, str(error)))
+
+    def any_other_alive(self) -> bool:
+        """Tell whether somebody else would still answer."""
+        return self.membership.any_other_alive(self.view.me)
+
+    @property
+    def retransmit_limit(self) -> int:
+        """How often each broadcast is sent in a cluster of the present size."""
+        return self._piggyback.limit
+
+    # --- parts of the above -----------------------------------------------------------------------------
+
+    def _receive(self, part: bytes, source: Address, now: float) -> None:
+        if part and part[0] in GOSSIP_BYTES:
+            claim = decode_gossip(part)
+            if isinstance(claim, Suspect):
+                self.view.suspect(claim, part, now)
+            elif isinstance(claim, Dead):
+                self.view.dead(claim, part, now)
+            return
+        message = decode(part)
+        if isinstance(message, Ping):
+            self.detector.receive_ping(message, source)
+        elif isinstance(message, Ack):
+            self.detector.receive_ack(message, now)
+        elif isinstance(message, IndirectPing):
+            self.detector.receive_indirect_ping(message, source, now)
+        elif isinstance(message, Nack):
+            self.detector.receive_nack(message)
+        elif isinstance(message, UserMessage):
+            self._delegate.receive_user_message(message.payload, str(source), now)
+
+    def _gossip(self, now: float) -> None:
+        """Send broadcasts to random members; each gets its own selection."""
+        for member in self.membership.choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
+            if not self._piggyback.gossip_to(member):
+                return
+        self._gossip_phase = now
+
+    def _has_audience(self, now: float) -> bool:
+        return any(self._hears_gossip(member, now) for member in self.membership.by_name.values())
+
+    def _hears_gossip(self, member: Member, now: float) -> bool:
+        if member is self.view.me or member.state is MemberState.LEFT:
+            return False
+        # The dead are told for a while, so that one who only seemed dead can refute.
+        return member.state is not MemberState.DEAD or now - member.since <= self.config.gossip_to_the_dead
+
+    def _push_pull(self, now: float) -> None:
+        me = self.view.me
+        for member in self.membership.choose(1, lambda m: m is not me and m.state is MemberState.ALIVE):
+            self.push_pull_with(member)
+        delay = push_pull_delay(self.config.push_pull_interval, len(self.membership))
+        self.deadlines.set((PUSH_PULL, ""), now + delay)
+
+    def _heard_from(self, source: Address, now: float) -> None:
+        name = self.view.name_at.get(source)
+        if name is not None and self.membership.by_name[name].state is MemberState.ALIVE:
+            self.last_heard = now
+
+    def _settle(self, now: float) -> None:
+        """After any input: follow the cluster's size, report finished broadcasts, arm the gossip timer."""
+        self._follow_size()
+        while self.finished:
+            self._delegate.broadcast_finished(self.finished.pop(0), now)
+        if (GOSSIP, "") not in self.deadlines and self._piggyback.pending() and self._has_audience(now):
+            # Ticks keep their own phase, as a free-running ticker would, but only fire while needed.
+            interval = self.config.gossip_interval
+            ticks = floor((now - self._gossip_phase) / interval) + 1
+            self.deadlines.set((GOSSIP, ""), self._gossip_phase + ticks * interval)
+
+    def _follow_size(self) -> None:
+        n = len(self.membership)
+        if n != self._size:
+            self._size = n
+            self._piggyback.limit = retransmit_limit(self.config.retransmit_mult, n)

@@ -1,0 +1,43 @@
+"""A suspicion: a rumour of death whose deadline shrinks as others confirm it (Lifeguard section 4.2).
+
+It knows nothing of messages or timers: its owner reads `deadline` after each confirmation.
+"""
+
+from math import floor, log
+
+
+def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: float, maximum: float) -> float:
+    """Return the seconds left after `confirmations` of the `k` that matter (may be negative).
+
+    Formula of memberlist's `suspicion.go`: max - (max - min) x ln(c+1)/ln(k+1), floored to a millisecond,
+    never under the minimum.
+    """
+    fraction = log(confirmations + 1) / log(k + 1)
+    total = floor(1000 * (maximum - fraction * (maximum - minimum))) / 1000
+    return max(total, minimum) - elapsed
+
+
+class Suspicion:
+    """One suspected member: who says so, and until when it may refute."""
+
+    __slots__ = ("confirmers", "deadline", "k", "maximum", "minimum", "reporter", "started")
+
+    def __init__(self, reporter: str, k: int, minimum: float, maximum: float, now: float) -> None:
+        self.reporter = reporter
+        self.confirmers: list[str] = []  # in the order of arrival, kept as evidence; at most k
+        self.k = k
+        self.minimum = minimum
+        self.maximum = maximum
+        self.started = now
+        # With nobody to confirm, there is nothing to wait for beyond the minimum.
+        self.deadline = now + (minimum if k < 1 else maximum)
+
+    def confirm(self, reporter: str) -> bool:
+        """Count `reporter` as an independent confirmation; return whether it was news."""
+        if len(self.confirmers) >= self.k or reporter == self.reporter or reporter in self.confirmers:
+            return False
+        self.confirmers.append(reporter)
+        self.deadline = self.started + remaining_suspicion(
+            len(self.confirmers), self.k, 0.0, self.minimum, self.maximum
+        )
+        return True

@@ -1,0 +1,285 @@
+"""This node's view of the cluster: what it believes about whom (serf-wire: memberlist `state.go`).
+
+Claims (alive, suspect, dead) come from packets, from anti-entropy and from our own probes; one method each
+decides, records, re-gossips the *same bytes*, and tells the delegate. It owns incarnation, refutation and
+suspicion; it knows nothing of probing or of packets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.errors import LocalProtocolError, RemoteProtocolError
+from gossip.swim.config import suspicion_minimum
+from gossip.swim.effects import Effect, NameConflict
+from gossip.swim.member import Member, supersedes
+from gossip.swim.suspicion import Suspicion
+from gossip.wire.address import unpack_address
+from gossip.wire.codec import decode_gossip, encode
+from gossip.wire.messages import MAX_U32, Alive, Dead, MemberState, NodeState, Suspect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gossip.swim.config import SwimConfig
+    from gossip.swim.deadlines import Deadlines
+    from gossip.swim.delegate import Delegate
+    from gossip.swim.dissemination import BroadcastQueue
+    from gossip.swim.health import LocalHealth
+    from gossip.swim.membership import Membership
+    from gossip.wire.address import Address
+
+SUSPICION = "suspicion"
+"""Timer key: a suspected member's time is up."""
+
+
+class View:
+    """The member table under the rules of claims; `me` is this node's own row."""
+
+    def __init__(
+        self,
+        config: SwimConfig,
+        me: Alive,
+        membership: Membership,
+        queue: BroadcastQueue,
+        deadlines: Deadlines,
+        now: float,
+    ) -> None:
+        self.config = config
+        self._membership = membership
+        self._queue = queue
+        self.deadlines = deadlines
+        self.suspicions: dict[str, Suspicion] = {}
+        self.name_at: dict[Address, str] = {}  # who listens where, others only
+        self.me = Member(me, now)
+        self.is_leaving = False
+        self.refutations = 0
+        self.refused_members = 0  # newcomers beyond `max_members`
+        membership.add(self.me)
+        queue.enqueue(encode(me), key=me.node)
+
+    def attach(self, delegate: Delegate, health: LocalHealth, emit: Callable[[Effect], None]) -> None:
+        """Connect the view to those it tells; called once, before any claim."""
+        self._delegate = delegate
+        self.health = health
+        self._emit = emit
+
+    # --- claims -----------------------------------------------------------------------------------------
+
+    def alive(self, alive: Alive, part: bytes | None, now: float) -> None:
+        """Handle the claim that a member lives; `part` is the message as it came, None to encode anew."""
+        if not _is_usable(alive):
+            return
+        member = self._membership.by_name.get(alive.node)
+        if member is None:
+            self._admit(alive, part, now)
+        elif member is self.me:
+            self._hear_of_myself(alive)
+        else:
+            self._renew(member, alive, part, now)
+
+    def suspect(self, suspect: Suspect, part: bytes | None, now: float) -> None:
+        """Handle the claim that a member does not answer."""
+        member = self._membership.by_name.get(suspect.node)
+        if member is None or suspect.incarnation < member.incarnation:
+            return
+        suspicion = self.suspicions.get(member.name)
+        if suspicion is not None:
+            if suspicion.confirm(suspect.reporter):
+                self._gossip(member.name, part or encode(suspect))
+                self.deadlines.set((SUSPICION, member.name), suspicion.deadline)
+            return
+        if not supersedes(MemberState.SUSPECT, suspect.incarnation, member.state, member.incarnation):
+            return
+        if member is self.me:
+            self._refute(suspect.incarnation)
+            return
+        self._gossip(member.name, part or encode(suspect))
+        member.enter(MemberState.SUSPECT, suspect.incarnation, now)
+        suspicion = self._new_suspicion(suspect.reporter, now)
+        self.suspicions[member.name] = suspicion
+        self.deadlines.set((SUSPICION, member.name), suspicion.deadline)
+        self._delegate.member_suspected(member, suspect.reporter, now)
+
+    def dead(self, dead: Dead, part: bytes | None, now: float, token: int = 0) -> None:
+        """Handle the claim that a member is dead, or, if it says so itself, has left."""
+        member = self._membership.by_name.get(dead.node)
+        if member is None:
+            return
+        state = MemberState.LEFT if dead.node == dead.reporter else MemberState.DEAD
+        if not supersedes(state, dead.incarnation, member.state, member.incarnation):
+            return
+        if member is self.me and not self.is_leaving:
+            self._refute(dead.incarnation)
+            return
+        self._drop_suspicion(member.name)
+        self._queue.enqueue(part or encode(dead), key=member.name, token=token)
+        member.enter(state, dead.incarnation, now)
+        self._delegate.member_gone(member, now)
+
+    def merge(self, rows: Iterable[NodeState], now: float) -> None:
+        """Merge a push/pull: what others hold dead is only suspected here, until it had time to refute."""
+        for row in rows:
+            if row.state is MemberState.ALIVE:
+                known = self._membership.by_name.get(row.name)
+                if known is None or known is self.me or _says_more(row, known):
+                    self.alive(_announcement(row), None, now)
+            elif row.state is MemberState.LEFT:
+                self.dead(Dead(row.incarnation, row.name, row.name), None, now)
+            else:
+                self.suspect(Suspect(row.incarnation, row.name, self.me.name), None, now)
+
+    # --- our own doing ----------------------------------------------------------------------------------
+
+    def accuse(self, member: Member, now: float) -> None:
+        """Our own probe of `member` failed."""
+        self.suspect(Suspect(member.incarnation, member.name, self.me.name), None, now)
+
+    def suspicion_expired(self, name: str, now: float) -> None:
+        """A suspected member did not refute in time: declare it dead."""
+        member = self._membership.by_name[name]
+        self.dead(Dead(member.incarnation, name, self.me.name), None, now)
+
+    def announce(self, meta: bytes, token: int) -> None:
+        """Announce this node anew with `meta`, under the next incarnation.
+
+        Raises:
+            LocalProtocolError: the node is leaving, or its incarnations are used up.
+        """
+        if self.is_leaving or self.me.incarnation >= MAX_U32:
+            raise LocalProtocolError("cannot announce new metadata: the node is leaving")
+        self._become(self.me.incarnation + 1, meta)
+        self._queue.enqueue(encode(self.me.alive), key=self.me.name, token=token)
+
+    def leave(self, token: int, now: float) -> None:
+        """Declare this node gone, by its own word."""
+        self.is_leaving = True
+        self.dead(Dead(self.me.incarnation, self.me.name, self.me.name), None, now, token)
+
+    def forget(self, members: Iterable[Member]) -> None:
+        """Drop what belongs to rows that left the table."""
+        for member in members:
+            self._drop_suspicion(member.name)
+            self._unlist(member)
+
+    # --- parts of the above -----------------------------------------------------------------------------
+
+    def _admit(self, alive: Alive, part: bytes | None, now: float) -> None:
+        if len(self._membership) >= self.config.max_members:
+            self.refused_members += 1
+            return
+        alive, part = _shared(alive, part)
+        member = Member(alive, now)
+        self._membership.add(member)
+        self.name_at[member.address] = member.name
+        self._gossip(member.name, part)
+        self._delegate.member_joined(member, now)
+
+    def _renew(self, member: Member, alive: Alive, part: bytes | None, now: float) -> None:
+        known = member.alive
+        moved = known.addr != alive.addr or known.port != alive.port
+        if moved and member.state is not MemberState.LEFT:
+            self._emit(NameConflict(member.name, member.address, unpack_address(alive.addr, alive.port)))
+            return
+        # A member that left may come back elsewhere, whatever its incarnation (memberlist: updatesNode).
+        if not moved and not supersedes(
+            MemberState.ALIVE, alive.incarnation, member.state, member.incarnation
+        ):
+            return
+        self._drop_suspicion(member.name)
+        old_state, old_meta = member.state, member.alive.meta
+        self._unlist(member)
+        member.alive, part = _shared(alive, part)
+        self.name_at[member.address] = member.name
+        member.enter(MemberState.ALIVE, alive.incarnation, now)
+        self._gossip(member.name, part)
+        if old_state >= MemberState.DEAD:
+            self._delegate.member_joined(member, now)
+            return
+        if old_state is MemberState.SUSPECT:
+            self._delegate.suspicion_refuted(member, now)
+        if old_meta != alive.meta:
+            self._delegate.member_updated(member, now)
+
+    def _hear_of_myself(self, alive: Alive) -> None:
+        me = self.me
+        if self.is_leaving or alive.incarnation < me.incarnation:
+            return
+        if alive.addr != me.alive.addr or alive.port != me.alive.port:
+            self._emit(NameConflict(me.name, me.address, unpack_address(alive.addr, alive.port)))
+            return
+        is_mine = alive.meta == me.alive.meta and alive.versions == me.alive.versions
+        if alive.incarnation == me.incarnation and is_mine:
+            return
+        self._refute(alive.incarnation)
+
+    def _refute(self, accused: int) -> None:
+        if accused >= MAX_U32:
+            # No greater incarnation exists; wrapping would make every later claim of ours stale.
+            raise RemoteProtocolError(
+                f"claim about this node at the last incarnation ({accused}): cannot refute"
+            )
+        self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)
+        self.health.apply(1)
+        self.refutations += 1
+        # Keyed by address, as memberlist does: it must not replace a queued message about ourselves.
+        self._queue.enqueue(encode(self.me.alive), key=str(self.me.address))
+
+    def _become(self, incarnation: int, meta: bytes) -> None:
+        me = self.me.alive
+        self.me.alive = Alive(incarnation, me.node, me.addr, me.port, meta, me.versions)
+        self.me.incarnation = incarnation
+
+    def _gossip(self, name: str, part: bytes) -> None:
+        self._queue.enqueue(part, key=name)
+
+    def _new_suspicion(self, reporter: str, now: float) -> Suspicion:
+        n = len(self._membership)
+        k = self.config.suspicion_mult - 2
+        if n - 2 < k:
+            k = 0  # too few others to confirm anything
+        minimum = suspicion_minimum(self.config.suspicion_mult, n, self.config.probe_interval)
+        return Suspicion(reporter, k, minimum, self.config.suspicion_max_mult * minimum, now)
+
+    def _unlist(self, member: Member) -> None:
+        # The address may have passed on to somebody else meanwhile: containers reuse addresses.
+        if self.name_at.get(member.address) == member.name:
+            del self.name_at[member.address]
+
+    def _drop_suspicion(self, name: str) -> None:
+        if self.suspicions.pop(name, None) is not None:
+            self.deadlines.cancel((SUSPICION, name))
+
+
+def _is_usable(alive: Alive) -> bool:
+    """Tell whether we could talk to the member at all: a version range, and an address to send to.
+
+    Port 0 meant "the port that I use" in memberlist's protocol 1, which no peer with a version range speaks.
+    """
+    versions = alive.versions
+    return bool(
+        alive.node
+        and alive.port
+        and len(alive.addr) in (4, 16)
+        and (not versions or 0 < versions[0] <= versions[1])
+    )
+
+
+def _says_more(row: NodeState, known: Member) -> bool:
+    """Tell whether a row could change what is known; most rows of anti-entropy say nothing new."""
+    alive = known.alive
+    return row.incarnation > known.incarnation or row.addr != alive.addr or row.port != alive.port
+
+
+def _announcement(row: NodeState) -> Alive:
+    return Alive(row.incarnation, row.name, row.addr, row.port, row.meta, row.versions)
+
+
+def _shared(alive: Alive, part: bytes | None) -> tuple[Alive, bytes]:
+    """Return the announcement as every other receiver of the same bytes holds it, and those bytes."""
+    if part is not None:
+        return alive, part
+    part = encode(alive)
+    decoded = decode_gossip(part)
+    assert isinstance(decoded, Alive)
+    return decoded, part
