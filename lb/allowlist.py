@@ -1,0 +1,109 @@
+"""What a member's words must look like before they may reach haproxy.cfg: an allow-list, never escaping.
+
+Names, tags and addresses come from the network and HAProxy's own check passes most injections, so a value
+is either of the exact form below or it is refused (a name is replaced). Nothing here knows about members,
+backends or files.
+"""
+
+import re
+from hashlib import sha256
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from gossip.errors import ConfigError
+
+Network = IPv4Network | IPv6Network
+
+MAX_NAME = 63
+MAX_STEM = 48
+"""Characters kept of a name that has to be replaced; the hash follows."""
+HASH_DIGITS = (8, 16, 32)
+"""Lengths of the hash behind a replaced name: the longer ones only when a shorter one is taken."""
+MAX_PORT = 65535
+MAX_WEIGHT = 256
+MAX_SERVER_ID = 2**31 - 1
+PRIVATE_NETWORKS: tuple[Network, ...] = (
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+    IPv6Network("fc00::/7"),
+)
+"""RFC 1918 and unique local addresses (RFC 4193)."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+def is_clean(name: str) -> bool:
+    """Return whether `name` may stand in the file and in a runtime command as it is."""
+    return _NAME.fullmatch(name) is not None
+
+
+def replaced_name(name: str, digits: int = HASH_DIGITS[0]) -> str:
+    """Return a clean name for `name`, told apart from its look-alikes by `digits` of its SHA-256."""
+    stem = _UNSAFE.sub("-", name).lstrip("-_.")[: min(MAX_STEM, MAX_NAME - 1 - digits)]
+    return f"{stem or 'member'}-{_hash(name).hex()[:digits]}"
+
+
+def server_id(name: str) -> int:
+    """Return the server id of `name` in 1..2**31-1, the same on every load balancer."""
+    return int.from_bytes(_hash(name)[:4]) & MAX_SERVER_ID or 1
+
+
+def parse_port(text: str) -> int | None:
+    """Return the port in 1..65535 that `text` writes in plain decimal, or None."""
+    port = _parse_number(text)
+    return port if port is not None and 1 <= port <= MAX_PORT else None
+
+
+def parse_weight(text: str) -> int | None:
+    """Return the weight in 0..256 that `text` writes in plain decimal, or None."""
+    weight = _parse_number(text)
+    return weight if weight is not None and weight <= MAX_WEIGHT else None
+
+
+def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    """Return the networks written in `texts`, as in ``10.0.0.0/8``.
+
+    Raises:
+        ConfigError: one of them is not a network in CIDR notation.
+    """
+    networks: list[Network] = []
+    for text in texts:
+        try:
+            networks.append(ip_network(text))
+        except ValueError as error:
+            raise ConfigError(f"allowed network {text!r}: {error} (write it like 10.0.0.0/8)") from error
+    return tuple(networks)
+
+
+def parse_host(text: str, networks: tuple[Network, ...], *, allow_loopback: bool) -> tuple[str, str]:
+    """Return the canonical text of the IP address `text` and why it is refused; one of the two is empty.
+
+    IPv4 inside IPv6 (``::ffff:10.0.0.1``) is judged and printed as IPv4. Loopback is not a matter of
+    `networks`, so that nobody reaches the balancer's own sockets because a list was too wide.
+    """
+    try:
+        ip = ip_address(text)
+    except ValueError:
+        return "", "address is not an IP address"
+    if isinstance(ip, IPv6Address):
+        if ip.scope_id is not None:
+            return "", "address has a scope"
+        ip = ip.ipv4_mapped or ip
+    if ip.is_loopback:
+        return (str(ip), "") if allow_loopback else ("", "address is loopback")
+    if ip.is_unspecified or ip.is_multicast or ip.is_link_local or ip.is_reserved:
+        return "", "address is not a host's"
+    if not any(ip in network for network in networks):
+        return "", "address is not in an allowed network"
+    return str(ip), ""
+
+
+def _parse_number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _hash(name: str) -> bytes:
+    # surrogates stand for the bytes of a name that is not UTF-8; "surrogatepass" encodes every str there is
+    return sha256(name.encode("utf-8", "surrogatepass")).digest()
