@@ -1,0 +1,54 @@
+# Each recipe line is something that a person could type. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: help demo test check unit peers soak accept-lb bench lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+demo: $(VENV)/ready peers  ## watch HAProxy follow a real gossip cluster (90 s at most)
+	$(BIN)/gossip-lb demo
+
+test: check unit  ## everything that must hold before a commit lands
+
+check: $(VENV)/ready  ## style, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python tests/tools/ceilings.py
+
+unit: $(VENV)/ready peers  ## all tests, then coverage of the pure parts by their own tests
+	$(BIN)/python tests/tools/own_coverage.py
+	$(BIN)/python -m pytest -q tests
+
+soak: $(VENV)/ready peers  ## long: 20,000 examples per property, 20 rounds of the mixed cluster
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m 'not soak' tests/wire tests/swim tests/serf tests/lb --timeout 3600
+	$(BIN)/python -m pytest -q -m soak tests --ignore tests/accept_lb --timeout 3600
+
+accept-lb: $(VENV)/ready peers  ## long: kills, swaps under load, against real HAProxy
+	$(BIN)/python -m pytest -q -m soak tests/accept_lb --timeout 3600
+
+bench: $(VENV)/ready  ## figures, as ratios to a peer in the same run
+	$(BIN)/python benchmarks/members_startup.py
+
+peers:  ## the real programs that tests and demo talk to
+	@command -v haproxy >/dev/null && command -v serf >/dev/null && command -v strace >/dev/null || \
+	  { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends haproxy serf strace; }
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV) || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/pip install -q --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --no-deps -e .
+	touch $@
+
+lock:  ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q --upgrade --extra lb --extra pretty --group dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
