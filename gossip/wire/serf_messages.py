@@ -100,3 +100,14 @@ class SerfPushPull(Struct, frozen=True, gc=False):
     event_ltime: int
     events: tuple[PastEvents, ...]
     query_ltime: int
+
+
+class OtherSerfMessage(Struct, frozen=True, gc=False):
+    """A message that is only handed on here: conflict response, key request or response, relay."""
+
+    kind: SerfMessageType
+    body: bytes
+
+
+SerfGossip = LeaveIntent | JoinIntent | UserEvent | Query
+SerfMessage = SerfGossip | QueryResponse | SerfPushPull | OtherSerfMessage

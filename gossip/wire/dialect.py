@@ -1,0 +1,182 @@
+"""HashiCorp's dialect of msgpack: values and their types, nothing about which message they belong to.
+
+Written: maps with sorted text keys, text and bytes both in the old "raw" family, never ``bin`` nor ``str8``
+(serf-wire 0.1). Read: what go-msgpack reads (serf-wire 0.2): every width of integer, ``bin`` where text is
+due, nil for a zero value, unknown keys of any value, a struct as an array in the order of its declaration,
+bytes as an array of numbers, and anything after the object ignored, so that both implementations judge one
+message alike. Refused: negative, fractional or too wide numbers, and values of another kind.
+
+All readers raise `RemoteProtocolError` and nothing else, whatever the bytes.
+"""
+
+from collections.abc import Mapping
+
+from msgpack import ExtraData, UnpackException, packb, unpackb
+
+from gossip.errors import RemoteProtocolError
+
+MAX_ELEMENTS = 256
+"""Elements of one array or map inside a message; msgpack allocates all that a header announces, per level."""
+
+MAX_U8 = 2**8 - 1
+MAX_U16 = 2**16 - 1
+
+MALFORMED = (ValueError, UnpackException, RecursionError, OverflowError)
+"""Everything that msgpack raises on bytes that are not what it expects."""
+
+Fields = Mapping[bytes, object]
+"""A struct as it came: keys are Go's field names, values are not checked yet."""
+
+
+def pack_struct(fields: Mapping[str, object]) -> bytes:
+    """Return `fields` as a map; the caller lists the keys in ASCII order, as Go's encoder does."""
+    packed: bytes = packb(fields, use_bin_type=False, unicode_errors="surrogateescape")
+    return packed
+
+
+def unpack_value(body: bytes) -> object:
+    """Return the msgpack object at the start of `body`, with raw bytes for text.
+
+    Raises:
+        RemoteProtocolError: `body` does not start with a whole object that keeps the limits.
+    """
+    try:
+        value: object = unpackb(body, raw=True, max_array_len=MAX_ELEMENTS, max_map_len=MAX_ELEMENTS)
+    except ExtraData as more:
+        value = more.unpacked
+    except MALFORMED as error:
+        raise RemoteProtocolError(f"malformed msgpack in {len(body)} bytes: {reason(error)}") from None
+    return value
+
+
+def unpack_struct(body: bytes, order: tuple[bytes, ...]) -> Fields:
+    """Return the fields of the struct at the start of `body`.
+
+    Args:
+        body: Starts with a map, or nil (no field set), or an array in the order of `order`.
+        order: The field names in the order of Go's declaration.
+
+    Raises:
+        RemoteProtocolError: `body` starts with something else, or with nothing whole.
+    """
+    return as_struct(unpack_value(body), order)
+
+
+def as_struct(value: object, order: tuple[bytes, ...]) -> Fields:
+    """Return `value`, already unpacked, as fields; see `unpack_struct`."""
+    if isinstance(value, dict):
+        return value
+    if value is None:
+        return {}
+    if isinstance(value, list):
+        return dict(zip(order, value, strict=False))
+    raise RemoteProtocolError(f"expected a map, got {kind_of(value)}")
+
+
+def read_uint(fields: Fields, key: bytes, highest: int) -> int:
+    """Return the unsigned number `key`, 0 if absent or nil.
+
+    Raises:
+        RemoteProtocolError: it is not an integer, is negative, or is above `highest`.
+    """
+    return as_int(fields.get(key), key, 0, highest)
+
+
+def read_i64(fields: Fields, key: bytes) -> int:
+    """Return the signed number `key`, 0 if absent or nil; errors as in `read_uint`."""
+    return as_int(fields.get(key), key, -(2**63), 2**63 - 1)
+
+
+def as_int(value: object, key: bytes, lowest: int, highest: int) -> int:
+    """Return the unpacked `value` of field `key` as a number; see `read_uint`."""
+    if value is None:
+        return 0
+    if type(value) is not int:
+        raise RemoteProtocolError(f"{_name(key)} is {kind_of(value)}, expected an integer")
+    if not lowest <= value <= highest:
+        raise RemoteProtocolError(f"{_name(key)} is {value}, expected {lowest}..{highest}")
+    return value
+
+
+def read_bool(fields: Fields, key: bytes) -> bool:
+    """Return the truth value `key`, False if absent or nil.
+
+    Raises:
+        RemoteProtocolError: it is something else.
+    """
+    value = fields.get(key)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise RemoteProtocolError(f"{_name(key)} is {kind_of(value)}, expected a boolean")
+    return value
+
+
+def read_text(fields: Fields, key: bytes) -> str:
+    """Return the text `key`, empty if absent or nil; bytes that are not UTF-8 survive as surrogates.
+
+    Raises:
+        RemoteProtocolError: it is something else.
+    """
+    value = fields.get(key)
+    return "" if value is None else as_text(value, key)
+
+
+def as_text(value: object, key: bytes) -> str:
+    """Return the unpacked `value` of field `key` as text; see `read_text`."""
+    if not isinstance(value, bytes):
+        raise RemoteProtocolError(f"{_name(key)} is {kind_of(value)}, expected text")
+    return value.decode("utf-8", "surrogateescape")
+
+
+def read_bytes(fields: Fields, key: bytes) -> bytes:
+    """Return the bytes `key`, empty if absent or nil.
+
+    Raises:
+        RemoteProtocolError: it is neither bytes nor an array of numbers in 0..255.
+    """
+    return as_bytes(fields.get(key), key) or b""
+
+
+def read_optional_bytes(fields: Fields, key: bytes) -> bytes | None:
+    """Return the bytes `key`, None if absent or nil; errors as in `read_bytes`."""
+    return as_bytes(fields.get(key), key)
+
+
+def as_bytes(value: object, key: bytes) -> bytes | None:
+    """Return the unpacked `value` of field `key` as bytes; see `read_bytes`."""
+    if value is None or isinstance(value, bytes):
+        return value
+    if not isinstance(value, list):
+        raise RemoteProtocolError(f"{_name(key)} is {kind_of(value)}, expected bytes")
+    if not all(type(number) is int and 0 <= number <= MAX_U8 for number in value):
+        raise RemoteProtocolError(f"{_name(key)} is an array, expected only numbers in 0..{MAX_U8}")
+    return bytes(value)
+
+
+def read_list(fields: Fields, key: bytes) -> list[object]:
+    """Return the elements of the array `key`, none if absent or nil.
+
+    Raises:
+        RemoteProtocolError: it is something else.
+    """
+    value = fields.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise RemoteProtocolError(f"{_name(key)} is {kind_of(value)}, expected an array")
+    return value
+
+
+def kind_of(value: object) -> str:
+    """Return what `value` is, in words that never grow with it."""
+    return "nil" if value is None else type(value).__name__
+
+
+def reason(error: Exception) -> str:
+    """Return what msgpack said, or at least the name of its complaint."""
+    return str(error) or type(error).__name__
+
+
+def _name(key: bytes) -> str:
+    return key.decode("ascii")

@@ -1,0 +1,359 @@
+"""Serf's messages as bytes: a type byte, then a msgpack map (Serf `messages.go`; serf-wire 5.1, 5.4).
+
+These bytes travel as the payload of memberlist's user messages; push/pull state travels behind the rows of
+memberlist's own push/pull. What only queries carry inside them (types 6 to 9) is handed on undecoded.
+
+Push/pull state may be 20 MiB of a stranger's bytes, so it is read element by element with flat limits:
+built in one go, a hostile nest of empty maps would take sixty bytes of memory for each of its bytes.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from msgpack import Unpacker
+
+from gossip.errors import RemoteProtocolError
+from gossip.wire.dialect import (
+    MALFORMED,
+    MAX_ELEMENTS,
+    MAX_U8,
+    MAX_U16,
+    as_bytes,
+    as_int,
+    as_text,
+    pack_struct,
+    read_bool,
+    read_bytes,
+    read_i64,
+    read_list,
+    read_optional_bytes,
+    read_text,
+    read_uint,
+    reason,
+    unpack_struct,
+)
+from gossip.wire.messages import MAX_U32
+from gossip.wire.serf_messages import (
+    MAX_U64,
+    JoinIntent,
+    LeaveIntent,
+    OtherSerfMessage,
+    PastEvent,
+    PastEvents,
+    Query,
+    QueryResponse,
+    SerfGossip,
+    SerfMessage,
+    SerfMessageType,
+    SerfPushPull,
+    UserEvent,
+)
+
+MAX_SERF_GOSSIP_BYTES = 9 * 1024
+"""Longest intent, event or query; Serf's own hard limit for an event."""
+
+REMEMBERED_SERF_GOSSIP = 1024
+"""How many decoded ones are kept; times the limit above, this bounds the memory."""
+
+MAX_MEMBERS = 2**17
+"""Names in a push/pull: far more than a cluster whose members all know each other can have."""
+
+MAX_PAST_TIMES = 2048
+"""Lamport times in a push/pull, empty ones included; Serf sends its ring of 512."""
+
+MAX_EVENTS_PER_TIME = 256
+"""Events of one Lamport time that are kept: the first ones."""
+
+LEAVE_FIELDS = (b"LTime", b"Node", b"Prune")
+JOIN_FIELDS = (b"LTime", b"Node")
+EVENT_FIELDS = (b"LTime", b"Name", b"Payload", b"CC")
+QUERY_FIELDS = (
+    b"LTime", b"ID", b"Addr", b"Port", b"SourceNode", b"Filters", b"Flags", b"RelayFactor", b"Timeout",
+    b"Name", b"Payload",
+)  # fmt: skip
+RESPONSE_FIELDS = (b"LTime", b"ID", b"From", b"Flags", b"Payload")
+NIL = b"\xc0"
+_NOT_NIL = re.compile(rb"[^\xc0]")
+
+
+def encode_serf(message: SerfMessage) -> bytes:
+    """Return `message` as its type byte and body."""
+    match message:
+        case LeaveIntent(ltime, node, prune):
+            encoded = b"\x00" + pack_struct({"LTime": ltime, "Node": node, "Prune": prune})
+        case JoinIntent(ltime, node):
+            encoded = b"\x01" + pack_struct({"LTime": ltime, "Node": node})
+        case SerfPushPull():
+            encoded = b"\x02" + _pack_push_pull(message)
+        case UserEvent():
+            encoded = b"\x03" + _pack_event(message)
+        case Query():
+            encoded = b"\x04" + _pack_query(message)
+        case QueryResponse():
+            encoded = b"\x05" + _pack_response(message)
+        case _:
+            encoded = bytes((message.kind,)) + message.body
+    return encoded
+
+
+def decode_serf(payload: bytes) -> SerfMessage:
+    """Return the message in `payload`, the bytes of a user message or the user state of a push/pull.
+
+    Raises:
+        RemoteProtocolError: `payload` is empty, of an unknown type, or malformed.
+    """
+    kind = payload[0] if payload else -1
+    if SerfMessageType.CONFLICT_RESPONSE <= kind <= SerfMessageType.RELAY:
+        return OtherSerfMessage(SerfMessageType(kind), payload[1:])
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        raise RemoteProtocolError(f"unknown serf message type {payload[:1].hex() or 'missing'}")
+    return decoder(payload[1:])
+
+
+@lru_cache(maxsize=REMEMBERED_SERF_GOSSIP)
+def decode_serf_gossip(payload: bytes) -> SerfGossip:
+    """Return the intent, event or query in `payload`: the identical object for equal bytes.
+
+    Raises:
+        RemoteProtocolError: it is another message, malformed, or longer than `MAX_SERF_GOSSIP_BYTES`.
+    """
+    if len(payload) > MAX_SERF_GOSSIP_BYTES:
+        raise RemoteProtocolError(
+            f"serf message of {len(payload)} bytes: expected at most {MAX_SERF_GOSSIP_BYTES}"
+        )
+    message = decode_serf(payload)
+    if not isinstance(message, LeaveIntent | JoinIntent | UserEvent | Query):
+        raise RemoteProtocolError(f"serf message type {payload[:1].hex()} is not gossip")
+    return message
+
+
+def _pack_event(event: UserEvent) -> bytes:
+    # Go writes an event without payload as nil, and an absent filter list likewise.
+    fields = {"CC": event.coalesce, "LTime": event.ltime, "Name": event.name}
+    return pack_struct(fields | {"Payload": event.payload or None})
+
+
+def _pack_query(query: Query) -> bytes:
+    return pack_struct(
+        {
+            "Addr": query.addr,
+            "Filters": query.filters or None,
+            "Flags": query.flags,
+            "ID": query.id,
+            "LTime": query.ltime,
+            "Name": query.name,
+            "Payload": query.payload or None,
+            "Port": query.port,
+            "RelayFactor": query.relay_factor,
+            "SourceNode": query.source_node,
+            "Timeout": query.timeout_ns,
+        }
+    )
+
+
+def _pack_response(response: QueryResponse) -> bytes:
+    return pack_struct(
+        {
+            "Flags": response.flags,
+            "From": response.origin,
+            "ID": response.id,
+            "LTime": response.ltime,
+            "Payload": response.payload,
+        }
+    )
+
+
+def _pack_push_pull(state: SerfPushPull) -> bytes:
+    events = [
+        {
+            "Events": [{"Name": past.name, "Payload": past.payload} for past in time.events],
+            "LTime": time.ltime,
+        }
+        for time in state.events
+    ]
+    return pack_struct(
+        {
+            "EventLTime": state.event_ltime,
+            "Events": events,
+            "LTime": state.ltime,
+            "LeftMembers": state.left_members,
+            "QueryLTime": state.query_ltime,
+            "StatusLTimes": dict(state.status_ltimes),
+        }
+    )
+
+
+def _unpack_leave(body: bytes) -> LeaveIntent:
+    fields = unpack_struct(body, LEAVE_FIELDS)
+    ltime = read_uint(fields, b"LTime", MAX_U64)
+    return LeaveIntent(ltime, read_text(fields, b"Node"), read_bool(fields, b"Prune"))
+
+
+def _unpack_join(body: bytes) -> JoinIntent:
+    fields = unpack_struct(body, JOIN_FIELDS)
+    return JoinIntent(read_uint(fields, b"LTime", MAX_U64), read_text(fields, b"Node"))
+
+
+def _unpack_event(body: bytes) -> UserEvent:
+    fields = unpack_struct(body, EVENT_FIELDS)
+    return UserEvent(
+        ltime=read_uint(fields, b"LTime", MAX_U64),
+        name=read_text(fields, b"Name"),
+        payload=read_bytes(fields, b"Payload"),
+        coalesce=read_bool(fields, b"CC"),
+    )
+
+
+def _unpack_query(body: bytes) -> Query:
+    fields = unpack_struct(body, QUERY_FIELDS)
+    return Query(
+        ltime=read_uint(fields, b"LTime", MAX_U64),
+        id=read_uint(fields, b"ID", MAX_U32),
+        addr=read_bytes(fields, b"Addr"),
+        port=read_uint(fields, b"Port", MAX_U16),
+        source_node=read_text(fields, b"SourceNode"),
+        filters=tuple(as_bytes(each, b"Filters") or b"" for each in read_list(fields, b"Filters")),
+        flags=read_uint(fields, b"Flags", MAX_U32),
+        relay_factor=read_uint(fields, b"RelayFactor", MAX_U8),
+        timeout_ns=read_i64(fields, b"Timeout"),
+        name=read_text(fields, b"Name"),
+        payload=read_bytes(fields, b"Payload"),
+    )
+
+
+def _unpack_response(body: bytes) -> QueryResponse:
+    fields = unpack_struct(body, RESPONSE_FIELDS)
+    return QueryResponse(
+        ltime=read_uint(fields, b"LTime", MAX_U64),
+        id=read_uint(fields, b"ID", MAX_U32),
+        origin=read_text(fields, b"From"),
+        flags=read_uint(fields, b"Flags", MAX_U32),
+        payload=read_optional_bytes(fields, b"Payload"),
+    )
+
+
+def _unpack_push_pull(body: bytes) -> SerfPushPull:
+    try:
+        return _PushPullReader(body).read()
+    except MALFORMED as error:
+        text = f"malformed msgpack in serf state of {len(body)} bytes: {reason(error)}"
+        raise RemoteProtocolError(text) from None
+
+
+class _PushPullReader:
+    """Reads one push/pull state front to back; may raise what msgpack raises."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        # Nothing that this unpacker builds is nested: containers are entered by their headers.
+        self._unpacker = Unpacker(None, raw=True, max_buffer_size=len(body), max_array_len=0, max_map_len=0)
+        self._unpacker.feed(body)
+        self._clocks: dict[bytes, int] = {}
+        self._status_ltimes: dict[str, int] = {}
+        self._left_members: tuple[str, ...] = ()
+        self._events: tuple[PastEvents, ...] = ()
+
+    def read(self) -> SerfPushPull:
+        for _ in range(self._enter_map(b"serf state", MAX_ELEMENTS)):
+            self._read_field(self._unpacker.unpack())
+        return SerfPushPull(
+            ltime=self._clocks.get(b"LTime", 0),
+            status_ltimes=self._status_ltimes,
+            left_members=self._left_members,
+            event_ltime=self._clocks.get(b"EventLTime", 0),
+            events=self._events,
+            query_ltime=self._clocks.get(b"QueryLTime", 0),
+        )
+
+    def _read_field(self, key: object) -> None:
+        match key:
+            case b"LTime" | b"EventLTime" | b"QueryLTime":
+                self._clocks[key] = self._next_ltime(key)
+            case b"StatusLTimes":
+                pairs = range(self._enter_map(key, MAX_MEMBERS))
+                self._status_ltimes = {self._next_text(key): self._next_ltime(key) for _ in pairs}
+            case b"LeftMembers":
+                names = range(self._enter_array(key, MAX_MEMBERS))
+                self._left_members = tuple(self._next_text(key) for _ in names)
+            case b"Events":
+                slots = self._next_slots(self._enter_array(key, MAX_PAST_TIMES))
+                self._events = tuple(past for past in slots if past.events)
+            case _:
+                self._unpacker.skip()
+
+    def _next_slots(self, count: int) -> Iterator[PastEvents]:
+        """Yield the slots that are not nil; a real agent sends its whole ring, mostly nil."""
+        while count > 0:
+            start = self._unpacker.tell()
+            found = _NOT_NIL.search(self._body, start)
+            nils = min(count, (found.start() if found else len(self._body)) - start)
+            self._skip(nils)
+            count -= nils
+            if count > 0:
+                yield self._next_past_events()
+                count -= 1
+
+    def _next_past_events(self) -> PastEvents:
+        ltime, events = 0, list[PastEvent]()
+        for _ in range(self._enter_map(b"Events", MAX_ELEMENTS)):
+            match self._unpacker.unpack():
+                case b"LTime":
+                    ltime = self._next_ltime(b"LTime")
+                case b"Events":
+                    count = self._enter_array(b"Events", MAX_U32)
+                    events = [self._next_past_event() for _ in range(min(count, MAX_EVENTS_PER_TIME))]
+                    # Cut, not refused: who overfills a slot of our peers must not cut us off from them.
+                    self._skip(count - len(events))
+                case _:
+                    self._unpacker.skip()
+        return PastEvents(ltime, tuple(events))
+
+    def _skip(self, count: int) -> None:
+        for _ in range(count):
+            self._unpacker.skip()
+
+    def _next_past_event(self) -> PastEvent:
+        name, payload = "", b""
+        for _ in range(self._enter_map(b"Events", MAX_ELEMENTS)):
+            match self._unpacker.unpack():
+                case b"Name":
+                    name = self._next_text(b"Name")
+                case b"Payload":
+                    payload = as_bytes(self._unpacker.unpack(), b"Payload") or b""
+                case _:
+                    self._unpacker.skip()
+        return PastEvent(name, payload)
+
+    def _next_ltime(self, key: bytes) -> int:
+        return as_int(self._unpacker.unpack(), key, 0, MAX_U64)
+
+    def _next_text(self, key: bytes) -> str:
+        return as_text(self._unpacker.unpack(), key)
+
+    def _enter_map(self, name: bytes, limit: int) -> int:
+        return self._enter(self._unpacker.read_map_header, name, limit)
+
+    def _enter_array(self, name: bytes, limit: int) -> int:
+        return self._enter(self._unpacker.read_array_header, name, limit)
+
+    def _enter(self, read_header: Callable[[], int], name: bytes, limit: int) -> int:
+        """Step into the container ahead and return how many elements it has; nil has none."""
+        if self._body.startswith(NIL, self._unpacker.tell()):
+            self._unpacker.skip()
+            return 0
+        count = read_header()
+        if count > limit:
+            raise RemoteProtocolError(f"{name.decode()} has {count} elements, expected at most {limit}")
+        return count
+
+
+_DECODERS: dict[int, Callable[[bytes], SerfMessage]] = {
+    SerfMessageType.LEAVE: _unpack_leave,
+    SerfMessageType.JOIN: _unpack_join,
+    SerfMessageType.PUSH_PULL: _unpack_push_pull,
+    SerfMessageType.USER_EVENT: _unpack_event,
+    SerfMessageType.QUERY: _unpack_query,
+    SerfMessageType.QUERY_RESPONSE: _unpack_response,
+}
