@@ -1,0 +1,31 @@
+"""``gossip info``: what an agent counts and knows about itself (serf-wire 6.5, 8.4)."""
+
+import click
+
+from gossip.cli.connection import agent_options, connected
+from gossip.cli.dialect import SerfCommand
+from gossip.cli.output import printable, show_json
+
+
+@click.command(cls=SerfCommand)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print.",
+)
+@agent_options
+def info(output_format: str, rpc_addr: str, rpc_auth: str) -> None:
+    """Show the agent's state and counters."""
+    with connected(rpc_addr, rpc_auth, doing="querying agent") as client:
+        stats = client.stats()
+    sections = {section: dict(sorted(values.items())) for section, values in sorted(stats.items())}
+    if output_format == "json":
+        show_json(sections)
+        return
+    for section, values in sections.items():
+        click.echo(f"{printable(section)}:")
+        for key, value in values.items():
+            click.echo(f"\t{printable(key)} = {printable(value)}")

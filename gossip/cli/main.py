@@ -1,0 +1,123 @@
+"""The command ``gossip``: finds the sub-command, runs it, turns every outcome into an exit code.
+
+Sub-commands are imported when they are called: `gossip members` must not pay for what runs an agent.
+Exit codes: 0 done; 1 failed, or the agent is unreachable; 2 wrong usage or configuration.
+"""
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+
+import click
+
+from gossip.cli.connection import CommandFailedError
+from gossip.cli.dialect import SerfCommand
+from gossip.cli.output import one_line
+from gossip.errors import ConfigError
+
+PROGRAM = "gossip"
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS = {
+    "completion": "gossip.cli.completion",
+    "force-leave": "gossip.cli.force_leave",
+    "info": "gossip.cli.info",
+    "join": "gossip.cli.join",
+    "leave": "gossip.cli.leave",
+    "members": "gossip.cli.members",
+    "monitor": "gossip.cli.monitor",
+    "tags": "gossip.cli.tags",
+    "version": "gossip.cli.version",
+}
+"""Where each sub-command lives; the function in the module has the command's name."""
+
+
+class LazyGroup(SerfCommand, click.Group):
+    """The top-level command; imports a sub-command when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the sub-commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a sub-command, or None if there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from gossip.cli.version import show_version
+
+        show_version()
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-v",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Run and ask membership agents that speak Serf's protocols.
+
+    Flags may be written as Serf writes them, with one dash.
+    """
+
+
+def main() -> int:
+    """Run the command line of this process, which is to end with the exit code returned."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # An old locale must not turn a member's name into a traceback.
+            stream.reconfigure(errors="backslashreplace")
+    code = run(sys.argv[1:])
+    # Or the interpreter's last collections walk every module: an eighth of a short command's time.
+    gc.freeze()
+    return code
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line `args` and return its exit code."""
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has gone: say nothing, also when the interpreter flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        return _fail(FAILED, f"{PROGRAM}: cannot write the output: {(error.strerror or str(error)).lower()}")
+    return code
+
+
+def _run(args: Sequence[str]) -> int:
+    try:
+        result = cli.main(args, PROGRAM, standalone_mode=False)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else PROGRAM
+        reason = error.format_message().rstrip(".")
+        return _fail(MISUSED, f"{command}: {reason[:1].lower()}{reason[1:]} (see '{command} --help')")
+    except ConfigError as error:
+        return _fail(MISUSED, f"{PROGRAM}: {error}")
+    except CommandFailedError as error:
+        return _fail(FAILED, str(error))
+    except click.Abort:
+        return INTERRUPTED
+    return result if isinstance(result, int) else DONE
+
+
+def _fail(code: int, text: str) -> int:
+    click.echo(one_line(text), err=True)
+    return code

@@ -1,0 +1,101 @@
+"""How results reach a person or a pipe: escaped text, Serf's columns, a table in a terminal, JSON.
+
+Names, tags and errors come from the network and are hostile until shown otherwise: nothing that could
+move a cursor, forge a line or reorder text reaches the output unescaped.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+COLUMN_GAP = "  "
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_STATUS_STYLES = {"alive": "green", "leaving": "yellow", "left": "bright_black", "failed": "bold red"}
+
+
+def printable(text: str) -> str:
+    r"""Return `text` on one line, what is not printable escaped as Go would: ``\n``, ``\x1b``, ``\u202e``.
+
+    A byte that is not UTF-8 (a surrogate escape) becomes ``\xff`` again.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if char in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[char]
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def one_line(text: str) -> str:
+    """Return a text of several lines, such as Go's list of errors, as one."""
+    return printable(" ".join(text.split()))
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return `rows` as Serf prints them: cells padded to the widest, the last one not."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = (COLUMN_GAP.join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    return "\n".join(lines)
+
+
+def show_rows(titles: Sequence[str], rows: Sequence[Sequence[str]], *, status: int) -> None:
+    """Show `rows`: a table with `titles` in a terminal, Serf's columns elsewhere.
+
+    `status` is the index of the column that holds a member's status, which is coloured.
+    """
+    if not (sys.stdout.isatty() and _show_table(titles, rows, status)):
+        click.echo(columns(rows))
+
+
+def show_json(value: Mapping[str, object]) -> None:
+    """Show `value` as Serf's JSON, indented by two; ``<>&`` and invisible characters are escaped."""
+    import json
+
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo("".join(char if char == "\n" or _is_plain(char) else _json_escape(char) for char in text))
+
+
+def _is_plain(char: str) -> bool:
+    return char.isprintable() and char not in "<>&"
+
+
+def _json_escape(char: str) -> str:
+    """Escape a character; a byte that is not UTF-8 becomes the replacement character, as in Go."""
+    code = ord(char)
+    if 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]], status: int) -> bool:
+    """Show a coloured table; False if the `pretty` extra is not installed."""
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        cells = [Text(printable(cell)) for cell in row]
+        cells[status].stylize(_STATUS_STYLES.get(row[status], ""))
+        table.add_row(*cells)
+    console.print(table)
+    return True
