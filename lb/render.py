@@ -24,6 +24,10 @@ from lb.plan import Plan
 BLANK_DIGEST = "0" * 64
 BALANCE = ("roundrobin", "leastconn", "first", "random")
 """Algorithms under which HAProxy can add and remove servers at runtime."""
+MAX_SOCKET_PATH = 91
+"""HAProxy first binds ``PATH.PID.tmp``, which has to fit in a socket address (107 bytes)."""
+MAX_FILE_PATH = 1000
+"""A line of haproxy.cfg has to stay under 2,048 bytes."""
 TEMPLATE_NAME = "haproxy.cfg.j2"
 
 _DIGEST_FIELD = re.compile(rb"^([ \t]*setenv LB_DIGEST |# digest )[0-9a-f]{64}$", re.MULTILINE)
@@ -31,7 +35,7 @@ _LB_DIGEST = re.compile(rb"^[ \t]*setenv LB_DIGEST ([0-9a-f]{64})$", re.MULTILIN
 _SAFE = re.compile(r"[A-Za-z0-9_.:/*@\[\]+=,~-]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DURATION = re.compile(r"[1-9][0-9]{0,8}(us|ms|s|m|h|d)")
-_PATH = re.compile(r"/[A-Za-z0-9_./+=,~-]{1,90}")  # a Unix socket's path has to fit in 107 bytes
+_PATH = re.compile(r"/[A-Za-z0-9_./+=,~-]+")
 _BIND = re.compile(r"(?:\*|\[([0-9A-Fa-f:.]+)\]|([0-9.]+))?:([0-9]+)")
 
 
@@ -72,11 +76,12 @@ class RenderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         _check_frontends(self.frontends)
         if self.stats_bind is not None and not _is_loopback(self.stats_bind):
             raise ConfigError(f"stats_bind {self.stats_bind!r}: the page has no password, use 127.0.0.1:PORT")
-        for field in ("admin_socket", "state_file"):
-            if not _PATH.fullmatch(getattr(self, field)):
+        for field, limit in (("admin_socket", MAX_SOCKET_PATH), ("state_file", MAX_FILE_PATH)):
+            path = getattr(self, field)
+            if len(path) > limit or not _PATH.fullmatch(path):
                 raise ConfigError(
-                    f"{field} {getattr(self, field)!r}: use an absolute path of at most 91 letters, "
-                    f"digits and _ . / + = , ~ -"
+                    f"{field} {path!r}: use an absolute path of at most {limit} letters, digits and "
+                    f"_ . / + = , ~ -"
                 )
         for field in ("user", "group"):
             value = getattr(self, field)
@@ -246,7 +251,7 @@ def _is_loopback(bind: str) -> bool:
     return ip_address(host).is_loopback
 
 
-def _line(error: Exception) -> int | None:
+def _line(error: Exception) -> int:
     """Return the template's line at which `error` arose: Jinja2 rewrites its tracebacks to say so."""
-    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
-    return lines[-1] if lines else None
+    frames = walk_tb(error.__traceback__)
+    return [0, *(line for frame, line in frames if frame.f_code.co_filename == "<template>")][-1]
