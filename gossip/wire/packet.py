@@ -1,0 +1,153 @@
+"""A datagram: leaf messages in, bytes out, and back (memberlist `net.go`, `label.go`; serf-wire 1.2, 1.3).
+
+From the inside out: messages, a compound if they are several, compression if it pays, a checksum, encryption,
+a label. Reading undoes this in reverse; inside, compound and compression may nest, the checksum may not.
+
+What comes in is from strangers, so every expansion is bounded: depth, number of parts, bytes in total.
+"""
+
+import struct
+from collections.abc import Sequence
+from zlib import crc32
+
+from gossip.errors import LocalProtocolError, RemoteProtocolError
+from gossip.wire.compression import COMPRESS_FIELDS, pack_compressed, read_compressed
+from gossip.wire.dialect import MAX_U16, unpack_struct
+from gossip.wire.keyring import UNPADDED, Keyring
+from gossip.wire.label import label_header, strip_label
+
+MAX_DATAGRAM_BYTES = 65_535
+MAX_UNSEALED_BYTES = 65_536
+"""Decompressed bytes of one datagram in total; a sender starts from at most one datagram's worth."""
+
+MAX_PARTS = 1024
+"""Leaf messages of one datagram; memberlist's own queue for them is as long."""
+
+MAX_NESTING = 4
+"""Compounds and compressions inside each other; senders make two."""
+
+MAX_PARTS_SENT = 127
+"""memberlist 0.2.2 computes the length of the length table in eight bits and breaks above this."""
+
+COMPOUND, COMPRESS, HAS_CRC = b"\x07", b"\x09", b"\x0c"
+CRC_HEADER = 5
+
+
+def seal(
+    parts: Sequence[bytes],
+    *,
+    compress: bool,
+    crc: bool,
+    encryption: Keyring | None,
+    nonce: bytes,
+    label: bytes = b"",
+) -> bytes:
+    """Return the datagram that carries `parts`.
+
+    Args:
+        parts: Encoded messages, 1 to 127.
+        compress: Compress, if that makes it strictly smaller.
+        crc: Put a checksum before it; only for peers that speak protocol 5.
+        encryption: Encrypt with its primary key.
+        nonce: 12 random bytes, never used before; ignored without `encryption`.
+        label: Up to 255 bytes to stand before it all.
+
+    Raises:
+        LocalProtocolError: an argument breaks a limit, or the datagram would be longer than UDP allows.
+    """
+    payload = parts[0] if len(parts) == 1 else _join(parts)
+    if compress:
+        compressed = pack_compressed(payload)
+        if len(compressed) < len(payload):
+            payload = compressed
+    if crc:
+        payload = HAS_CRC + crc32(payload).to_bytes(4, "big") + payload
+    if encryption is not None:
+        payload = encryption.encrypt(UNPADDED, nonce, payload, label)
+    datagram = label_header(label) + payload
+    if len(datagram) > MAX_DATAGRAM_BYTES:
+        raise LocalProtocolError(f"cannot send {len(datagram)} bytes: a datagram holds {MAX_DATAGRAM_BYTES}")
+    return datagram
+
+
+def unseal(datagram: bytes, *, encryption: Keyring | None, label: bytes = b"") -> list[bytes]:
+    """Return the leaf messages in `datagram`: at least one, none of them empty, not decoded yet.
+
+    An inner part that cannot be expanded is returned as it is, so that decoding it fails while its
+    neighbours count; of a truncated compound the complete leading parts are returned.
+
+    Raises:
+        RemoteProtocolError: a layer is broken or missing, a limit is exceeded, or there is no message.
+    """
+    if len(datagram) > MAX_DATAGRAM_BYTES:
+        raise RemoteProtocolError(f"datagram of {len(datagram)} bytes: expected at most {MAX_DATAGRAM_BYTES}")
+    payload = strip_label(datagram, label)
+    if encryption is not None:
+        payload = encryption.decrypt(payload, label)
+    if payload.startswith(HAS_CRC):
+        payload = _strip_crc(payload)
+    leaves = _expand(payload)
+    if not leaves:
+        raise RemoteProtocolError(f"datagram of {len(datagram)} bytes holds no message")
+    return leaves
+
+
+def _join(parts: Sequence[bytes]) -> bytes:
+    if not 0 < len(parts) <= MAX_PARTS_SENT:
+        raise LocalProtocolError(f"cannot send {len(parts)} parts: expected 1 to {MAX_PARTS_SENT}")
+    sizes = [len(part) for part in parts]
+    if max(sizes) > MAX_U16:
+        raise LocalProtocolError(f"cannot send a part of {max(sizes)} bytes: expected at most {MAX_U16}")
+    return b"".join((COMPOUND, struct.pack(f">B{len(sizes)}H", len(sizes), *sizes), *parts))
+
+
+def _strip_crc(payload: bytes) -> bytes:
+    message = payload[CRC_HEADER:]
+    if crc32(message).to_bytes(4, "big") != payload[1:CRC_HEADER]:
+        raise RemoteProtocolError(f"wrong checksum of {len(message)} bytes")
+    return message
+
+
+def _expand(payload: bytes) -> list[bytes]:
+    """Return the leaves of `payload` in order, taking compounds and compressions apart."""
+    leaves: list[bytes] = []
+    pending = [(payload, 0)] if payload else []
+    room = MAX_UNSEALED_BYTES
+    while pending:
+        part, depth = pending.pop()
+        kind = part[:1]
+        if kind not in (COMPOUND, COMPRESS) or depth == MAX_NESTING:
+            leaves.append(part)
+            continue
+        try:
+            inner = _split(part) if kind == COMPOUND else [_decompress(part, room)]
+        except RemoteProtocolError:
+            if depth == 0:
+                raise
+            leaves.append(part)  # for the decoder to refuse; what stands beside it still counts
+            continue
+        if kind == COMPRESS:
+            room -= len(inner[0])
+        pending += [(each, depth + 1) for each in reversed(inner) if each]
+        if len(leaves) + len(pending) > MAX_PARTS:
+            raise RemoteProtocolError(f"datagram of more than {MAX_PARTS} messages")
+    return leaves
+
+
+def _split(compound: bytes) -> list[bytes]:
+    """Return the complete leading parts of `compound`."""
+    count = compound[1] if len(compound) > 1 else 0
+    end = 2 + 2 * count
+    if len(compound) < end:
+        raise RemoteProtocolError(f"compound of {len(compound)} bytes is shorter than its table of lengths")
+    parts = []
+    for size in struct.unpack_from(f">{count}H", compound, 2):
+        start, end = end, end + size
+        if end > len(compound):
+            break
+        parts.append(compound[start:end])
+    return parts
+
+
+def _decompress(message: bytes, room: int) -> bytes:
+    return read_compressed(unpack_struct(message[1:], COMPRESS_FIELDS), room)
