@@ -65,5 +65,7 @@ def connected(rpc_addr: str, rpc_auth: str, *, doing: str) -> Iterator[Client]:
     with client:
         try:
             yield client
+        except CommandFailedError:
+            raise
         except GossipError as error:
             raise CommandFailedError(f"Error {doing}: {one_line(str(error))}") from None

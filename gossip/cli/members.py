@@ -6,13 +6,13 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import show_json, show_rows
+from gossip.cli.output import columns, show_json, show_table, wants_table
 from gossip.cli.tag_options import parse_tags
 from gossip.ipc.address import TcpAddress, host_text
 from gossip.ipc.bodies import Member
 
 TITLES = ("NAME", "ADDRESS", "STATUS", "TAGS")
-DETAILED_TITLES = (*TITLES, "PROTOCOL", "PROTOCOL RANGE")
+DETAILED_TITLES = (*TITLES, "PROTOCOL", "RANGE")
 STATUS_COLUMN = 2
 
 
@@ -52,10 +52,11 @@ def members(
     rows = sorted(found, key=lambda member: member.name)
     if output_format == "json":
         show_json({"members": [_as_json(member) for member in rows] or None})
-    elif detailed:
-        show_rows(DETAILED_TITLES, [_detailed_row(member) for member in rows], status=STATUS_COLUMN)
+    elif wants_table():
+        titles = DETAILED_TITLES if detailed else TITLES
+        show_table(titles, [_table_row(member)[: len(titles)] for member in rows], status=STATUS_COLUMN)
     else:
-        show_rows(TITLES, [_row(member) for member in rows], status=STATUS_COLUMN)
+        click.echo(columns([_detailed_row(member) if detailed else _row(member) for member in rows]))
 
 
 def _address(member: Member) -> str:
@@ -69,6 +70,10 @@ def _sorted_tags(member: Member) -> Mapping[str, str]:
 def _row(member: Member) -> tuple[str, ...]:
     tags = ",".join(f"{key}={value}" for key, value in _sorted_tags(member).items())
     return member.name, _address(member), member.status, tags
+
+
+def _table_row(member: Member) -> tuple[str, ...]:
+    return *_row(member), str(member.delegate_cur), f"{member.delegate_min}-{member.delegate_max}"
 
 
 def _detailed_row(member: Member) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import click
 from gossip.cli.connection import CommandFailedError, agent_options, connected
 from gossip.cli.dialect import SerfCommand
 from gossip.cli.go_syntax import go_syntax
-from gossip.cli.output import printable
+from gossip.cli.output import one_line, printable
 from gossip.errors import GossipError
 from gossip.ipc.bodies import LogLine, Record
 from gossip.ipc.client import Client
@@ -30,7 +30,9 @@ def monitor(log_level: str, rpc_addr: str, rpc_auth: str) -> None:
         except KeyboardInterrupt:
             _stop(client, subscriptions)
             return
-        raise CommandFailedError(f"agent at {client.address} ended the monitor: it has stopped")
+        except GossipError as error:
+            raise CommandFailedError(f"Error monitoring: {one_line(str(error))}") from None
+        raise CommandFailedError(f"Error monitoring: agent at {client.address} closed the connection")
 
 
 def _show(record: Record) -> None:

@@ -49,13 +49,30 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def show_rows(titles: Sequence[str], rows: Sequence[Sequence[str]], *, status: int) -> None:
-    """Show `rows`: a table with `titles` in a terminal, Serf's columns elsewhere.
+def wants_table() -> bool:
+    """Whether the output is a terminal and can have a table (the `pretty` extra is installed)."""
+    if not sys.stdout.isatty():
+        return False
+    from importlib.util import find_spec
 
-    `status` is the index of the column that holds a member's status, which is coloured.
-    """
-    if not (sys.stdout.isatty() and _show_table(titles, rows, status)):
-        click.echo(columns(rows))
+    return find_spec("rich") is not None
+
+
+def show_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, status: int) -> None:
+    """Show a coloured table; `status` is the index of the column that holds a member's status."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        cells = [Text(printable(cell)) for cell in row]
+        cells[status].stylize(_STATUS_STYLES.get(row[status], ""))
+        table.add_row(*cells)
+    console.print(table)
 
 
 def show_json(value: Mapping[str, object]) -> None:
@@ -79,23 +96,3 @@ def _json_escape(char: str) -> str:
         return f"\\u{code:04x}"
     code -= 0x10000
     return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
-
-
-def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]], status: int) -> bool:
-    """Show a coloured table; False if the `pretty` extra is not installed."""
-    try:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
-        return False
-    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        cells = [Text(printable(cell)) for cell in row]
-        cells[status].stylize(_STATUS_STYLES.get(row[status], ""))
-        table.add_row(*cells)
-    console.print(table)
-    return True
