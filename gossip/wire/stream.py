@@ -1,0 +1,361 @@
+"""A stream between two members: one message each way, over TCP (memberlist `net.go`; serf-wire 2).
+
+From the outside in: a label header (only from the side that opened the stream), an encrypted frame, a
+compress message, the message. Only the encrypted frame says how long it is. All else ends where its last
+msgpack object ends, or where a length in an earlier object says, so the reader must never read ahead.
+
+`StreamReader` knows nothing of sockets: feed it what arrives and ask for the message, as with h11. Inside
+it is one generator that stops wherever it needs more. What arrives is from strangers: each length is
+checked when it is announced, and each msgpack object is limited, before memory is spent on it.
+"""
+
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+from msgpack import OutOfData, Unpacker
+
+from gossip.errors import LocalProtocolError, RemoteProtocolError
+from gossip.wire.codec import (
+    ACK_FIELDS,
+    ERROR_FIELDS,
+    NODE_STATE_FIELDS,
+    PING_FIELDS,
+    read_ack,
+    read_node_state,
+    read_ping,
+)
+from gossip.wire.compression import pack_compressed, read_compressed
+from gossip.wire.dialect import (
+    MALFORMED,
+    MAX_ELEMENTS,
+    Fields,
+    as_struct,
+    kind_of,
+    read_bool,
+    read_text,
+    read_uint,
+    reason,
+)
+from gossip.wire.keyring import OVERHEAD, UNPADDED, Keyring
+from gossip.wire.label import label_header, wrong_label
+from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessage, UserMessage
+
+MIB = 2**20
+MAX_FRAME_BYTES = 20 * MIB
+"""An encrypted frame; memberlist's limit, as the next three."""
+
+MAX_USER_BYTES = 20 * MIB
+"""The user state of a push/pull, or a user message."""
+
+MAX_NODES = 2**20
+"""Rows of a push/pull."""
+
+MAX_MESSAGE_BYTES = 40 * MIB
+"""A message after decompression, and whatever arrives in the clear."""
+
+MAX_COMPRESSED_BYTES = 4 * MIB
+"""A message before decompression: about a second of this program's time, and ten times a large cluster."""
+
+MAX_OBJECT_BYTES = 64 * 1024
+"""One header or row; a row is a name, an address and 512 bytes of tags."""
+
+SLICE_BYTES = 4096
+"""How much is handed to msgpack at a time, lest it build a far too large object before we can object."""
+
+NOT_CONFIGURED = "Remote state is encrypted and encryption is not configured"
+NOT_ENCRYPTED = "Encryption is configured but remote state is not encrypted"
+"""What members tell each other in an error message; both texts are Serf's."""
+
+USER_FIELDS = (b"UserMsgLen",)
+PUSH_PULL_FIELDS = (b"Nodes", b"UserStateLen", b"Join")
+
+PING, ACK, PUSH_PULL, USER, COMPRESS, ENCRYPT, ERROR, LABEL = (
+    b"\x00", b"\x02", b"\x06", b"\x08", b"\x09", b"\x0a", b"\x0d", b"\xf4",
+)  # fmt: skip
+
+T = TypeVar("T")
+Reading = Generator[None, None, T]
+"""Returns a T in the end; each yield means that more bytes must arrive first."""
+
+
+class StreamReader:
+    """Reads the one message that the far side of a stream sends.
+
+    Feed `receive_data` and call `next_event` until it returns the message. At the end of the stream call
+    `receive_eof` and once more `next_event`. Bytes after the message are ignored.
+    """
+
+    __slots__ = ("_error", "_incoming", "_reading")
+
+    def __init__(self, *, encryption: Keyring | None, label: bytes = b"", reply: bool = False) -> None:
+        """Start reading.
+
+        Args:
+            encryption: The keys that the message must be encrypted with; None: it must not be.
+            label: The label that the stream must start with; empty: it must have none.
+            reply: We opened this stream, and the answer repeats no label header.
+        """
+        self._incoming = _Incoming(b"", ended=False)
+        self._reading: Reading[StreamMessage] | None = _read_stream(self._incoming, encryption, label, reply)
+        self._error: str | None = None
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what has arrived; call `next_event` afterwards.
+
+        Raises:
+            LocalProtocolError: `receive_eof` was called before.
+        """
+        if self._incoming.ended:
+            raise LocalProtocolError(f"{len(data)} bytes after the end of the stream")
+        if self._reading is not None:
+            self._incoming.append(data)
+
+    def receive_eof(self) -> None:
+        """Take note that nothing more will arrive; call `next_event` afterwards."""
+        self._incoming.ended = True
+
+    def next_event(self) -> StreamMessage | None:
+        """Return the message, once; None before (more data is needed) and after it.
+
+        Raises:
+            RemoteProtocolError: the bytes so far, or their end, break the protocol; and again ever after.
+        """
+        if self._error is not None:
+            raise RemoteProtocolError(self._error)
+        if self._reading is None:
+            return None
+        try:
+            next(self._reading)
+        except StopIteration as stop:
+            self._reading = None
+            message: StreamMessage = stop.value
+            return message
+        except RemoteProtocolError as error:
+            self._reading, self._error = None, str(error)
+            raise
+        return None
+
+
+def seal_stream(
+    message: bytes,
+    *,
+    compress: bool,
+    encryption: Keyring | None,
+    nonce: bytes,
+    label: bytes = b"",
+    reply: bool = False,
+) -> bytes:
+    """Return the bytes that carry the encoded `message` over a stream.
+
+    Args:
+        message: What `encode` or `encode_push_pull` returned.
+        compress: Compress, even if that makes it longer, as Serf does.
+        encryption: Encrypt with its primary key.
+        nonce: 12 random bytes, never used before; ignored without `encryption`.
+        label: Up to 255 bytes to stand before it all.
+        reply: The far side opened this stream: the label is authenticated, but not sent.
+
+    Raises:
+        LocalProtocolError: an argument breaks a limit, or the encrypted frame would.
+    """
+    payload = pack_compressed(message) if compress else message
+    if encryption is not None:
+        size = len(payload) + OVERHEAD
+        if size > MAX_FRAME_BYTES:
+            raise LocalProtocolError(f"cannot send a frame of {size} bytes: peers take {MAX_FRAME_BYTES}")
+        header = ENCRYPT + size.to_bytes(4, "big")
+        payload = header + encryption.encrypt(UNPADDED, nonce, payload, header + label)
+    return payload if reply else label_header(label) + payload
+
+
+class _Incoming:
+    """Bytes that have arrived and were not taken yet, and whether more can come."""
+
+    __slots__ = ("_buffer", "_total", "ended")
+
+    def __init__(self, data: bytes, *, ended: bool) -> None:
+        self._buffer = bytearray(data)
+        self._total = len(data)
+        self.ended = ended
+
+    def append(self, data: bytes) -> None:
+        self._buffer += data
+        self._total += len(data)
+
+    def take(self, size: int) -> Reading[bytes]:
+        """Take exactly `size` bytes."""
+        while len(self._buffer) < size:
+            yield from self._wait()
+        return self._cut(size)
+
+    def take_some(self) -> Reading[bytes]:
+        """Take at least one byte, and at most a slice."""
+        while not self._buffer:
+            yield from self._wait()
+        return self._cut(SLICE_BYTES)
+
+    def starts_with(self, byte: bytes) -> Reading[bool]:
+        """Look at the next byte and leave it there."""
+        while not self._buffer:
+            yield from self._wait()
+        return self._buffer.startswith(byte)
+
+    def _cut(self, size: int) -> bytes:
+        with memoryview(self._buffer) as view:
+            data = bytes(view[:size])
+        del self._buffer[:size]
+        return data
+
+    def _wait(self) -> Reading[None]:
+        if self.ended:
+            where = "in the middle of a message" if self._total else "before a message"
+            raise RemoteProtocolError(f"stream ended after {self._total} bytes, {where}")
+        if self._total > MAX_MESSAGE_BYTES:
+            raise RemoteProtocolError(f"stream of more than {MAX_MESSAGE_BYTES} bytes")
+        yield
+
+
+class _Objects:
+    """The msgpack objects that come next, and the bytes after them."""
+
+    __slots__ = ("_fed", "_incoming", "_limit", "_unpacker")
+
+    def __init__(self, incoming: _Incoming, limit: int, max_elements: int) -> None:
+        self._incoming = incoming
+        self._limit = limit
+        self._fed = 0
+        self._unpacker = Unpacker(
+            None,
+            raw=True,
+            max_buffer_size=limit + 2 * SLICE_BYTES,
+            max_array_len=max_elements,
+            max_map_len=max_elements,
+        )
+
+    def next_struct(self, order: tuple[bytes, ...]) -> Reading[Fields]:
+        return as_struct((yield from self._next(self._unpacker.unpack)), order)
+
+    def next_flat_map(self) -> Reading[Fields]:
+        """Read a map piece by piece, so that only its values are held to `max_elements`."""
+        count = yield from self._next(self._unpacker.read_map_header)
+        if count > MAX_ELEMENTS:
+            raise RemoteProtocolError(f"map of {count} elements: expected at most {MAX_ELEMENTS}")
+        fields: dict[bytes, object] = {}
+        for _ in range(count):
+            key = yield from self._next(self._unpacker.unpack)
+            if not isinstance(key, bytes):
+                raise RemoteProtocolError(f"map key is {kind_of(key)}, expected text")
+            fields[key] = yield from self._next(self._unpacker.unpack)
+        return fields
+
+    def take(self, size: int) -> Reading[bytes]:
+        """Take exactly `size` bytes that follow the last object."""
+        head: bytes = self._unpacker.read_bytes(min(size, self._fed - self._unpacker.tell()))
+        return head + (yield from self._incoming.take(size - len(head)))
+
+    def _next(self, read: Callable[[], T]) -> Reading[T]:
+        start = self._unpacker.tell()
+        while True:
+            try:
+                value = read()
+                break
+            except OutOfData:
+                self._check(self._fed - start)
+            except MALFORMED as error:
+                raise RemoteProtocolError(f"malformed msgpack in a stream: {reason(error)}") from None
+            piece = yield from self._incoming.take_some()
+            self._unpacker.feed(piece)
+            self._fed += len(piece)
+        self._check(self._unpacker.tell() - start)
+        return value
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise RemoteProtocolError(
+                f"msgpack object of {size} or more bytes: expected at most {self._limit}"
+            )
+
+
+def _read_stream(
+    incoming: _Incoming, encryption: Keyring | None, label: bytes, reply: bool
+) -> Reading[StreamMessage]:
+    if not reply:
+        yield from _read_label(incoming, label)
+    kind = yield from incoming.take(1)
+    if kind == ENCRYPT:
+        incoming = yield from _read_frame(incoming, encryption, label)
+        kind = yield from incoming.take(1)
+    elif encryption is not None:
+        raise RemoteProtocolError(NOT_ENCRYPTED)
+    if kind == COMPRESS:
+        incoming = yield from _read_compressed(incoming)
+        kind = yield from incoming.take(1)
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise RemoteProtocolError(f"message type {kind.hex()}: no stream carries it")
+    return (yield from reader(_Objects(incoming, MAX_OBJECT_BYTES, MAX_ELEMENTS)))
+
+
+def _read_label(incoming: _Incoming, label: bytes) -> Reading[None]:
+    if not (yield from incoming.starts_with(LABEL)):
+        matches = not label
+    else:
+        size = (yield from incoming.take(2))[1]
+        matches = (yield from incoming.take(size)) == label != b""
+    if not matches:
+        raise RemoteProtocolError(wrong_label(label))
+
+
+def _read_frame(incoming: _Incoming, encryption: Keyring | None, label: bytes) -> Reading[_Incoming]:
+    if encryption is None:
+        raise RemoteProtocolError(NOT_CONFIGURED)
+    length = yield from incoming.take(4)
+    size = int.from_bytes(length, "big")
+    if size > MAX_FRAME_BYTES:
+        raise RemoteProtocolError(f"encrypted frame of {size} bytes: expected at most {MAX_FRAME_BYTES}")
+    frame = yield from incoming.take(size)
+    return _Incoming(encryption.decrypt(frame, ENCRYPT + length + label), ended=True)
+
+
+def _read_compressed(incoming: _Incoming) -> Reading[_Incoming]:
+    objects = _Objects(incoming, MAX_COMPRESSED_BYTES, max_elements=0)
+    return _Incoming(read_compressed((yield from objects.next_flat_map()), MAX_MESSAGE_BYTES), ended=True)
+
+
+def _read_ping(objects: _Objects) -> Reading[Ping]:
+    return read_ping((yield from objects.next_struct(PING_FIELDS)))
+
+
+def _read_ack(objects: _Objects) -> Reading[Ack]:
+    return read_ack((yield from objects.next_struct(ACK_FIELDS)))
+
+
+def _read_error(objects: _Objects) -> Reading[ErrorMessage]:
+    return ErrorMessage(read_text((yield from objects.next_struct(ERROR_FIELDS)), b"Error"))
+
+
+def _read_user(objects: _Objects) -> Reading[UserMessage]:
+    header = yield from objects.next_struct(USER_FIELDS)
+    return UserMessage((yield from objects.take(read_uint(header, b"UserMsgLen", MAX_USER_BYTES))))
+
+
+def _read_push_pull(objects: _Objects) -> Reading[PushPull]:
+    header = yield from objects.next_struct(PUSH_PULL_FIELDS)
+    count = read_uint(header, b"Nodes", MAX_NODES)
+    size = read_uint(header, b"UserStateLen", MAX_USER_BYTES)
+    rows = []
+    for _ in range(count):
+        row = read_node_state((yield from objects.next_struct(NODE_STATE_FIELDS)))
+        if row is not None:
+            rows.append(row)
+    user_state = yield from objects.take(size)
+    return PushPull(join=read_bool(header, b"Join"), nodes=tuple(rows), user_state=user_state)
+
+
+_READERS: dict[bytes, Callable[[_Objects], Reading[StreamMessage]]] = {
+    PING: _read_ping,
+    ACK: _read_ack,
+    PUSH_PULL: _read_push_pull,
+    USER: _read_user,
+    ERROR: _read_error,
+}
