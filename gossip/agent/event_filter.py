@@ -1,0 +1,41 @@
+"""Which events somebody wants: Serf's filter syntax (serf-wire section 7).
+
+A comma list of ``member-join``, ``member-leave``, ``member-failed``, ``member-update``, ``member-reap``,
+``user``, ``user:NAME``, ``query``, ``query:NAME`` and ``*``; nothing at all means everything.
+"""
+
+from typing import Self
+
+from msgspec import Struct
+
+EVERYTHING = "*"
+NAMED_KINDS = ("user", "query")
+KINDS = frozenset(
+    ("member-join", "member-leave", "member-failed", "member-update", "member-reap", *NAMED_KINDS, EVERYTHING)
+)
+
+
+class EventFilter(Struct, frozen=True):
+    """A set of (kind, name) pairs; an empty name stands for every name."""
+
+    wanted: frozenset[tuple[str, str]]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a filter.
+
+        Raises:
+            ValueError: one of its elements is no kind of event.
+        """
+        wanted = set()
+        for element in (text or EVERYTHING).split(","):
+            kind, colon, name = element.partition(":")
+            if kind not in KINDS or (colon and (kind not in NAMED_KINDS or not name)):
+                raise ValueError(f"{element!r} is no kind of event")
+            wanted.add((kind, name))
+        return cls(frozenset(wanted))
+
+    def admits(self, kind: str, name: str = "") -> bool:
+        """Tell whether an event of `kind`, for users' events and queries called `name`, is wanted."""
+        wanted = self.wanted
+        return (EVERYTHING, "") in wanted or (kind, "") in wanted or (bool(name) and (kind, name) in wanted)

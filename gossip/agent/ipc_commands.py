@@ -1,0 +1,174 @@
+"""What the IPC commands do (serf-wire 6.3, 6.5): one function per command, no knowledge of bytes.
+
+A function returns the response's body, or None where the command has none, and raises `CommandError` with the
+text that the client shall read. `RemoteProtocolError` means: close the connection without an answer.
+"""
+
+import os
+import platform
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import trio
+
+from gossip.agent.config import AgentConfig
+from gossip.agent.driver import Driver
+from gossip.agent.ipc_streams import describe
+from gossip.agent.log import LogRing
+from gossip.agent.pattern import anchored
+from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
+from gossip.ipc.bodies import (
+    ForceLeave,
+    Join,
+    JoinCount,
+    MemberFilter,
+    MemberList,
+    ResponseBody,
+    Stats,
+    TagChange,
+)
+from gossip.ipc.protocol import Command, Request
+from gossip.serf.members import MemberStatus, SerfMember
+
+FILTER_SLICE = 0.02
+"""Seconds after which a long filtering lets other tasks run."""
+_GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class CommandError(GossipError):
+    """The command was understood and could not be done; the text goes to the client."""
+
+
+class IpcHost(Protocol):
+    """What the IPC needs of the agent."""
+
+    driver: Driver
+    config: AgentConfig
+    ring: LogRing
+
+    async def leave(self) -> None:
+        """Leave the cluster gracefully; returns when that is complete."""
+
+    def stop(self) -> None:
+        """Shut the agent down."""
+
+
+async def list_members(host: IpcHost, _request: Request) -> ResponseBody:
+    """Return all members."""
+    return MemberList(tuple(map(describe, host.driver.node.members())))
+
+
+async def list_filtered_members(host: IpcHost, request: Request) -> ResponseBody:
+    """Return the members whose name, status and tags all match."""
+    wanted = request.body
+    assert isinstance(wanted, MemberFilter)
+    try:
+        tests = _member_tests(wanted)
+    except ValueError as error:
+        raise RemoteProtocolError(str(error)) from None
+    found = []
+    resumed = trio.current_time()
+    for member in host.driver.node.members():
+        if all(test(member) for test in tests):
+            found.append(describe(member))
+        if trio.current_time() - resumed > FILTER_SLICE:
+            await trio.lowlevel.checkpoint()
+            resumed = trio.current_time()
+    return MemberList(tuple(found))
+
+
+async def join(host: IpcHost, request: Request) -> ResponseBody:
+    """Join through the addresses given; one that answers is enough."""
+    wanted = request.body
+    assert isinstance(wanted, Join)
+    if host.driver.node.status is not MemberStatus.ALIVE:
+        raise CommandError("Serf can't Join after Leave or Shutdown")
+    result = await host.driver.join(wanted.existing, replay=wanted.replay)
+    if result.errors and not result.contacted:
+        raise CommandError(multierror(result.errors))
+    return JoinCount(result.contacted)
+
+
+async def leave(host: IpcHost, _request: Request) -> None:
+    """Leave the cluster; the agent stops after the answer."""
+    await host.leave()
+
+
+async def force_leave(host: IpcHost, request: Request) -> None:
+    """Turn a failed member into one that left, or erase it."""
+    wanted = request.body
+    assert isinstance(wanted, ForceLeave)
+    token = host.driver.apply(lambda node, now: node.force_leave(wanted.node, prune=wanted.prune, now=now))
+    if not await host.driver.broadcast_done(token, host.config.broadcast_timeout):
+        raise CommandError("timed out broadcasting node removal")
+
+
+async def change_tags(host: IpcHost, request: Request) -> None:
+    """Change this node's own tags: deletions first."""
+    wanted = request.body
+    assert isinstance(wanted, TagChange)
+    kept = {name: value for name, value in host.driver.node.tags.items() if name not in wanted.delete}
+    try:
+        token = host.driver.apply(lambda node, now: node.set_tags(kept | dict(wanted.tags), now))
+    except LocalProtocolError as error:
+        raise CommandError(str(error)) from None
+    if not await host.driver.broadcast_done(token, host.config.broadcast_timeout):
+        raise CommandError("timeout waiting for update broadcast")
+
+
+async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
+    """Return figures about the agent, its process and its cluster."""
+    driver = host.driver
+    machine = os.uname()
+    encrypted = {"encrypted": str(driver.is_encrypted).lower(), "coordinate_resets": "0"}
+    return Stats(
+        {
+            "agent": {"name": driver.node.name},
+            "runtime": {
+                "os": machine.sysname.lower(),
+                "arch": _GO_ARCHITECTURES.get(machine.machine, machine.machine),
+                "version": f"python{platform.python_version()}",
+                "max_procs": str(len(os.sched_getaffinity(0))),
+                "goroutines": str(trio.lowlevel.current_statistics().tasks_living),
+                "cpu_count": str(os.cpu_count() or 1),
+            },
+            "serf": driver.node.stats() | encrypted,
+            "tags": driver.node.tags,
+            "event_handlers": {},
+        }
+    )
+
+
+COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]] = {
+    Command.MEMBERS: list_members,
+    Command.MEMBERS_FILTERED: list_filtered_members,
+    Command.JOIN: join,
+    Command.LEAVE: leave,
+    Command.FORCE_LEAVE: force_leave,
+    Command.TAGS: change_tags,
+    Command.STATS: show_stats,
+}
+
+
+def multierror(errors: tuple[str, ...]) -> str:
+    """Return several errors in the form that Serf's clients print."""
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    return f"{count} occurred:\n" + "".join(f"\t* {error}\n" for error in errors) + "\n"
+
+
+def _member_tests(wanted: MemberFilter) -> list[Callable[[SerfMember], bool]]:
+    """Return what a member has to pass; raise `ValueError` for a pattern that cannot be used."""
+    tests: list[Callable[[SerfMember], bool]] = []
+    if wanted.name:
+        name = anchored(wanted.name)
+        tests.append(lambda member: name(member.name))
+    if wanted.status:
+        status = anchored(wanted.status)
+        tests.append(lambda member: status(member.status.name.lower()))
+    for tag, pattern in wanted.tags.items():
+        tests.append(_tag_test(tag, anchored(pattern)))
+    return tests
+
+
+def _tag_test(tag: str, matches: Callable[[str], bool]) -> Callable[[SerfMember], bool]:
+    return lambda member: matches(member.tags.get(tag, ""))

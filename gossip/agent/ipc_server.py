@@ -1,0 +1,256 @@
+"""Serf's IPC, the serving side: connections, handshake, auth, order (serf-wire 6.1-6.4).
+
+Requests of one connection are carried out strictly one after the other; records of its subscriptions may come
+in between, each written whole. A client that is slow, dead or talks nonsense only harms its own connection.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable
+
+import trio
+
+from gossip.agent.event_filter import EventFilter
+from gossip.agent.ipc_commands import COMMANDS, CommandError, IpcHost
+from gossip.agent.ipc_streams import EventFeed, EventStream, Monitor, Subscription
+from gossip.agent.log import Complaints
+from gossip.agent.rpc_listener import RpcListener
+from gossip.errors import RemoteProtocolError
+from gossip.ipc.bodies import Auth, Handshake, MonitorLevel, Stop, StreamFilter
+from gossip.ipc.protocol import (
+    AUTH_REFUSED,
+    AUTHENTICATION_REQUIRED,
+    CHUNK_BYTES,
+    DUPLICATE_HANDSHAKE,
+    HANDSHAKE_REQUIRED,
+    INVALID_FILTER,
+    IPC_VERSION,
+    LOG_LEVELS,
+    MONITOR_EXISTS,
+    STREAM_EXISTS,
+    UNKNOWN_LOG_LEVEL,
+    UNSUPPORTED_COMMAND,
+    UNSUPPORTED_VERSION,
+    Command,
+    Request,
+    RequestReader,
+    encode_response,
+)
+
+MAX_CONNECTIONS = 128
+"""Clients at once; one more is closed at once."""
+MAX_SUBSCRIPTIONS = 64
+"""Streams and monitors of one connection."""
+ACCEPT_PAUSE = 0.1
+"""Rest after the process ran out of descriptors."""
+
+log = logging.getLogger(__name__)
+
+
+class IpcServer:
+    """Serves all clients of one agent."""
+
+    def __init__(self, host: IpcHost, listener: RpcListener) -> None:
+        self.feed = EventFeed()
+        self.connections = 0
+        self._host = host
+        self._listener = listener
+        self._complaints = Complaints()
+
+    async def run(self) -> None:
+        """Accept clients until cancelled; the listener is closed on the way out."""
+        self._host.driver.observers.append(self.feed.observe)
+        try:
+            async with trio.open_nursery() as nursery:
+                while True:
+                    await self._accept_one(nursery)
+        finally:
+            self._host.driver.observers.remove(self.feed.observe)
+            self._listener.close()
+
+    async def _accept_one(self, nursery: trio.Nursery) -> None:
+        try:
+            stream = await self._listener.accept()
+        except OSError:
+            await trio.sleep(ACCEPT_PAUSE)
+            return
+        if self.connections >= MAX_CONNECTIONS:
+            self.complain(f"more than {MAX_CONNECTIONS} clients")
+            stream.socket.close()
+            return
+        self.connections += 1
+        nursery.start_soon(self._serve, stream)
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        try:
+            async with stream:
+                await Connection(stream, self._host, self.feed).run()
+        except RemoteProtocolError as error:
+            self.complain(str(error))
+        finally:
+            self.connections -= 1
+
+    def complain(self, reason: str) -> None:
+        """Log what a client did wrong, each reason once a minute."""
+        if (held := self._complaints.admit(reason, trio.current_time())) is not None:
+            log.error("ipc request failed", extra={"reason": reason, "held_back": held})
+
+
+class Connection:
+    """One client."""
+
+    def __init__(self, stream: trio.SocketStream, host: IpcHost, feed: EventFeed) -> None:
+        self._stream = stream
+        self._host = host
+        self._feed = feed
+        self._writing = trio.Lock()
+        self._has_shaken_hands = False
+        self._is_authenticated = not host.config.rpc_auth
+        self._subscriptions: dict[int, Subscription] = {}
+        self._session: dict[str, Callable[[Request], str]] = {
+            Command.HANDSHAKE: self._shake_hands,
+            Command.AUTH: self._authenticate,
+            Command.STREAM: self._open_stream,
+            Command.MONITOR: self._open_monitor,
+            Command.STOP: self._stop,
+        }
+
+    async def run(self) -> None:
+        """Answer requests until the client leaves.
+
+        Raises:
+            RemoteProtocolError: it said something that ends the conversation.
+        """
+        refusal: RemoteProtocolError | None = None
+        async with trio.open_nursery() as nursery:
+            try:
+                await self._answer_all(nursery)
+            except RemoteProtocolError as error:
+                refusal = error  # raised below, outside of the nursery, which would wrap it
+            except trio.BrokenResourceError:
+                pass  # the client is gone, maybe in the middle of an answer
+            finally:
+                nursery.cancel_scope.cancel()
+                for seq in list(self._subscriptions):
+                    self._drop(seq)
+        if refusal is not None:
+            raise refusal
+
+    async def _answer_all(self, nursery: trio.Nursery) -> None:
+        reader = RequestReader()
+        while chunk := await self._stream.receive_some(CHUNK_BYTES):
+            reader.receive_data(chunk)
+            while (request := reader.next_request()) is not None:
+                await self._answer(request, nursery)
+
+    async def _answer(self, request: Request, nursery: trio.Nursery) -> None:
+        if (denial := self._denial(request)) is not None:
+            await self._write(encode_response(request, error=denial))
+            if denial == AUTHENTICATION_REQUIRED:
+                return
+            raise RemoteProtocolError(f"{denial} ({request.command[:64]!r})")
+        if (session := self._session.get(request.command)) is not None:
+            await self._write(encode_response(request, error=session(request)))
+            self._start_pump(request, nursery)
+            return
+        try:
+            await self._write(await self._carry_out(request))
+        finally:
+            if request.command == Command.LEAVE:
+                self._host.stop()  # also if the client did not wait for the answer
+
+    async def _carry_out(self, request: Request) -> bytes:
+        try:
+            return encode_response(request, body=await COMMANDS[request.command](self._host, request))
+        except CommandError as error:
+            return encode_response(request, error=str(error))
+
+    def _denial(self, request: Request) -> str | None:
+        """Return why `request` is not even looked at."""
+        command = request.command
+        if not self._has_shaken_hands and command != Command.HANDSHAKE:
+            return HANDSHAKE_REQUIRED
+        if not self._is_authenticated and command not in (Command.HANDSHAKE, Command.AUTH):
+            return AUTHENTICATION_REQUIRED
+        if command not in self._session and command not in COMMANDS:
+            return UNSUPPORTED_COMMAND
+        return None
+
+    # --- commands that concern this connection: each returns the error to answer, or nothing --------------
+
+    def _shake_hands(self, request: Request) -> str:
+        assert isinstance(request.body, Handshake)
+        if request.body.version != IPC_VERSION:
+            return UNSUPPORTED_VERSION
+        if self._has_shaken_hands:
+            return DUPLICATE_HANDSHAKE
+        self._has_shaken_hands = True
+        return ""
+
+    def _authenticate(self, request: Request) -> str:
+        assert isinstance(request.body, Auth)
+        given, wanted = (_as_bytes(key) for key in (request.body.auth_key, self._host.config.rpc_auth))
+        if not hmac.compare_digest(given, wanted):
+            return AUTH_REFUSED
+        self._is_authenticated = True
+        return ""
+
+    def _open_stream(self, request: Request) -> str:
+        assert isinstance(request.body, StreamFilter)
+        if request.seq in self._subscriptions or len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            return STREAM_EXISTS
+        try:
+            wanted = EventFilter.parse(request.body.type)
+        except ValueError:
+            return INVALID_FILTER
+        stream = EventStream(request.seq, wanted)
+        self._subscriptions[request.seq] = stream
+        self._feed.add(stream)
+        return ""
+
+    def _open_monitor(self, request: Request) -> str:
+        assert isinstance(request.body, MonitorLevel)
+        level = request.body.log_level.upper()
+        if level not in LOG_LEVELS:
+            return UNKNOWN_LOG_LEVEL.format(level=level)
+        if any(isinstance(subscription, Monitor) for subscription in self._subscriptions.values()):
+            return MONITOR_EXISTS
+        if request.seq in self._subscriptions:
+            return STREAM_EXISTS
+        self._subscriptions[request.seq] = Monitor(request.seq, self._host.ring, level)
+        return ""
+
+    def _stop(self, request: Request) -> str:
+        assert isinstance(request.body, Stop)
+        self._drop(request.body.seq)
+        return ""
+
+    # --- parts of the above -------------------------------------------------------------------------------
+
+    def _start_pump(self, request: Request, nursery: trio.Nursery) -> None:
+        """Start a subscription whose answer has just been written: records must not come before it."""
+        subscription = self._subscriptions.get(request.seq)
+        if subscription is not None and not subscription.is_pumped:
+            subscription.is_pumped = True
+            nursery.start_soon(self._pump, subscription)
+
+    async def _pump(self, subscription: Subscription) -> None:
+        try:
+            await subscription.pump(self._write)
+        except trio.BrokenResourceError:
+            self._drop(subscription.seq)  # the reading side notices by itself
+
+    def _drop(self, seq: int) -> None:
+        subscription = self._subscriptions.pop(seq, None)
+        if isinstance(subscription, EventStream):
+            self._feed.remove(subscription)
+        if subscription is not None:
+            subscription.close()
+
+    async def _write(self, data: bytes) -> None:
+        async with self._writing:
+            await self._stream.send_all(data)
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

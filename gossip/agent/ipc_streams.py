@@ -1,0 +1,179 @@
+"""What an IPC connection subscribes to: events and log lines (serf-wire 6.4).
+
+Each subscription has a bounded queue. When its client does not read fast enough, records are dropped and
+counted; whoever produces them never waits.
+"""
+
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+
+import trio
+
+from gossip.agent.event_filter import EventFilter
+from gossip.agent.log import LEVELS, LogRing
+from gossip.ipc.bodies import LogLine, Member, Record, StreamEvent
+from gossip.ipc.protocol import encode_record
+from gossip.serf.effects import (
+    Effect,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberReaped,
+    MemberUpdated,
+    UserEventReceived,
+)
+from gossip.serf.members import SerfMember
+
+QUEUED_RECORDS = 512
+"""As Serf's own queue of a subscription."""
+
+log = logging.getLogger(__name__)
+
+_MEMBER_EVENTS: dict[type, str] = {
+    MemberJoined: "member-join",
+    MemberLeft: "member-leave",
+    MemberFailed: "member-failed",
+    MemberUpdated: "member-update",
+    MemberReaped: "member-reap",
+}
+"""What Serf tells its streams; suspicions and intents are our own and stay inside."""
+
+
+def describe(member: SerfMember) -> Member:
+    """Return a member as the IPC shows it."""
+    alive = member.alive
+    pmin, pmax, pcur, dmin, dmax, dcur = alive.versions or bytes(6)
+    return Member(
+        name=alive.node,
+        addr=alive.addr,
+        port=alive.port,
+        tags=member.tags,
+        status=member.status.name.lower(),
+        protocol_min=pmin,
+        protocol_max=pmax,
+        protocol_cur=pcur,
+        delegate_min=dmin,
+        delegate_max=dmax,
+        delegate_cur=dcur,
+    )
+
+
+class Subscription:
+    """A queue of records for the client that asked with sequence number `seq`."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.dropped = 0
+        self.is_pumped = False  # somebody writes what is queued
+        self._send, self._receive = trio.open_memory_channel[Record](QUEUED_RECORDS)
+
+    def offer(self, record: Record) -> None:
+        """Queue `record`, or drop it if the queue is full or closed."""
+        try:
+            self._send.send_nowait(record)
+        except trio.WouldBlock:
+            self.dropped += 1
+            if self.dropped == 1:  # said once: a monitor would otherwise hear of its own deafness
+                log.warning("ipc client reads too slowly: records are dropped", extra={"seq": self.seq})
+        except trio.ClosedResourceError:
+            pass
+
+    def close(self) -> None:
+        """Take and send nothing more; a record that is being written is finished."""
+        self._send.close()
+        self._receive.close()
+
+    async def pump(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Write records until closed."""
+        with suppress(trio.EndOfChannel, trio.ClosedResourceError):
+            while True:
+                await write(encode_record(self.seq, await self._receive.receive()))
+
+
+class EventStream(Subscription):
+    """The subscription of the stream command."""
+
+    def __init__(self, seq: int, wanted: EventFilter) -> None:
+        super().__init__(seq)
+        self.wanted = wanted
+
+
+class EventFeed:
+    """Turns effects of the node into records for all event streams; an observer of the driver."""
+
+    def __init__(self) -> None:
+        self._streams: dict[EventStream, None] = {}
+
+    def add(self, stream: EventStream) -> None:
+        """Send events to `stream` from now on."""
+        self._streams[stream] = None
+
+    def remove(self, stream: EventStream) -> None:
+        """Send nothing more to `stream`."""
+        self._streams.pop(stream, None)
+
+    def observe(self, effects: Sequence[Effect], _now: float) -> None:
+        """Pass on what Serf calls events; rows are copied here because they go on changing."""
+        if not self._streams:
+            return
+        for effect in effects:
+            if isinstance(effect, UserEventReceived):
+                self._publish("user", effect.event.name, _user_record(effect))
+            elif isinstance(effect, MemberJoined | MemberLeft | MemberFailed | MemberUpdated | MemberReaped):
+                kind = _MEMBER_EVENTS[type(effect)]
+                self._publish(kind, "", StreamEvent.about_members(kind, (describe(effect.member),)))
+
+    def _publish(self, kind: str, name: str, record: StreamEvent) -> None:
+        for stream in list(self._streams):
+            if stream.wanted.admits(kind, name):
+                stream.offer(record)
+
+
+class Monitor(Subscription):
+    """The subscription of the monitor command: the remembered lines first, then live ones."""
+
+    def __init__(self, seq: int, ring: LogRing, level: str) -> None:
+        super().__init__(seq)
+        self._ring = ring
+        self._thread = threading.get_ident()
+        self._trio = trio.lowlevel.current_trio_token()
+        self._history: Iterable[str] = ring.subscribe(self._hear, LEVELS[level])
+
+    def close(self) -> None:
+        """Stop listening; see also `Subscription.close`."""
+        self._ring.unsubscribe(self._hear)
+        self._history = ()
+        super().close()
+
+    async def pump(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Write lines until closed."""
+        for line in list(self._history):
+            await write(encode_record(self.seq, LogLine(line)))
+            if not self._history:
+                return  # closed meanwhile
+        self._history = ()
+        await super().pump(write)
+
+    def _hear(self, _level: int, line: str) -> None:
+        """Take a line from the thread that logs, which need not be Trio's."""
+        if threading.get_ident() == self._thread:
+            self.offer(LogLine(line))
+        else:
+            with suppress(trio.RunFinishedError):
+                self._trio.run_sync_soon(self.offer, LogLine(line))
+
+
+def _user_record(effect: UserEventReceived) -> StreamEvent:
+    event = effect.event
+    return StreamEvent(
+        "user",
+        {
+            "Coalesce": event.coalesce,
+            "Event": "user",
+            "LTime": event.ltime,
+            "Name": event.name,
+            "Payload": event.payload,
+        },
+    )

@@ -1,0 +1,235 @@
+"""Logging: one line per record on stderr (logfmt or JSON), the last lines for IPC monitors, a bound on noise.
+
+Call sites use the standard library: ``log.info("member joined", extra={"member": name})``; whatever stands in
+`extra` becomes a field of the line. Peers' names and reasons are hostile text: fields are quoted, so that one
+record is always one line.
+"""
+
+import json
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self, TextIO
+
+TRACE = 5
+LEVELS = {
+    "TRACE": TRACE,
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "ERR": logging.ERROR,
+}
+REMEMBERED_LINES = 512
+"""As many lines as Serf keeps for a monitor that comes late."""
+MAX_TEXT = 1024
+"""Characters of one field or message; the rest is cut, because some of it is said by peers."""
+COMPLAINT_PERIOD = 60.0
+MAX_COMPLAINT_KEYS = 256
+"""Keys of which complaints are counted apart; all further ones share one line per period."""
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_NAMES = {level: name for name, level in LEVELS.items()}
+
+Listener = Callable[[int, str], None]
+
+
+def level_name(levelno: int) -> str:
+    """Return Serf's name of the level at or below `levelno`."""
+    return next((_NAMES[level] for level in sorted(_NAMES, reverse=True) if level <= levelno), "TRACE")
+
+
+class Logfmt(logging.Formatter):
+    """``ts=… level=info logger=gossip.agent msg="member joined" member=web-1``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line."""
+        head = f"ts={_timestamp(record)} level={_severity(record)} logger={record.name}"
+        return f"{head} msg={_quote(_message(record))}{_pairs(record)}"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line, the same fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line."""
+        line: dict[str, object] = {
+            "ts": _timestamp(record),
+            "level": _severity(record),
+            "logger": record.name,
+            "msg": _message(record),
+        }
+        for key, value in _fields(record):
+            line[key] = value if isinstance(value, int | float) else _cut(str(value))
+        return json.dumps(line)
+
+
+class SerfLines(logging.Formatter):
+    """Serf's own form, which tools that watch a monitor parse: ``2024/11/22 17:45:00 [INFO] agent: …``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line."""
+        stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(record.created))
+        component = record.name.removeprefix("gossip.")
+        text = _message(record)
+        if not text.isprintable():
+            text = json.dumps(text)[1:-1]
+        return f"{stamp} [{level_name(record.levelno)}] {component}: {text}{_pairs(record)}"
+
+
+class LogRing(logging.Handler):
+    """The last `REMEMBERED_LINES` lines, and whoever wants the next ones; a context manager.
+
+    A listener is called in the thread that logs, so it must only hand the line over. While one listens at a
+    lower level than the log's own, that level is in force.
+    """
+
+    def __init__(self, level: str) -> None:
+        super().__init__(TRACE)
+        self.setFormatter(SerfLines())
+        self._lines: deque[tuple[int, str]] = deque(maxlen=REMEMBERED_LINES)
+        self._listeners: dict[Listener, int] = {}
+        self._base = LEVELS[level]
+        self._before = logging.NOTSET
+
+    def __enter__(self) -> Self:
+        """Start to listen to everything that is logged."""
+        root = logging.getLogger()
+        self._before = root.level
+        root.addHandler(self)
+        self._apply_level()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Stop, and give the root logger back as it was."""
+        root = logging.getLogger()
+        root.removeHandler(self)
+        root.setLevel(self._before)
+
+    def set_level(self, level: str) -> None:
+        """Change the level of the log, one of `LEVELS`."""
+        self._base = LEVELS[level]
+        self._apply_level()
+
+    def subscribe(self, listener: Listener, levelno: int) -> list[str]:
+        """Return the remembered lines from `levelno` up and send `listener` all that follow."""
+        self._listeners[listener] = levelno
+        self._apply_level()
+        return [line for level, line in self._lines if level >= levelno]
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Send `listener` nothing more."""
+        self._listeners.pop(listener, None)
+        self._apply_level()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember the record's line and pass it on."""
+        line = self.format(record)
+        self._lines.append((record.levelno, line))
+        for listener, levelno in list(self._listeners.items()):
+            if record.levelno >= levelno:
+                listener(record.levelno, line)
+
+    def _apply_level(self) -> None:
+        logging.getLogger().setLevel(min((self._base, *self._listeners.values())))
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Lines on stderr. Nobody reading them any more must not stop an agent: such errors are dropped."""
+
+    def __init__(self, log_format: str, level: str, stream: TextIO | None = None) -> None:
+        super().__init__(stream or sys.stderr)
+        self.setLevel(LEVELS[level])
+        self.setFormatter(JsonLines() if log_format == "json" else Logfmt())
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Drop the line."""
+
+
+@contextmanager
+def logging_to_stderr(log_format: str, level: str) -> Iterator[StderrHandler]:
+    """Write the whole program's log to stderr for as long as the context lasts."""
+    root = logging.getLogger()
+    handler, before = StderrHandler(log_format, level), root.level
+    root.addHandler(handler)
+    root.setLevel(LEVELS[level])
+    try:
+        yield handler
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+        with suppress(OSError):
+            handler.flush()
+
+
+class Complaints:
+    """Bounds complaints about peers: one per key and `COMPLAINT_PERIOD`, `MAX_COMPLAINT_KEYS` keys apart."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, int]] = {}  # when last let through, how many held back since
+
+    def admit(self, key: str, now: float) -> int | None:
+        """Return None to hold this complaint back, or how many of its key were held back before it."""
+        if key not in self._seen and len(self._seen) >= MAX_COMPLAINT_KEYS:
+            self._forget(now)
+            if len(self._seen) >= MAX_COMPLAINT_KEYS:
+                key = ""
+        since, held = self._seen.get(key, (-COMPLAINT_PERIOD, 0))
+        if key in self._seen and now - since < COMPLAINT_PERIOD:
+            self._seen[key] = (since, held + 1)
+            return None
+        self._seen[key] = (now, 0)
+        return held
+
+    def __len__(self) -> int:
+        """Return how many keys are counted apart."""
+        return len(self._seen)
+
+    def _forget(self, now: float) -> None:
+        """Drop the keys that would be let through anyway."""
+        for key, (since, _) in list(self._seen.items()):
+            if now - since >= COMPLAINT_PERIOD:
+                del self._seen[key]
+
+
+def _severity(record: logging.LogRecord) -> str:
+    name = level_name(record.levelno).lower()
+    return "error" if name == "err" else name
+
+
+def _message(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        text = f"{text}: {type(error).__name__}: {error}"
+    return _cut(text)
+
+
+def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+    return ((key, value) for key, value in record.__dict__.items() if key not in _STANDARD)
+
+
+def _pairs(record: logging.LogRecord) -> str:
+    return "".join(f" {key}={_quote(_cut(str(value)))}" for key, value in _fields(record))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+
+
+def _quote(text: str) -> str:
+    """Return `text` as it is if it is one plain word, otherwise as a JSON string (ASCII, one line)."""
+    plain = text.isascii() and text.isprintable() and not any(char in ' "=\\' for char in text)
+    return text if plain and text else json.dumps(text)
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{stamp}.{int(record.msecs):03d}Z"

@@ -1,0 +1,37 @@
+"""Telling a supervisor how things are: s6's notification descriptor, systemd's NOTIFY_SOCKET."""
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+NOTIFY_VARIABLE = "NOTIFY_SOCKET"
+READY = b"READY=1"
+STOPPING = b"STOPPING=1"
+
+log = logging.getLogger(__name__)
+
+
+def announce_ready(ready_fd: int | None, environ: Mapping[str, str]) -> None:
+    """Say that the agent serves: a newline on `ready_fd`, which is then closed, and ``READY=1``."""
+    if ready_fd is not None:
+        try:
+            os.write(ready_fd, b"\n")
+            os.close(ready_fd)
+        except OSError as error:
+            log.warning("cannot announce readiness", extra={"fd": ready_fd, "reason": error.strerror})
+    notify(READY, environ)
+
+
+def notify(state: bytes, environ: Mapping[str, str]) -> None:
+    """Send `state` to the supervisor's socket, if there is one; a supervisor that is gone does no harm."""
+    path = environ.get(NOTIFY_VARIABLE, "")
+    if not path:
+        return
+    where = "\0" + path[1:] if path.startswith("@") else path  # an abstract name
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.setblocking(False)
+            sock.sendto(state, where)
+        except OSError as error:
+            log.warning("cannot notify the supervisor", extra={"socket": path, "reason": error.strerror})

@@ -1,0 +1,127 @@
+"""Where the IPC listens: a TCP port, or a Unix socket that only the agent's own user may open."""
+
+import errno
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+
+from gossip.agent.endpoint import Endpoint
+from gossip.agent.resolve import resolve
+from gossip.agent.transport import StartError
+
+BACKLOG = 64
+SOCKET_MODE = 0o600
+PROBE_TIMEOUT = 1.0
+"""How long an existing Unix socket may take to answer before it counts as alive but busy."""
+
+
+class RpcListener:
+    """A listening socket. Close it when the agent stops: that removes a Unix socket's file."""
+
+    def __init__(self, listener: socket.socket, path: Path | None = None) -> None:
+        listener.listen(BACKLOG)
+        self._listener = trio.socket.from_stdlib_socket(listener)
+        self._path = path
+        self._inode = path.stat().st_ino if path else 0
+        name = listener.getsockname()
+        self.address = str(path) if path else str(Endpoint(name[0], name[1]))
+
+    async def accept(self) -> trio.SocketStream:
+        """Wait for the next client. Raises `OSError` if the process has no descriptor to spare."""
+        connection, _ = await self._listener.accept()
+        if self._path is None:
+            # A client that vanished without a word would otherwise keep its place for ever.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return trio.SocketStream(connection)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+        if self._path is not None:
+            with suppress(OSError):
+                if self._path.stat().st_ino == self._inode:  # not the socket of a successor
+                    self._path.unlink()
+
+
+async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
+    """Listen at `where`.
+
+    Raises:
+        StartError: somebody listens there already, or the address or path cannot be used.
+    """
+    if isinstance(where, Path):
+        return await _open_unix(where)
+    try:
+        address = (await resolve(where.host, where.port))[0]
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartError(f"cannot listen for rpc at {where}: {_reason(error)}") from None
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address.host, address.port))
+        return RpcListener(sock)
+    except OSError as error:
+        sock.close()
+        remedy = " (another agent? try --rpc-addr)" if error.errno == errno.EADDRINUSE else ""
+        raise StartError(f"cannot bind rpc tcp {where}: {_reason(error)}{remedy}") from None
+
+
+async def _open_unix(path: Path) -> RpcListener:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await _remove_stale(path)
+        # The mode must be right from the first moment on: between bind and chmod others could connect.
+        before = os.umask(0o777 & ~SOCKET_MODE)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+        return RpcListener(sock, path)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"cannot bind rpc socket {path}: {_reason(error)}") from None
+    except StartError:
+        sock.close()
+        raise
+
+
+async def _remove_stale(path: Path) -> None:
+    """Remove a socket that an agent left behind when it was killed; never one that somebody serves."""
+    if not _is_socket(path):
+        return
+    probe = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with trio.move_on_after(PROBE_TIMEOUT):
+            await probe.connect(str(path))
+    except ConnectionRefusedError:
+        _remove(path)
+        return
+    finally:
+        probe.close()
+    raise StartError(f"cannot bind rpc socket {path}: address already in use (another agent? try --rpc-addr)")
+
+
+def _is_socket(path: Path) -> bool:
+    """Tell whether there is a socket; raise `StartError` if there is something else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"cannot bind rpc socket {path}: a file that is no socket is in the way")
+    return True
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,49 @@
+"""How this agent wraps what it sends: compression, encryption, nonces from the operating system.
+
+One object for both kinds of sockets, so that a key ring that changes is changed for all of them.
+"""
+
+import os
+from collections.abc import Sequence
+
+from gossip.wire.keyring import Keyring
+from gossip.wire.packet import seal, unseal
+from gossip.wire.stream import StreamReader, seal_stream
+
+NONCE_BYTES = 12
+COMPRESSION_PAYS_FROM = 150
+"""Bytes below which LZW never made a captured datagram smaller; trying costs more than all the rest."""
+
+
+class Sealer:
+    """Seals and unseals datagrams and streams with this agent's settings."""
+
+    __slots__ = ("_compress", "keyring")
+
+    def __init__(self, *, compress: bool, keyring: Keyring | None) -> None:
+        self._compress = compress
+        self.keyring = keyring
+
+    def packet(self, parts: Sequence[bytes], *, crc: bool) -> bytes:
+        """Return the datagram that carries `parts`."""
+        compress = self._compress and sum(map(len, parts)) >= COMPRESSION_PAYS_FROM
+        return seal(parts, compress=compress, crc=crc, encryption=self.keyring, nonce=self._nonce())
+
+    def open_packet(self, datagram: bytes) -> list[bytes]:
+        """Return the parts of a datagram.
+
+        Raises:
+            RemoteProtocolError: it is not one of ours.
+        """
+        return unseal(datagram, encryption=self.keyring)
+
+    def stream(self, message: bytes) -> bytes:
+        """Return what goes over a stream to say `message`."""
+        return seal_stream(message, compress=self._compress, encryption=self.keyring, nonce=self._nonce())
+
+    def reader(self) -> StreamReader:
+        """Return a reader for one side of one stream."""
+        return StreamReader(encryption=self.keyring)
+
+    def _nonce(self) -> bytes:
+        return os.urandom(NONCE_BYTES) if self.keyring is not None else b""

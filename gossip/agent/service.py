@@ -1,0 +1,348 @@
+"""One agent from start to end: listeners, then the RPC, then joining; signals; the graceful leave.
+
+The order is Serf's (serf-wire 8.3). What fails before the first nursery opens is a `StartError`: one line and
+exit code 1. A bug is not caught here: it ends the process with its traceback.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+import msgspec
+import trio
+
+from gossip.agent.config import AgentConfig, load_config, unknown_variables
+from gossip.agent.driver import Driver, Observer
+from gossip.agent.endpoint import Endpoint
+from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
+from gossip.agent.ipc_server import IpcServer
+from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
+from gossip.agent.readiness import STOPPING, announce_ready, notify
+from gossip.agent.resolve import resolve
+from gossip.agent.rpc_listener import RpcListener, open_rpc_listener
+from gossip.agent.sealing import Sealer
+from gossip.agent.transport import StartError, Transport, open_transport
+from gossip.errors import ConfigError, LocalProtocolError
+from gossip.serf.config import SerfConfig
+from gossip.serf.node import LocalMember, SerfNode
+from gossip.swim.config import SwimConfig
+from gossip.wire.address import Address, pack_address
+from gossip.wire.keyring import Keyring
+
+DRAIN_TIMEOUT = 7.5
+"""The leaver's budget between saying that it leaves and leaving (the load balancer drains meanwhile)."""
+LEAVE_SLACK = 2.0
+"""Added to the sum of a leave's own time-outs: after that the agent stops, left or not."""
+EXIT_LEFT, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+LOOPBACK = ("127.0.0.1", "::1")
+
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """A running agent, for those who live in the same process."""
+
+    def __init__(self, config: AgentConfig, driver: Driver, ring: LogRing) -> None:
+        self.config = config
+        self.driver = driver
+        self.ring = ring
+        self.rpc_address = ""
+        self.ready = trio.Event()  # serves, and has joined whom it must join
+        self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
+        self.exit_code = EXIT_LEFT
+        self._leave_requested = trio.Event()
+        self._stops_when_left = False
+        self._left = trio.Event()
+        self._stopping = trio.Event()
+
+    def request_leave(self) -> None:
+        """Leave gracefully, then stop; returns at once."""
+        self._stops_when_left = True
+        self._leave_requested.set()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether somebody has asked for a leave."""
+        return self._leave_requested.is_set()
+
+    async def leave(self) -> None:
+        """Leave gracefully and wait until that is complete; the caller stops the agent afterwards."""
+        self._leave_requested.set()
+        await self._left.wait()
+
+    def stop(self, exit_code: int = EXIT_LEFT) -> None:
+        """Shut down at once, whether left or not."""
+        self.exit_code = max(self.exit_code, exit_code)
+        self._stopping.set()
+
+    async def wait_stopped(self) -> None:
+        """Wait until `stop` was called."""
+        await self._stopping.wait()
+
+    async def leave_when_asked(self) -> None:
+        """Wait for the request, then go through all stages of the leave; bounded as a whole."""
+        await self._leave_requested.wait()
+        log.info("leaving gracefully", extra={"member": self.driver.node.name})
+        notify(STOPPING, os.environ)
+        serf = self.driver.node.config
+        bound = 2 * serf.broadcast_timeout + serf.leave_propagate_delay + DRAIN_TIMEOUT + LEAVE_SLACK
+        with trio.move_on_after(bound) as scope:
+            await self._go_through_leave()
+        if scope.cancelled_caught:
+            log.warning("the leave took too long: stopping without", extra={"seconds": bound})
+        self._left.set()
+        if self._stops_when_left:
+            self.stop()
+
+    async def _go_through_leave(self) -> None:
+        driver = self.driver
+        driver.apply(lambda node, now: node.begin_leave(now))
+        await driver.leave_announced.wait()
+        if self.before_finish_leave is not None:
+            with trio.move_on_after(DRAIN_TIMEOUT):
+                await self.before_finish_leave()
+        driver.apply(lambda node, now: node.finish_leave(now))
+        await driver.leave_finished.wait()
+
+
+Panel = Callable[[Agent], Awaitable[None]]
+
+
+def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> int:
+    """Run an agent until it leaves; return the exit code: 0 left, 1 failed, 2 wrong configuration.
+
+    `overrides` are the flags, keyed by the fields of `AgentConfig`; None means "not given".
+    """
+
+    def load() -> AgentConfig:
+        return load_config(overrides, config_files, os.environ)
+
+    try:
+        config = load()
+    except ConfigError as error:
+        return _fail(error, EXIT_USAGE)
+    with logging_to_stderr(config.log_format, config.log_level) as handler:
+        for name in unknown_variables(os.environ):
+            log.warning("environment variable sets nothing", extra={"variable": name})
+
+        def reload() -> AgentConfig:
+            fresh = load()
+            handler.setLevel(LEVELS[fresh.log_level])
+            return fresh
+
+        try:
+            return trio.run(_run_with_reload, config, reload)
+        except StartError as error:
+            return _fail(error, EXIT_FAILED)
+        except KeyboardInterrupt:  # before the signal handlers were in place
+            return EXIT_FAILED
+        except Exception:
+            sys.stderr.write("this is a bug in gossip: please report it with the traceback\n")
+            raise
+
+
+async def run(
+    config: AgentConfig,
+    *,
+    observers: Sequence[Observer] = (),
+    panels: Sequence[Panel] = (),
+    reload: Callable[[], AgentConfig] | None = None,
+    handle_signals: bool = True,
+    task_status: trio.TaskStatus[Agent] = trio.TASK_STATUS_IGNORED,
+) -> int:
+    """Run an agent until it has left or must stop, and return its exit code.
+
+    `observers` see every batch of the node's effects from the first on. Each of `panels` gets the agent's
+    handle and runs beside it, at most as long. `reload` is called on SIGHUP. `task_status` gets the handle as
+    soon as the agent serves; `ready` says that it has joined, too; its `before_finish_leave` may be set.
+
+    Raises:
+        StartError: it could not start.
+    """
+    with LogRing(config.log_level) as ring:
+        driver, listener = await _open(config)
+        driver.observers.extend(observers)
+        agent = Agent(config, driver, ring)
+        async with trio.open_nursery() as nursery:
+            if handle_signals:
+                await nursery.start(_obey_signals, agent, reload)
+            await nursery.start(driver.run)
+            if listener is not None:
+                agent.rpc_address = listener.address
+                nursery.start_soon(IpcServer(agent, listener).run)
+            _log_start(agent)
+            nursery.start_soon(agent.leave_when_asked)
+            for panel in panels:
+                nursery.start_soon(panel, agent)
+            task_status.started(agent)
+            nursery.start_soon(_join, agent)
+            await agent.wait_stopped()
+            nursery.cancel_scope.cancel()
+    return agent.exit_code
+
+
+async def _run_with_reload(config: AgentConfig, reload: Callable[[], AgentConfig]) -> int:
+    return await run(config, reload=reload)
+
+
+async def _open(config: AgentConfig) -> tuple[Driver, RpcListener | None]:
+    """Open all sockets and create the node; raise `StartError` with none of them left open."""
+    transport, me = await _open_gossip(config)
+    try:
+        listener = await open_rpc_listener(config.rpc_endpoint) if config.rpc_endpoint else None
+    except StartError:
+        transport.close()
+        raise
+    keyring = Keyring([config.secret_key]) if config.secret_key else None
+    swim: SwimConfig = getattr(SwimConfig, config.profile)()
+    if keyring is not None:
+        swim = msgspec.structs.replace(swim, packet_overhead=keyring.overhead)
+    serf = SerfConfig(
+        swim=swim,
+        broadcast_timeout=config.broadcast_timeout,
+        reconnect_interval=config.reconnect_interval,
+        reconnect_timeout=config.reconnect_timeout,
+        tombstone_timeout=config.tombstone_timeout,
+    )
+    node = SerfNode(serf, me, rng=Random(), now=trio.current_time())
+    return Driver(node, transport, Sealer(compress=not config.disable_compression, keyring=keyring)), listener
+
+
+async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
+    """Open the gossip sockets and decide what to tell peers about them."""
+    bind = config.bind_endpoint
+    host = await _lookup("bind", bind.host)
+    if config.interface and host in UNSPECIFIED:
+        host = address_of_interface(interface_addresses(), config.interface, ipv6=":" in host)
+    transport = open_transport(host, bind.port)
+    try:
+        shown = await _advertised(config, transport.address)
+    except StartError:
+        transport.close()
+        raise
+    return transport, LocalMember(config.node_name, pack_address(shown.host), shown.port, config.tags)
+
+
+async def _advertised(config: AgentConfig, bound: Address) -> Address:
+    """Return what to tell peers about `bound`."""
+    if (advertise := config.advertise_endpoint) is not None:
+        host = await _lookup("advertise", advertise.host)
+        if host in UNSPECIFIED:
+            raise StartError(f"cannot advertise {host}: peers could not reach it (try --advertise)")
+        return Address(host, advertise.port or bound.port)
+    if bound.host in UNSPECIFIED:
+        return Address(choose_address(interface_addresses(), ipv6=":" in bound.host), bound.port)
+    return bound
+
+
+async def _lookup(key: str, host: str) -> str:
+    try:
+        return (await resolve(host, 0))[0].host
+    except OSError as error:
+        raise StartError(f"cannot use {key} address {host}: {error}") from None
+
+
+def _log_start(agent: Agent) -> None:
+    config, driver = agent.config, agent.driver
+    me = driver.node.members()[0]
+    log.info(
+        "agent running",
+        extra={
+            "member": me.name,
+            "bind": driver.transport.address,
+            "advertise": me.address,
+            "rpc": agent.rpc_address or "off",
+            "encrypted": driver.is_encrypted,
+            "profile": config.profile,
+        },
+    )
+    if driver.transport.address.host in UNSPECIFIED and me.address.host in LOOPBACK:
+        log.warning("only agents on this machine can reach us: no private address found (use --advertise)")
+    where = config.rpc_endpoint
+    if isinstance(where, Endpoint) and where.host not in (*LOOPBACK, "localhost") and not config.rpc_auth:
+        log.warning("the rpc is open to other machines without rpc_auth", extra={"rpc": agent.rpc_address})
+
+
+async def _join(agent: Agent) -> None:
+    """Join whom the configuration names, then say that the agent is ready."""
+    config = agent.config
+    if config.start_join:
+        result = await agent.driver.join(config.start_join, replay=config.replay_on_join)
+        for error in result.errors:
+            log.warning("join failed", extra={"reason": error})
+        if not result.contacted:
+            log.error(
+                "cannot join the cluster: nobody answered", extra={"seeds": ",".join(config.start_join)}
+            )
+            agent.stop(EXIT_FAILED)
+            return
+        log.info("joined", extra={"contacted": result.contacted})
+    announce_ready(config.ready_fd, os.environ)
+    agent.ready.set()
+    if config.retry_join:
+        await _retry_join(agent)
+
+
+async def _retry_join(agent: Agent) -> None:
+    """Join until it works; names are looked up anew each time, because seeds move."""
+    config = agent.config
+    attempts = 0
+    while not agent.is_leaving:
+        result = await agent.driver.join(config.retry_join, replay=config.replay_on_join)
+        if result.others:
+            log.info("joined", extra={"contacted": result.contacted})
+            return
+        attempts += 1
+        reason = "; ".join(result.errors) or "only this agent itself answered"
+        if config.retry_max_attempts and attempts > config.retry_max_attempts:
+            log.error("cannot join the cluster: giving up", extra={"attempts": attempts, "reason": reason})
+            agent.stop(EXIT_FAILED)
+            return
+        log.warning("join failed: trying again", extra={"after": config.retry_interval, "reason": reason})
+        await trio.sleep(config.retry_interval)
+
+
+async def _obey_signals(
+    agent: Agent,
+    reload: Callable[[], AgentConfig] | None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """SIGTERM and SIGINT leave, the second of them exits at once; SIGHUP reloads."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
+        interrupted = False
+        async for number in signals:
+            if number == signal.SIGHUP:
+                _reload(agent, reload)
+            elif interrupted:
+                log.error("second signal: exiting without leaving")
+                agent.stop(EXIT_FAILED)
+            else:
+                interrupted = True
+                agent.request_leave()
+
+
+def _reload(agent: Agent, reload: Callable[[], AgentConfig] | None) -> None:
+    """Apply what may change while running: tags (those set over the RPC are lost) and the log level."""
+    if reload is None:
+        return
+    try:
+        fresh = reload()
+        if fresh.tags != dict(agent.driver.node.tags):
+            agent.driver.apply(lambda node, now: node.set_tags(fresh.tags, now))
+    except (ConfigError, LocalProtocolError) as error:
+        log.error("cannot reload the configuration", extra={"reason": error})  # noqa: TRY400 - a person's mistake
+        return
+    agent.ring.set_level(fresh.log_level)
+    agent.config = msgspec.structs.replace(agent.config, tags=fresh.tags, log_level=fresh.log_level)
+    log.info("configuration reloaded", extra={"log_level": fresh.log_level})
+
+
+def _fail(error: Exception, exit_code: int) -> int:
+    sys.stderr.write(f"gossip agent: {error}\n")
+    return exit_code
