@@ -1,0 +1,79 @@
+"""HAProxy's command line on a Unix socket: one command, one answer, one connection.
+
+The master's socket and the worker's admin socket speak the same language. What the commands mean belongs
+to `lb.master` and `lb.runtime`; nothing here interprets an answer.
+"""
+
+from pathlib import Path
+
+import trio
+
+from gossip.errors import GossipError, LocalProtocolError
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+"""``show servers state`` of a thousand servers is 71 kB."""
+MAX_COMMAND_BYTES = 15_000
+"""HAProxy reads a command line into one buffer (tune.bufsize, 16 kB)."""
+DEFAULT_TIMEOUT = 1.0
+_CHUNK = 65536
+
+
+class HAProxyError(GossipError):
+    """HAProxy did not do what it was asked; the text says what, and why if that is known."""
+
+
+class UnreachableError(HAProxyError):
+    """The socket does not answer: HAProxy is down, restarting, or somewhere else."""
+
+
+class CommandSocket:
+    """Asks the HAProxy behind the socket at `path`; each answer may take `timeout` seconds."""
+
+    __slots__ = ("path", "timeout")
+
+    def __init__(self, path: Path, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.path = path
+        self.timeout = timeout
+
+    async def ask(self, command: str, timeout: float | None = None) -> str:  # noqa: ASYNC109 - one bound per answer
+        """Send `command` and return the whole answer, "" if the connection just closes.
+
+        Raises:
+            UnreachableError: nobody listens, or there was no complete answer in time.
+            LocalProtocolError: `command` holds a line break or is too long: a bug here.
+        """
+        if "\n" in command or len(command) > MAX_COMMAND_BYTES:
+            raise LocalProtocolError(f"a command for HAProxy of {len(command)} bytes is not one short line")
+        bound = self.timeout if timeout is None else timeout
+        try:
+            with trio.fail_after(bound):
+                return await self._converse(command)
+        except trio.TooSlowError:
+            raise UnreachableError(f"haproxy at {self.path} did not answer within {bound:g} s") from None
+        except (OSError, trio.BrokenResourceError) as error:
+            raise UnreachableError(f"cannot ask haproxy at {self.path}: {_why(error)}") from error
+
+    async def _converse(self, command: str) -> str:
+        stream = await trio.open_unix_socket(str(self.path))
+        async with stream:
+            await stream.send_all(command.encode() + b"\n")
+            # The master keeps the connection open after its answer unless we say that we have no more to ask.
+            await stream.send_eof()
+            answer = bytearray()
+            while chunk := await stream.receive_some(_CHUNK):
+                answer += chunk
+                if len(answer) > MAX_ANSWER_BYTES:
+                    raise UnreachableError(
+                        f"haproxy at {self.path} answers more than {MAX_ANSWER_BYTES} bytes"
+                    )
+        return answer.decode("utf-8", "replace")
+
+
+def _why(error: OSError | trio.BrokenResourceError) -> str:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, FileNotFoundError):
+        return "no such socket (is haproxy running, in master-worker mode with this socket?)"
+    if isinstance(cause, PermissionError):
+        return "permission denied (this user must be allowed to write to the socket)"
+    text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
+    return text.lower()

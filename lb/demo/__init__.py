@@ -1,0 +1,1 @@
+"""The demonstration: a whole cluster of local processes, a load on it, and a story that unfolds."""
