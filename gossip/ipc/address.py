@@ -62,8 +62,10 @@ def parse_agent_address(text: str) -> AgentAddress:
 def _split(text: str) -> tuple[str, str]:
     """Return host and port as written, the default port if there is none."""
     if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        return host, port.removeprefix(":") if port else str(DEFAULT_PORT)
+        host, closing, port = text[1:].partition("]")
+        if closing and not port:
+            return host, str(DEFAULT_PORT)
+        return host, port[1:] if port.startswith(":") else ""
     if text.count(":") > 1:
         return text, str(DEFAULT_PORT)
     host, colon, port = text.partition(":")
