@@ -22,6 +22,7 @@ PROGRAM = "gossip"
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
+    "agent": "gossip.cli.agent",
     "completion": "gossip.cli.completion",
     "force-leave": "gossip.cli.force_leave",
     "info": "gossip.cli.info",
