@@ -19,7 +19,7 @@ from gossip.serf.effects import (
 )
 from gossip.swim.effects import MessageRejected, NameConflict
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gossip.agent")
 
 Reported = MemberEvent | MessageRejected | NameConflict | UserEventReceived | PushPullReceived
 

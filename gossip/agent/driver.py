@@ -43,7 +43,7 @@ JOIN_CONCURRENCY = 8
 
 T = TypeVar("T")
 Observer = Callable[[Sequence[Effect], float], None]
-log = logging.getLogger(__name__)
+log = logging.getLogger("gossip.agent")
 
 
 class JoinResult(Struct, frozen=True):

@@ -44,7 +44,7 @@ MAX_SUBSCRIPTIONS = 64
 ACCEPT_PAUSE = 0.1
 """Rest after the process ran out of descriptors."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gossip.agent")
 
 
 class IpcServer:

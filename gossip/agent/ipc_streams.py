@@ -29,7 +29,7 @@ from gossip.serf.members import SerfMember
 QUEUED_RECORDS = 512
 """As Serf's own queue of a subscription."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gossip.agent")
 
 _MEMBER_EVENTS: dict[type, str] = {
     MemberJoined: "member-join",

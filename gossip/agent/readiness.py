@@ -9,7 +9,7 @@ NOTIFY_VARIABLE = "NOTIFY_SOCKET"
 READY = b"READY=1"
 STOPPING = b"STOPPING=1"
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gossip.agent")
 
 
 def announce_ready(ready_fd: int | None, environ: Mapping[str, str]) -> None:

@@ -39,9 +39,8 @@ LEAVE_SLACK = 2.0
 """Added to the sum of a leave's own time-outs: after that the agent stops, left or not."""
 EXIT_LEFT, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
-LOOPBACK = ("127.0.0.1", "::1")
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gossip.agent")
 
 
 class Agent:
@@ -261,11 +260,15 @@ def _log_start(agent: Agent) -> None:
             "profile": config.profile,
         },
     )
-    if driver.transport.address.host in UNSPECIFIED and me.address.host in LOOPBACK:
+    if driver.transport.address.host in UNSPECIFIED and _is_loopback(me.address.host):
         log.warning("only agents on this machine can reach us: no private address found (use --advertise)")
     where = config.rpc_endpoint
-    if isinstance(where, Endpoint) and where.host not in (*LOOPBACK, "localhost") and not config.rpc_auth:
+    if isinstance(where, Endpoint) and not config.rpc_auth and not _is_loopback(where.host):
         log.warning("the rpc is open to other machines without rpc_auth", extra={"rpc": agent.rpc_address})
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 async def _join(agent: Agent) -> None:
