@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gossip.errors import RemoteProtocolError
-from gossip.serf.effects import (
-    Effect,
-    PushPullReceived,
-    UserEventReceived,
-)
+from gossip.serf.effects import Effect, PushPullReceived, UserEventReceived
 from gossip.serf.events import UserEvents
 from gossip.serf.leave import LEAVE, GracefulLeave, LeaveStage
 from gossip.serf.members import MemberStatus, SerfMember
@@ -26,14 +22,7 @@ from gossip.serf.tags import decode_tags, encode_tags
 from gossip.swim.dissemination import BroadcastQueue
 from gossip.swim.effects import BroadcastFinished, OpenPushPull
 from gossip.swim.node import SwimNode
-from gossip.wire.messages import (
-    PROTOCOL_VERSIONS,
-    Ack,
-    Alive,
-    MessageType,
-    Ping,
-    PushPull,
-)
+from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MessageType, Ping, PushPull
 from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
 from gossip.wire.serf_messages import (
     MAX_U64,
@@ -228,6 +217,11 @@ class SerfNode:
                 self._swim.push_pull_with(member)
 
     # --- what others read ---------------------------------------------------------------------------------
+
+    @property
+    def swim(self) -> SwimNode:
+        """The layer below, for whoever watches a node's inside; nobody else changes it."""
+        return self._swim
 
     def members(self) -> list[SerfMember]:
         """Return all members, this node first, then in the order in which they were learnt."""
