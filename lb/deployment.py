@@ -1,6 +1,6 @@
 """From a finished file to a worker that runs it: swap, reload, verify, and back if it does not work.
 
-One task, one take-over at a time; a newer wish replaces one that waits. Waiting has three reasons: a reload
+One task, one take-over at a time; a newer goal replaces one that waits. Waiting has three reasons: a reload
 was just done (`min_reload_interval`), too many old workers are still busy, or this very content was refused
 before. Drained servers do not wait: they are set at once, and again whenever a new worker appears.
 """
@@ -36,7 +36,7 @@ class DeploymentConfig(Struct, frozen=True, kw_only=True):
     max_retry_delay: float = 600.0
 
 
-class Wish(Struct, frozen=True):
+class Goal(Struct, frozen=True):
     """A file that HAProxy should run, and why."""
 
     content: bytes
@@ -54,7 +54,7 @@ class Refusal(Struct, frozen=True):
 
 
 class Deployment:
-    """Brings the newest wish into effect. Keep `run` running, call `want` and `want_drained` at any time."""
+    """Brings the newest goal into effect. Keep `run` running, call `want` and `want_drained` at any time."""
 
     def __init__(
         self,
@@ -71,16 +71,16 @@ class Deployment:
         self._haproxy = haproxy
         self._config = config
         self._explain = explain
-        self._wish: Wish | None = None
+        self._goal: Goal | None = None
         self._drained: frozenset[ServerName] = frozenset()
         self._wake = trio.Event()
         self._wake_drains = trio.Event()
         self._reloaded_at = -math.inf
         self._crowded_since: float | None = None
 
-    def want(self, wish: Wish) -> None:
+    def want(self, goal: Goal) -> None:
         """Replace whatever was wished before."""
-        self._wish = wish
+        self._goal = goal
         self._wake.set()
 
     def want_drained(self, servers: Collection[ServerName]) -> None:
@@ -90,7 +90,7 @@ class Deployment:
             self._wake_drains.set()
 
     def look_again(self) -> None:
-        """Compare wish, file and worker now: HAProxy was started or restarted."""
+        """Compare goal, file and worker now: HAProxy was started or restarted."""
         self._wake.set()
         self._wake_drains.set()
 
@@ -106,34 +106,36 @@ class Deployment:
 
     async def _advance(self) -> float:
         """Do what can be done now; return after how many seconds to look again."""
-        wish = self._wish
-        if wish is None or await self._is_fulfilled(wish):
+        goal = self._goal
+        if goal is None or await self._is_fulfilled(goal):
             return self._config.reconcile_interval
         now = trio.current_time()
-        if self.refusal is not None and self.refusal.content == wish.content and now < self.refusal.retry_at:
+        if self.refusal is not None and self.refusal.content == goal.content and now < self.refusal.retry_at:
             return min(self.refusal.retry_at - now, self._config.reconcile_interval)
         wait = self._reloaded_at + self._config.min_reload_interval - now
         if wait > 0:
             return wait
         if await self._is_crowded():
             return OLD_WORKERS_POLL
-        await self._take_over(wish)
-        return 0.0 if self._wish is not wish else self._config.reconcile_interval
+        await self._take_over(goal)
+        return 0.0 if self._goal is not goal else self._config.reconcile_interval
 
-    async def _is_fulfilled(self, wish: Wish) -> bool:
+    async def _is_fulfilled(self, goal: Goal) -> bool:
         try:
             present = await trio.to_thread.run_sync(self._file.read)
         except SwapError as error:
-            self.problem = str(error)
-            return False
-        if present != wish.content:
-            return False
-        problem = await self._haproxy.find_problem(wish.content)
-        if problem:
+            problem = str(error)
+        else:
+            if present == goal.content:
+                problem = await self._haproxy.find_problem(goal.content)
+            else:
+                problem = "the file is not the wished one"
+        if not problem:
+            await self._accept(goal.content)
+            return True
+        if self.refusal is None:
             self.problem = problem
-            return False
-        await self._accept(wish.content)
-        return True
+        return False
 
     async def _is_crowded(self) -> bool:
         """Tell whether to let old workers finish first; never for longer than `max_old_workers_wait`."""
@@ -147,33 +149,33 @@ class Deployment:
             log.warning("reload waits for old workers", extra={"old_workers": len(processes.old_workers)})
         return now - self._crowded_since < self._config.max_old_workers_wait
 
-    async def _take_over(self, wish: Wish) -> None:
+    async def _take_over(self, goal: Goal) -> None:
         start = trio.current_time()
         try:
             before = await trio.to_thread.run_sync(self._file.read)
-            done = await self._swap(wish.content)
-            took = await self._reload(wish.content)
+            done = await self._swap(goal.content)
+            took = await self._reload(goal.content)
         except UnreachableError as error:
             # The file is right; a HAProxy that comes back reads it. Nothing to take back.
             self._degrade(str(error))
             return
         except RejectedError as error:
-            self._refuse(wish, f"configuration rejected: {error}")
+            self._refuse(goal, f"configuration rejected: {error}")
             return
         except SwapError as error:
-            self._refuse(wish, f"swap failed: {error}")
+            self._refuse(goal, f"swap failed: {error}")
             return
         except HAProxyError as error:
             said = f"; haproxy says: {alert}" if (alert := self._explain()) else ""
-            self._refuse(wish, f"{error}{said}")
-            await self._roll_back(wish.content, before)
+            self._refuse(goal, f"{error}{said}")
+            await self._roll_back(goal.content, before)
             return
-        await self._accept(wish.content)
-        changes = _changes(before, wish.content)
+        await self._accept(goal.content)
+        changes = _changes(before, goal.content)
         extra = {"event": "lb.swap", "id": self.swaps, "path": "reload", **changes}
-        extra |= {"digest": embedded_digest(wish.content) or done.digest, "settle": f"{wish.settled_in:.2f}s"}
+        extra |= {"digest": embedded_digest(goal.content) or done.digest, "settle": f"{goal.settled_in:.2f}s"}
         extra |= {"reload": f"{took:.3f}s", "took": f"{trio.current_time() - start:.3f}s"}
-        log.info("configuration taken over", extra={**extra, "reason": wish.reason})
+        log.info("configuration taken over", extra={**extra, "reason": goal.reason})
 
     async def _swap(self, content: bytes) -> Swapped:
         done = await trio.to_thread.run_sync(self._file.swap, content)
@@ -203,13 +205,13 @@ class Deployment:
             log.warning("degraded: the file is right but haproxy does not answer", extra={"reason": reason})
         self.problem = reason
 
-    def _refuse(self, wish: Wish, reason: str) -> None:
-        same = self.refusal is not None and self.refusal.content == wish.content
+    def _refuse(self, goal: Goal, reason: str) -> None:
+        same = self.refusal is not None and self.refusal.content == goal.content
         attempts = 1 + (self.refusal.attempts if same and self.refusal is not None else 0)
         delay = min(self._config.retry_delay * 2.0 ** (attempts - 1), self._config.max_retry_delay)
-        self.refusal = Refusal(wish.content, reason, attempts, trio.current_time() + delay)
+        self.refusal = Refusal(goal.content, reason, attempts, trio.current_time() + delay)
         self.problem = reason
-        digest = embedded_digest(wish.content)
+        digest = embedded_digest(goal.content)
         extra = {"event": "lb.refused", "reason": reason, "digest": digest, "retry_in": f"{delay:g}s"}
         log.error("new configuration not taken", extra={**extra, "attempt": attempts})
 

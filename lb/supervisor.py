@@ -139,11 +139,13 @@ class Supervisor:
         async with stream:
             async for chunk in stream:
                 *lines, pending = (pending + chunk).split(b"\n")
-                while len(pending) > MAX_LINE_BYTES:
-                    lines.append(pending[:MAX_LINE_BYTES])
-                    pending = pending[MAX_LINE_BYTES:]
+                if len(pending) > MAX_LINE_BYTES:
+                    lines.append(pending)
+                    pending = b""
                 for line in lines:
-                    self._log_line(line.decode("utf-8", "replace").strip(), master)
+                    for start in range(0, len(line), MAX_LINE_BYTES):
+                        piece = line[start : start + MAX_LINE_BYTES]
+                        self._log_line(piece.decode("utf-8", "replace").strip(), master)
 
     def _log_line(self, line: str, master: int) -> None:
         if not line:
