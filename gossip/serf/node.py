@@ -19,7 +19,7 @@ from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.queries import Queries
 from gossip.serf.roster import PRUNE, REAP, Roster
 from gossip.serf.tags import decode_tags, encode_tags
-from gossip.swim.dissemination import BroadcastQueue
+from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
 from gossip.swim.effects import BroadcastFinished, OpenPushPull
 from gossip.swim.node import SwimNode
 from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MessageType, Ping, PushPull
@@ -45,7 +45,6 @@ RECONNECT = "reconnect"
 """Timer key: try to reach a failed member again; set only while there is one."""
 
 USER = bytes((MessageType.USER,))
-PART_OVERHEAD_BYTES = 2
 LAST_GOSSIPED_TYPE = bytes((SerfMessageType.QUERY,))
 
 
@@ -342,8 +341,8 @@ class SerfNode:
         taken: list[bytes] = []
         for queue in self._queues:
             if len(queue) and len(taken) < room:
-                parts = queue.take(budget, PART_OVERHEAD_BYTES, limit, room - len(taken))
-                budget -= sum(map(len, parts)) + PART_OVERHEAD_BYTES * len(parts)
+                parts = queue.take(budget, limit, room - len(taken))
+                budget -= sum(map(len, parts)) + COMPOUND_ENTRY_BYTES * len(parts)
                 taken += parts
         return taken
 
@@ -411,7 +410,7 @@ class SerfNode:
         self._broadcast(self._intent_queue, encode_serf(intent), now, token)
 
     def _new_queue(self) -> BroadcastQueue:
-        return BroadcastQueue(self.config.max_queue_depth, self._swim.finished)
+        return self._swim.new_queue(self.config.max_queue_depth)
 
     def _new_token(self) -> int:
         self._last_token += 1

@@ -5,123 +5,129 @@ Fewest transmissions go first; among equals the longest that still fits, then th
 key replaces the one queued under the same key. Bytes are queued as they came and never encoded again.
 """
 
+from bisect import bisect_left, insort
+from operator import attrgetter
+
+COMPOUND_HEADER_BYTES = 2
+COMPOUND_ENTRY_BYTES = 2
+"""What each message of a packet costs besides its own bytes: its length."""
+
 MAX_PARTS = 127
 """Most messages in one packet: memberlist 0.2.2 mis-slices a compound of 128 and more."""
-
-LEFTOVERS_TOLERATED = 64
 
 
 class Broadcast:
     """Bytes on their way to everybody."""
 
-    __slots__ = ("data", "is_live", "key", "token", "transmits")
+    __slots__ = ("data", "key", "serial", "token", "transmits")
 
-    def __init__(self, key: str | None, data: bytes, token: int) -> None:
+    def __init__(self, key: str | None, data: bytes, token: int, serial: int) -> None:
         self.key = key
         self.data = data
         self.token = token  # 0: nobody waits for the end
+        self.serial = serial  # the newer, the greater
         self.transmits = 0
-        self.is_live = True  # False once replaced, pruned or sent often enough
+
+
+Tier = dict[int, list[Broadcast]]
+"""Broadcasts with the same number of transmissions: by length, the oldest first."""
+
+_serial = attrgetter("serial")
 
 
 class BroadcastQueue:
-    """Broadcasts in tiers by transmissions so far; within a tier, stacks by length.
+    """Broadcasts in tiers by transmissions so far.
 
     The tokens of broadcasts that are done are appended to `finished`, which the owner drains.
     """
 
-    __slots__ = ("_by_key", "_entries", "_finished", "_live", "_max_depth", "_tiers")
+    __slots__ = ("_by_key", "_finished", "_longest", "_max_depth", "_serial", "_size", "tiers")
 
-    def __init__(self, max_depth: int, finished: list[int]) -> None:
+    def __init__(self, max_depth: int, longest: int, finished: list[int]) -> None:
+        self.tiers: list[Tier] = []
         self._max_depth = max_depth
-        self._tiers: list[dict[int, list[Broadcast]]] = []
+        self._longest = longest  # bytes of a broadcast that has a packet to itself
         self._by_key: dict[str, Broadcast] = {}
-        self._live = 0
-        self._entries = 0  # in the stacks, leftovers of replaced broadcasts included
+        self._size = 0
+        self._serial = 0
         self._finished = finished
 
     def __len__(self) -> int:
         """Return the number of broadcasts still to be sent."""
-        return self._live
+        return self._size
 
     def enqueue(self, data: bytes, *, key: str | None = None, token: int = 0) -> None:
         """Queue `data`; it replaces what is queued under `key`.
 
-        At `max_depth` the most transmitted broadcast makes room.
+        At `max_depth` the most transmitted broadcast makes room. One that fits into no packet is finished at
+        once: it would wait for ever.
         """
         if key is not None and key in self._by_key:
-            self._finish(self._by_key[key])
-        if self._live >= self._max_depth:
-            self._drop_most_transmitted()
-        broadcast = Broadcast(key, data, token)
+            self._drop(self._by_key[key])
+        self._serial += 1
+        broadcast = Broadcast(key, data, token, self._serial)
+        if len(data) > self._longest:
+            self._finish(broadcast)
+            return
+        if self._size >= self._max_depth:
+            self._drop(self._most_transmitted())
         if key is not None:
             self._by_key[key] = broadcast
-        self._live += 1
-        self._push(broadcast)
-        if self._entries > 2 * self._live + LEFTOVERS_TOLERATED:
-            self._sweep()
+        self._place(broadcast)
 
-    def take(self, budget: int, overhead: int, limit: int, room: int = MAX_PARTS) -> list[bytes]:
-        """Return broadcasts that fit into `budget` bytes, each costing `overhead` more; at most `room`.
+    def take(self, budget: int, limit: int, room: int = MAX_PARTS) -> list[bytes]:
+        """Return at most `room` broadcasts that fit into `budget` bytes, each with its entry's cost.
 
         Each is counted as transmitted; at `limit` transmissions it is finished.
         """
-        if not self._live:
+        if not self._size:
             return []
         taken: list[Broadcast] = []
-        for tier in self._tiers:
-            budget = self._take_from(tier, budget, overhead, room, taken)
-            if len(taken) >= room:
-                break
-        for broadcast in reversed(taken):  # reversed: the newest ends on top again
+        for tier in self.tiers:
+            budget = self._take_from(tier, budget, room, taken)
+        # Only now, so that none is taken twice.
+        for broadcast in taken:
             broadcast.transmits += 1
             if broadcast.transmits >= limit:
                 self._finish(broadcast)
             else:
-                self._push(broadcast)
+                self._place(broadcast)
         return [broadcast.data for broadcast in taken]
 
-    def _take_from(
-        self, tier: dict[int, list[Broadcast]], budget: int, overhead: int, room: int, taken: list[Broadcast]
-    ) -> int:
+    def _take_from(self, tier: Tier, budget: int, room: int, taken: list[Broadcast]) -> int:
         for length in sorted(tier, reverse=True):
-            cost = length + overhead
+            cost = length + COMPOUND_ENTRY_BYTES
             stack = tier[length]
             while stack and cost <= budget and len(taken) < room:
-                broadcast = stack.pop()
-                self._entries -= 1
-                if broadcast.is_live:
-                    taken.append(broadcast)
-                    budget -= cost
+                taken.append(stack.pop())
+                self._size -= 1
+                budget -= cost
             if not stack:
                 del tier[length]
         return budget
 
-    def _push(self, broadcast: Broadcast) -> None:
-        while len(self._tiers) <= broadcast.transmits:
-            self._tiers.append({})
-        self._tiers[broadcast.transmits].setdefault(len(broadcast.data), []).append(broadcast)
-        self._entries += 1
+    def _place(self, broadcast: Broadcast) -> None:
+        while len(self.tiers) <= broadcast.transmits:
+            self.tiers.append({})
+        insort(self.tiers[broadcast.transmits].setdefault(len(broadcast.data), []), broadcast, key=_serial)
+        self._size += 1
+
+    def _drop(self, broadcast: Broadcast) -> None:
+        tier = self.tiers[broadcast.transmits]
+        stack = tier[len(broadcast.data)]
+        del stack[bisect_left(stack, broadcast.serial, key=_serial)]
+        if not stack:
+            del tier[len(broadcast.data)]
+        self._size -= 1
+        self._finish(broadcast)
 
     def _finish(self, broadcast: Broadcast) -> None:
-        broadcast.is_live = False
-        self._live -= 1
         if broadcast.key is not None and self._by_key.get(broadcast.key) is broadcast:
             del self._by_key[broadcast.key]
         if broadcast.token:
             self._finished.append(broadcast.token)
 
-    def _drop_most_transmitted(self) -> None:
-        for tier in reversed(self._tiers):
-            for stack in tier.values():
-                for broadcast in stack:  # the oldest stands at the bottom
-                    if broadcast.is_live:
-                        self._finish(broadcast)
-                        return
-
-    def _sweep(self) -> None:
-        """Throw the leftovers out, so that memory follows the live broadcasts."""
-        for index, tier in enumerate(self._tiers):
-            swept = {length: [b for b in stack if b.is_live] for length, stack in tier.items()}
-            self._tiers[index] = {length: stack for length, stack in swept.items() if stack}
-        self._entries = self._live
+    def _most_transmitted(self) -> Broadcast:
+        """Return the one that can be spared most: often sent, then short, then old."""
+        tier = next(filter(None, reversed(self.tiers)))
+        return tier[min(tier)][0]

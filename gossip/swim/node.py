@@ -15,11 +15,11 @@ from gossip.errors import RemoteProtocolError
 from gossip.swim.config import push_pull_delay, retransmit_limit
 from gossip.swim.deadlines import Deadlines, Key
 from gossip.swim.detector import PROBE, PROBE_TIMEOUT, RELAY_TIMEOUT, VERDICT, FailureDetector
-from gossip.swim.dissemination import BroadcastQueue
+from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
 from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
 from gossip.swim.health import LocalHealth
 from gossip.swim.membership import Membership
-from gossip.swim.piggyback import Piggyback
+from gossip.swim.piggyback import Piggyback, packet_room
 from gossip.swim.versions import verify_versions
 from gossip.swim.view import SUSPICION, View
 from gossip.wire.codec import decode, decode_gossip
@@ -80,7 +80,7 @@ class SwimNode:
         self.deadlines = Deadlines()
         self.health = LocalHealth(config.awareness_max)
         self.finished: list[int] = []  # tokens of finished broadcasts, the upper layer's included
-        self.queue = BroadcastQueue(MAX_QUEUED_CLAIMS, self.finished)
+        self.queue = self.new_queue(MAX_QUEUED_CLAIMS)
         self.membership = Membership(rng)
         self._piggyback = Piggyback(config, self.queue, delegate, emit)
         self.view = View(config, me, self.membership, self.queue, self.deadlines, now)
@@ -177,6 +177,10 @@ class SwimNode:
     def push_pull_with(self, member: Member, *, join: bool = False) -> None:
         """Ask the driver for a push/pull with `member`."""
         self._emit(OpenPushPull(member.address, member.name, join))
+
+    def new_queue(self, max_depth: int) -> BroadcastQueue:
+        """Return a queue of broadcasts whose finished tokens this node reports."""
+        return BroadcastQueue(max_depth, packet_room(self.config) - COMPOUND_ENTRY_BYTES, self.finished)
 
     def wake(self, now: float) -> None:
         """Something was queued from above: see to it that it is sent."""

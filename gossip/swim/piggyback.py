@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gossip.swim.dissemination import MAX_PARTS, BroadcastQueue
+from gossip.swim.dissemination import (
+    COMPOUND_ENTRY_BYTES,
+    COMPOUND_HEADER_BYTES,
+    MAX_PARTS,
+    BroadcastQueue,
+)
 from gossip.swim.effects import Effect, SendPacket
 from gossip.swim.member import CRC_SINCE_PROTOCOL, Member
 
@@ -19,8 +24,10 @@ if TYPE_CHECKING:
     from gossip.swim.delegate import Delegate
     from gossip.wire.address import Address
 
-COMPOUND_HEADER_BYTES = 2
-COMPOUND_ENTRY_BYTES = 2
+
+def packet_room(config: SwimConfig) -> int:
+    """Return the bytes of a packet that messages may fill, each with its entry's cost."""
+    return config.packet_budget - config.packet_overhead - COMPOUND_HEADER_BYTES
 
 
 class Piggyback:
@@ -31,7 +38,7 @@ class Piggyback:
     def __init__(
         self, config: SwimConfig, queue: BroadcastQueue, delegate: Delegate, emit: Callable[[Effect], None]
     ) -> None:
-        self._budget = config.packet_budget - config.packet_overhead - COMPOUND_HEADER_BYTES
+        self._budget = packet_room(config)
         self._queue = queue
         self._delegate = delegate
         self._emit = emit
@@ -60,7 +67,7 @@ class Piggyback:
         return bool(len(self._queue) or self._delegate.pending_broadcasts())
 
     def _take(self, budget: int, room: int) -> list[bytes]:
-        parts = self._queue.take(budget, COMPOUND_ENTRY_BYTES, self.limit, room)
+        parts = self._queue.take(budget, self.limit, room)
         used = sum(map(len, parts)) + COMPOUND_ENTRY_BYTES * len(parts)
         if len(parts) < room:
             parts += self._delegate.take_broadcasts(budget - used, room - len(parts))
