@@ -7,6 +7,7 @@ RE2 does not know (look-around, back-references, comments) is refused.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from math import log2
 
@@ -15,6 +16,8 @@ MAX_BITS = 27.0
 """Three unbounded repeats; over a value of 500 characters that is about a fifth of a second at worst."""
 UNBOUNDED_BITS = 9.0
 """A tag value has at most about 500 characters, hence as many ways to stop repeating."""
+CHOICE_BITS = 1.5
+"""Of a choice between two; more than one because going back over choices costs more than over repeats."""
 _LEADING_FLAGS = re.compile(r"\(\?[ims]+\)")
 _PIECE = re.compile(
     r"(?P<escape>\\.)"
@@ -47,8 +50,10 @@ def anchored(pattern: str) -> Callable[[str], bool]:
             f"pattern {pattern!r} could take too long to match ({bits:.0f} of {MAX_BITS:.0f} bits)"
         )
     try:
-        compiled = re.compile(f"{prefix}^{body}\\Z")
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of sets that a later Python will read differently
+            compiled = re.compile(f"{prefix}^{body}\\Z")
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise ValueError(f"pattern {pattern!r}: {error}") from None
     return lambda value: compiled.search(value) is not None
 
@@ -59,7 +64,7 @@ def _price(body: str) -> float:
     Raises:
         ValueError: it contains what RE2 does not know, or its groups are not balanced.
     """
-    groups = [0.0]  # bits of the open groups, the whole pattern first
+    groups = [_Group()]  # the open ones, the whole pattern first
     last = 0.0  # bits of the piece that a repeat would repeat
     at = 0
     while at < len(body):
@@ -69,23 +74,42 @@ def _price(body: str) -> float:
         at = piece.end()
         last, before = 0.0, last
         if piece["open"]:
-            groups.append(0.0)
+            groups.append(_Group())
         elif piece["close"]:
             if len(groups) == 1:
                 raise ValueError(f"pattern {body!r} closes a group that is not open")
-            last = groups.pop()
-            groups[-1] += last
+            last = groups.pop().bits()
+            groups[-1].current += last
         elif piece["branch"]:
-            groups[-1] += 1.0
+            groups[-1].branch()
         elif piece["repeat"]:
-            groups[-1] += _price_of_repeat(piece[0], before)
-    return sum(groups)
+            groups[-1].current += _price_of_repeat(piece[0], before)
+    return sum(group.bits() for group in groups)
+
+
+class _Group:
+    """The bits of one group: of its dearest branch, and of the choice between the branches."""
+
+    __slots__ = ("branches", "current", "dearest")
+
+    def __init__(self) -> None:
+        self.branches = 1
+        self.current = 0.0
+        self.dearest = 0.0
+
+    def branch(self) -> None:
+        self.branches += 1
+        self.dearest = max(self.dearest, self.current)
+        self.current = 0.0
+
+    def bits(self) -> float:
+        return max(self.dearest, self.current) + CHOICE_BITS * log2(self.branches)
 
 
 def _price_of_repeat(repeat: str, inner: float) -> float:
     """Return the bits that a repeat adds to what it repeats; repeating a choice multiplies its bits."""
     if repeat == "?":
-        return 1.0
+        return CHOICE_BITS
     least, comma, most = repeat.strip("{}").partition(",")
     if not repeat.startswith("{") or (comma and not most):
         return UNBOUNDED_BITS + inner * MAX_BITS
