@@ -168,7 +168,7 @@ def _pack_response(response: QueryResponse) -> bytes:
 def _pack_push_pull(state: SerfPushPull) -> bytes:
     events = [
         {
-            "Events": [{"Name": past.name, "Payload": past.payload} for past in time.events],
+            "Events": [{"Name": past.name, "Payload": past.payload or None} for past in time.events],
             "LTime": time.ltime,
         }
         for time in state.events

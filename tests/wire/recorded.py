@@ -170,7 +170,8 @@ def expected_serf_state(state):
     """Return Serf's part of a push/pull as it was written down."""
     events = tuple(
         PastEvents(
-            slot["LTime"], tuple(PastEvent(each["Name"], raw(each["Payload"])) for each in slot["Events"])
+            slot["LTime"],
+            tuple(PastEvent(each["Name"], raw(each["Payload"]) or b"") for each in slot["Events"]),
         )
         for slot in state["Events_non_nil"]
     )
