@@ -7,8 +7,11 @@ line has to be the one `server` line of a server in the plan.
 """
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from lb.plan import Plan, Server
+from lb.allowlist import is_clean, parse_host, parse_networks, parse_port, parse_weight
+from lb.plan import Claim, Plan, Server
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """1,000 servers make about 120 kB."""
@@ -21,6 +24,7 @@ _SECTION = re.compile(
     r"global|defaults|frontend|backend|listen|peers|resolvers|userlist|mailers|program|cache|ring|"
     r"http-errors|log-forward|fcgi-app"
 )
+_EVERYWHERE = parse_networks(("0.0.0.0/0", "::/0"))
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]+")
 _FLAG = re.compile(r"backup|check|send-proxy|send-proxy-v2")
 _VALUED = re.compile(
@@ -48,11 +52,8 @@ def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
     expected = {(server.backend, server.name): server for server in plan.servers}
     findings = [f"line {number}: control character" for number, line in lines if _CONTROL.search(line)]
     rest: list[tuple[int, str]] = []
-    section = ""
-    for number, line in lines:
+    for number, line, section in _in_backends(lines):
         words = line.split()
-        if words and _SECTION.fullmatch(words[0]):
-            section = words[1] if words[0] == "backend" and len(words) > 1 else ""
         server = _named(words, section, expected)
         if server is None:
             rest.append((number, line))
@@ -63,6 +64,42 @@ def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
     findings += _compare(rest, [line for _, line in _lines(reference)])
     findings += [f"no server line for {name} in backend {backend}" for backend, name in expected]
     return tuple(findings[:MAX_FINDINGS])
+
+
+def read_servers(content: bytes, reference: bytes, backends: Sequence[str]) -> tuple[Claim, ...]:
+    """Return the servers that members once got in a file of ours, under their servers' names.
+
+    What also stands in `reference`, the same file without members, is the template's and no member's.
+    """
+    templates = {line for _, line in _lines(reference)}
+    claims: dict[str, Claim] = {}
+    for _, line, section in _in_backends(_lines(content)):
+        words = line.split()
+        if line not in templates and section in backends and words[:1] == ["server"] and len(words) > 2:
+            claim = _read_server(section, words)
+            if claim is not None:
+                claims.setdefault(claim.member, claim)
+    return tuple(sorted(claims.values()))
+
+
+def _read_server(backend: str, words: list[str]) -> Claim | None:
+    host, _, port_text = words[2].rpartition(":")
+    host, _ = parse_host(host.removeprefix("[").removesuffix("]"), _EVERYWHERE, allow_loopback=True)
+    port = parse_port(port_text)
+    weight = parse_weight(dict(pairwise(words)).get("weight", "1"))
+    if not host or port is None or weight is None or not is_clean(words[1]):
+        return None
+    return Claim(backend, words[1], host, port, weight)
+
+
+def _in_backends(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+    """Add to each line the name of the backend that it belongs to, "" outside of backends."""
+    backend = ""
+    for number, line in lines:
+        words = line.split()
+        if words and _SECTION.fullmatch(words[0]):
+            backend = words[1] if words[0] == "backend" and len(words) > 1 else ""
+        yield number, line, backend
 
 
 def _lines(content: bytes) -> list[tuple[int, str]]:

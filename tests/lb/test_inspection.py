@@ -1,17 +1,15 @@
 import pytest
 
-from lb.inspection import MAX_FILE_BYTES, MAX_FINDINGS, inspect
+from lb.inspection import MAX_FILE_BYTES, MAX_FINDINGS, inspect, read_servers
 from lb.plan import Claim, PlanConfig, make_plan
 from lb.render import RenderConfig, Renderer
 
-PLAN = make_plan(
-    [
-        Claim("web", "web-1", "10.0.0.1", 80, 100),
-        Claim("web", "web-2", "fd00::2", 80, 0),
-        Claim("api", "api-1", "10.0.0.1", 81, 256),
-    ],
-    PlanConfig(backends=("web", "api")),
-).plan
+CLAIMS = [
+    Claim("web", "web-1", "10.0.0.1", 80, 100),
+    Claim("web", "web-2", "fd00::2", 80, 0),
+    Claim("api", "api-1", "10.0.0.1", 81, 256),
+]
+PLAN = make_plan(CLAIMS, PlanConfig(backends=("web", "api"))).plan
 RENDERER = Renderer(RenderConfig())
 CONTENT = RENDERER.render(PLAN).content
 REFERENCE = RENDERER.render(PLAN.emptied()).content
@@ -143,3 +141,42 @@ def test_a_changed_line_is_found_with_both_forms(old, new):
 def test_only_the_first_findings_are_returned():
     found = findings(CONTENT + b"\x01\n" * (MAX_FINDINGS + 5))
     assert len(found) == MAX_FINDINGS
+
+
+def test_the_servers_of_an_old_file_are_read_back_as_claims():
+    claims = read_servers(CONTENT, REFERENCE, ("web", "api"))
+    assert claims == tuple(sorted(CLAIMS))
+
+
+def test_servers_of_a_backend_that_is_not_configured_are_not_read():
+    assert [claim.member for claim in read_servers(CONTENT, REFERENCE, ("api",))] == ["api-1"]
+
+
+def test_servers_that_the_template_brings_are_nobodys():
+    static = b"backend web\n server static 10.0.0.9:80\n"
+    assert read_servers(static, static, ("web",)) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "server",
+        "server a",
+        "server a 10.0.0.1",
+        "server a example.org:80",
+        "server a 10.0.0.1:0",
+        "server ${A} 10.0.0.1:80",
+        "server a 10.0.0.1:80 weight 257",
+        "option a 10.0.0.1:80",
+        "listen web\n server a 10.0.0.1:80",
+        "frontend web\n server a 10.0.0.1:80",
+        "backend\n server a 10.0.0.1:80",
+    ],
+)
+def test_what_is_no_server_of_ours_is_not_read(line):
+    assert read_servers(f"backend web\n {line}\n".encode(), b"", ("web",)) == ()
+
+
+def test_of_two_servers_with_one_name_the_first_is_read():
+    text = b"backend web\n server a 127.0.0.1:80\n server a [::1]:80 weight 7\n"
+    assert read_servers(text, b"", ("web",)) == (Claim("web", "a", "127.0.0.1", 80, 1),)
