@@ -18,7 +18,13 @@ class SerfCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args` in either spelling."""
-        return super().parse_args(ctx, to_gnu(args, self.get_params(ctx), ctx))
+        try:
+            return super().parse_args(ctx, to_gnu(args, self.get_params(ctx), ctx))
+        except click.UsageError as error:
+            error.ctx = (
+                error.ctx or ctx
+            )  # click leaves it out of some, and a person wants to know which command
+            raise
 
 
 def to_gnu(args: Sequence[str], params: Iterable[click.Parameter], ctx: click.Context) -> list[str]:

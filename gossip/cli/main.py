@@ -4,6 +4,7 @@ Sub-commands are imported when they are called: `gossip members` must not pay fo
 Exit codes: 0 done; 1 failed, or the agent is unreachable; 2 wrong usage or configuration.
 """
 
+import errno
 import gc
 import os
 import sys
@@ -20,6 +21,8 @@ from gossip.errors import ConfigError
 
 PROGRAM = "gossip"
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What may be wrong with the output; a reader that went away (EPIPE) is click's business."""
 
 COMMANDS = {
     "agent": "gossip.cli.agent",
@@ -92,19 +95,6 @@ def main() -> int:
 def run(args: Sequence[str]) -> int:
     """Run the command line `args` and return its exit code."""
     try:
-        code = _run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has gone: say nothing, also when the interpreter flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except OSError as error:
-        return _fail(FAILED, f"{PROGRAM}: cannot write the output: {(error.strerror or str(error)).lower()}")
-    return code
-
-
-def _run(args: Sequence[str]) -> int:
-    try:
         result = cli.main(args, PROGRAM, standalone_mode=False)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
@@ -116,6 +106,10 @@ def _run(args: Sequence[str]) -> int:
         return _fail(FAILED, str(error))
     except click.Abort:
         return INTERRUPTED
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        return _fail(FAILED, f"{PROGRAM}: cannot write the output: {os.strerror(error.errno).lower()}")
     return result if isinstance(result, int) else DONE
 
 
