@@ -6,6 +6,7 @@ from running. A datagram that cannot be sent at once is dropped and counted: gos
 """
 
 import errno
+import os
 import socket
 from collections.abc import Callable
 
@@ -134,6 +135,10 @@ async def connect(to: Address) -> trio.SocketStream:
     connection = trio.socket.socket(family, socket.SOCK_STREAM)
     try:
         await connection.connect((to.host, to.port))
+    except OSError as error:
+        connection.close()
+        # Trio's text repeats the address; only the reason is wanted here.
+        raise OSError(error.errno, os.strerror(error.errno) if error.errno else str(error)) from None
     except BaseException:
         connection.close()
         raise
