@@ -76,6 +76,7 @@ class Deployment:
         self._wake = trio.Event()
         self._wake_drains = trio.Event()
         self._reloaded_at = -math.inf
+        self._is_degraded = False
         self._crowded_since: float | None = None
 
     def want(self, goal: Goal) -> None:
@@ -191,18 +192,20 @@ class Deployment:
 
     async def _accept(self, content: bytes) -> None:
         """Remember what was seen to work."""
-        if self.problem or self.refusal is not None:
+        if self._is_degraded or self.refusal is not None:
             log.info("haproxy runs the wished configuration", extra={"digest": embedded_digest(content)})
         self.problem = ""
         self.refusal = None
+        self._is_degraded = False
         try:
             await trio.to_thread.run_sync(self._file.keep_good, content)
         except SwapError as error:
             log.warning("cannot keep the last known good configuration", extra={"reason": str(error)})
 
     def _degrade(self, reason: str) -> None:
-        if self.problem != reason:
+        if not self._is_degraded:
             log.warning("degraded: the file is right but haproxy does not answer", extra={"reason": reason})
+        self._is_degraded = True
         self.problem = reason
 
     def _refuse(self, goal: Goal, reason: str) -> None:
@@ -256,7 +259,7 @@ class Deployment:
             return False
         for name in changed:
             state = "drain" if name in wanted else "ready"
-            log.info("server state set", extra={"event": "lb.state", "server": str(name), "state": state})
+            log.info("server state set", extra={"event": "lb.server", "server": str(name), "state": state})
         return True
 
 

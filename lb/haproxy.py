@@ -68,6 +68,15 @@ class HAProxy:
         except UnreachableError:
             return None
 
+    async def wait_ready(self) -> bool:
+        """Wait until a HAProxy that was just started answers; False if it does not within the reload timeout."""
+        deadline = trio.current_time() + self._reload_timeout
+        while await self.processes() is None or await self.digest() is None:
+            if trio.current_time() >= deadline:
+                return False
+            await trio.sleep(POLL_INTERVAL)
+        return True
+
     def forget_state(self) -> None:
         """Write an empty state file: a cold start must not believe what was true long ago.
 

@@ -16,6 +16,7 @@ from lb.command_socket import HAProxyError
 
 STATE_VERSION = "1"
 EMPTY_STATE = f"{STATE_VERSION}\n".encode()
+_RUNNING = 2  # SRV_ST_RUNNING
 _DRAINED_BY_COMMAND = 0x08  # SRV_ADMF_FDRAIN
 _MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40  # forced, inherited, by configuration, resolution, host name
 _SECTION = re.compile(r"^(backend|listen)\s+(\S+)")
@@ -54,8 +55,14 @@ class ServerRow(Struct, frozen=True):
     """One line of ``show servers state``."""
 
     place: ServerPlace
+    operation: int  # srv_op_state: 0 stopped, 1 starting, 2 running, 3 stopping softly
     admin_bits: int
     line: str
+
+    @property
+    def is_up(self) -> bool:
+        """Whether HAProxy's checks find the server well."""
+        return self.operation >= _RUNNING
 
     @property
     def is_drained(self) -> bool:
@@ -127,7 +134,7 @@ def _parse_row(columns: list[str], line: str) -> ServerRow:
     try:
         name = ServerName(row["be_name"], row["srv_name"])
         place = ServerPlace(name, _canonical(row["srv_addr"]), int(row["srv_port"]))
-        return ServerRow(place, int(row["srv_admin_state"]), line)
+        return ServerRow(place, int(row["srv_op_state"]), int(row["srv_admin_state"]), line)
     except (KeyError, ValueError) as error:
         raise HAProxyError(f"haproxy's table of servers has a line that makes no sense: {line!r}") from error
 

@@ -6,6 +6,7 @@ responsible for it now. Everything here is bounded: restarts back off, a stop en
 
 import logging
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ STABLE_AFTER = 60.0
 """An HAProxy that ran for so long starts its back-off anew."""
 DEFAULT_STOP_TIMEOUT = 5.0
 LAST_RESORT_TIMEOUT = 2.0
+_ROUTINE = re.compile(r" : (Proxy .* stopped|Former worker .* exited with code 0)")
 MAX_LINE_BYTES = 4096
 """A longer line of HAProxy's log is cut into pieces of this size."""
 
@@ -151,7 +153,7 @@ class Supervisor:
         if not line:
             return
         is_alert = line.startswith("[ALERT]")
-        haproxy_log.log(logging.WARNING if is_alert else logging.INFO, "%s", line)
+        haproxy_log.log(_level(line), "%s", line)
         # Workers' alerts are about traffic; why something does not start or load, the master says.
         if f"({master})" in line:
             if is_alert and not self._alerting:
@@ -172,6 +174,13 @@ class Supervisor:
                 break
         if isinstance(process, trio.Process):
             _kill_group(process.pid)
+
+
+def _level(line: str) -> int:
+    """Alerts are warnings here: they may be about one server. What every reload prints is for debugging."""
+    if line.startswith("[ALERT]"):
+        return logging.WARNING
+    return logging.DEBUG if line.startswith("[NOTICE]") or _ROUTINE.search(line) else logging.INFO
 
 
 class _Adopted:

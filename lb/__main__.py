@@ -1,0 +1,8 @@
+"""``python -m lb`` is ``gossip-lb``."""
+
+import sys
+
+from lb.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""Configuration of the load balancer's side: one TOML table ``[lb]``, the environment, flags; later ones win.
+
+Keys of the agent are read by `gossip.agent.config`; what the template may print stands in ``[lb.haproxy]``.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from gossip.agent.config import read_file
+from gossip.agent.duration import Seconds, parse_duration
+from gossip.errors import ConfigError
+from lb.allowlist import parse_networks
+from lb.deployment import DeploymentConfig
+from lb.haproxy import Sockets
+from lb.plan import PlanConfig
+from lb.render import Frontend, RenderConfig
+from lb.settle import SettleConfig
+from lb.validation import FILE_PLACEHOLDER, Validator
+
+ENVIRONMENT_PREFIX = "GOSSIP_LB_"
+MAX_SOCKET_PATH = 91
+"""A Unix socket's path has 107 bytes, and HAProxy appends its process id and ``.tmp`` while it binds."""
+STATE_NAME = ".lb.state"
+_RENDER_ONLY = ("admin_socket", "state_file")
+
+
+class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the load balancer's side is told at its start. Times are in seconds."""
+
+    config_path: str = "/etc/haproxy/haproxy.cfg"
+    template: str = ""
+    master_socket: str = "/run/haproxy/master.sock"
+    admin_socket: str = "/run/haproxy/admin.sock"
+    state_file: str = ""
+    start_haproxy: bool = False
+    haproxy_binary: str = "haproxy"
+    stop_timeout: Seconds = Seconds(5)
+    validate_command: tuple[str, ...] = ()  # nothing: haproxy_binary -c -f {file}
+    validate_timeout: Seconds = Seconds(10)
+    runtime_timeout: Seconds = Seconds(1)
+    reload_timeout: Seconds = Seconds(5)
+    min_reload_interval: Seconds = Seconds(5)
+    max_old_workers: int = 4
+    max_old_workers_wait: Seconds = Seconds(30)
+    reconcile_interval: Seconds = Seconds(30)
+    arrive_calm: Seconds = Seconds(2)
+    arrive_quiet: Seconds = Seconds(0.5)
+    arrive_at_most: Seconds = Seconds(2)
+    settle_max: Seconds = Seconds(30)
+    join_wait: Seconds = Seconds(15)
+    min_backends: int = 1
+    role_tag: str = "role"
+    role: str = "backend"
+    port_tag: str = "port"
+    weight_tag: str | None = None
+    backend_tag: str | None = None
+    backends: tuple[str, ...] = ("web",)
+    allowed_networks: tuple[str, ...] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    listen: tuple[str, ...] = ()
+    haproxy: RenderConfig = RenderConfig()
+
+    @property
+    def target(self) -> Path:
+        """The file that HAProxy reads."""
+        return Path(self.config_path).absolute()
+
+    @property
+    def sockets(self) -> Sockets:
+        """Where HAProxy listens for commands."""
+        state = Path(self.state_file) if self.state_file else self.target.parent / STATE_NAME
+        return Sockets(Path(self.master_socket), Path(self.admin_socket), state)
+
+    @property
+    def render(self) -> RenderConfig:
+        """What the template may print; `listen` stands for one frontend on the first backend."""
+        sockets = self.sockets
+        config = msgspec.structs.replace(
+            self.haproxy, admin_socket=str(sockets.admin), state_file=str(sockets.state_file)
+        )
+        if self.listen:
+            frontend = Frontend("http", self.listen, self.backends[0])
+            config = msgspec.structs.replace(config, frontends=(frontend,))
+        return config
+
+    def plan(self, *, allow_loopback: bool) -> PlanConfig:
+        """Return which members are servers; loopback addresses are for agents that are bound to one."""
+        return PlanConfig(
+            role_tag=self.role_tag,
+            role=self.role,
+            port_tag=self.port_tag,
+            weight_tag=self.weight_tag,
+            backend_tag=self.backend_tag,
+            backends=self.backends,
+            allowed_networks=parse_networks(self.allowed_networks),
+            allow_loopback=allow_loopback,
+        )
+
+    @property
+    def settle(self) -> SettleConfig:
+        """When to change the file."""
+        return SettleConfig(
+            calm=self.arrive_calm,
+            quiet=self.arrive_quiet,
+            at_most=self.arrive_at_most,
+            settle_max=self.settle_max,
+            join_wait=self.join_wait,
+            min_backends=self.min_backends,
+        )
+
+    @property
+    def deployment(self) -> DeploymentConfig:
+        """When to reload."""
+        return DeploymentConfig(
+            min_reload_interval=self.min_reload_interval,
+            max_old_workers=self.max_old_workers,
+            max_old_workers_wait=self.max_old_workers_wait,
+            reconcile_interval=self.reconcile_interval,
+        )
+
+    @property
+    def validator(self) -> Validator:
+        """How a candidate is validated."""
+        command = self.validate_command or (self.haproxy_binary, "-c", "-f", FILE_PLACEHOLDER)
+        return Validator(command, self.validate_timeout)
+
+    def read_template(self) -> str | None:
+        """Return the text of the template, None for the one that comes with the package.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        if not self.template:
+            return None
+        try:
+            return Path(self.template).read_text("utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot read template {self.template}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"cannot read template {self.template}: it is not UTF-8 text") from None
+
+
+def load_lb_config(
+    overrides: Mapping[str, object] = {},
+    config_file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> LbConfig:
+    """Read every source, merge them and check the result.
+
+    `overrides` are the flags: keys are the fields of `LbConfig`, None and () mean "not given".
+
+    Raises:
+        ConfigError: one line that names the source, the key, the value and what is expected.
+    """
+    environ = os.environ if environ is None else environ
+    merged: dict[str, object] = {}
+    if config_file is not None:
+        table = _read_table(config_file)
+        _convert(str(config_file), table, strict=True)
+        merged |= table
+    from_environment = _read_environment(environ)
+    _convert("environment", from_environment, strict=False)
+    flags = {key: value for key, value in overrides.items() if value not in (None, ())}
+    _convert("command line", flags, strict=True)
+    config = _convert("configuration", merged | from_environment | flags, strict=False)
+    _check(config)
+    return config
+
+
+def _read_table(path: Path) -> dict[str, object]:
+    content = read_file(path)
+    table = content.pop("lb", {})
+    if content:
+        raise ConfigError(
+            f"{path}: unexpected {', '.join(sorted(content))}: only [lb] is read from this file"
+        )
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: lb must be a table: write [lb]")
+    haproxy = table.get("haproxy")
+    for key in _RENDER_ONLY:
+        if isinstance(haproxy, dict) and key in haproxy:
+            raise ConfigError(f"{path}: set {key} in [lb], not in [lb.haproxy]")
+    return table
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    raw: dict[str, object] = {}
+    for field in msgspec.structs.fields(LbConfig):
+        text = environ.get(ENVIRONMENT_PREFIX + field.name.upper())
+        if text is None or field.name == "haproxy":
+            continue
+        is_list = isinstance(field.default, tuple)
+        raw[field.name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+    return raw
+
+
+def _convert(source: str, raw: Mapping[str, object], *, strict: bool) -> LbConfig:
+    try:
+        return msgspec.convert(raw, LbConfig, strict=strict, dec_hook=_decode_seconds)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(str(error))}") from None
+
+
+def _decode_seconds(_kind: type, value: object) -> Seconds:
+    return parse_duration(value)
+
+
+def _explain(text: str) -> str:
+    """Put msgspec's error into the house form: the key first, then what is wrong with it."""
+    reason, _, path = text.partition(" - at `$.")
+    where = f"lb.{path.rstrip('`')}" if path else "lb"
+    if (unknown := reason.removeprefix("Object contains unknown field ")) != reason:
+        return f"unknown key {unknown.strip('`')!r} in [{where}]"
+    return f"{where}: {reason[:1].lower()}{reason[1:].replace('`', '')}"
+
+
+def _check(config: LbConfig) -> None:
+    """Check what the parts cannot know by themselves; making them checks the rest."""
+    _ = config.render, config.plan(allow_loopback=False)
+    config.read_template()
+    if not Path(config.master_socket).is_absolute() or len(config.master_socket) > MAX_SOCKET_PATH:
+        raise ConfigError(
+            f"master_socket {config.master_socket!r}: use an absolute path of at most {MAX_SOCKET_PATH} bytes"
+        )
+    if not any(FILE_PLACEHOLDER in part for part in config.validator.command):
+        raise ConfigError(
+            f"validate_command {' '.join(config.validate_command)!r}: it needs {FILE_PLACEHOLDER} "
+            "where the candidate's path goes"
+        )
+    for key in ("validate_timeout", "runtime_timeout", "reload_timeout", "reconcile_interval"):
+        if (seconds := getattr(config, key)) <= 0:
+            raise ConfigError(f"{key} ({seconds:g}s) must be above 0")
+    for key in ("max_old_workers", "min_backends"):
+        if (number := getattr(config, key)) < 1:
+            raise ConfigError(f"{key} ({number}) must be at least 1")
+    frontends = [frontend.name for frontend in config.render.frontends if not frontend.binds]
+    if frontends:
+        raise ConfigError(f"frontend {frontends[0]} has no binds: say where it listens")
+    for frontend in config.render.frontends:
+        if frontend.backend not in config.backends:
+            raise ConfigError(
+                f"frontend {frontend.name} wants backend {frontend.backend!r}: "
+                f"configured are {', '.join(config.backends)}"
+            )
