@@ -1,11 +1,13 @@
 """Each command against an agent that follows a script; what real agents do is in test_real_serf."""
 
+import errno
 import gc
 import io
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from threading import Timer
 
@@ -25,7 +27,7 @@ from gossip.ipc.bodies import (
     TagChange,
 )
 from gossip.ipc.protocol import AUTH_REFUSED, AUTHENTICATION_REQUIRED, encode_record, encode_response
-from tests.ipc.scripted_agent import handshaking, saying, scripted_agent
+from tests.ipc.scripted_agent import LastWords, handshaking, saying, scripted_agent
 
 
 def member(name, tags, addr=b"\x7f\0\0\1", status="alive"):
@@ -425,6 +427,19 @@ def test_a_monitor_that_gets_rubbish_says_so(tail, reason, capsys):
     assert err.startswith(f"Error monitoring: {reason}")
 
 
+def test_a_monitor_whose_agent_hangs_up_has_failed(capsys):
+    def answer(request):
+        return (
+            LastWords(encode_response(request) + RECORDS)
+            if request.command == "monitor"
+            else encode_response(request)
+        )
+
+    with scripted_agent(answer) as address:
+        assert run(["monitor", f"-rpc-addr={address}"]) == 1
+    assert capsys.readouterr() == (SHOWN, f"Error monitoring: agent at {address} closed the connection\n")
+
+
 # The process
 
 
@@ -451,6 +466,25 @@ def test_output_that_cannot_be_written_is_one_line(command):
         1,
         b"gossip: cannot write the output: no space left on device\n",
     )
+
+
+class Broken(io.StringIO):
+    """An output that takes nothing."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def write(self, _text):
+        raise OSError(self.number, os.strerror(self.number))
+
+
+def test_a_broken_disk_is_told_from_a_bug(capsys):
+    with redirect_stdout(Broken(errno.EIO)):
+        assert run(["version"]) == 1
+    assert capsys.readouterr().err == "gossip: cannot write the output: input/output error\n"
+    with redirect_stdout(Broken(errno.EACCES)), pytest.raises(PermissionError):
+        run(["version"])
 
 
 def test_an_interrupted_command_ends_with_130(capsys):

@@ -19,6 +19,10 @@ Answer = Callable[[Request], bytes | None]
 """What to send for a request; None hangs up."""
 
 
+class LastWords(bytes):
+    """An answer after which the agent hangs up."""
+
+
 @contextmanager
 def scripted_agent(answer: Answer, *, path: Path | None = None) -> Iterator[str]:
     """Serve one client with `answer` and yield the address; a Unix socket if there is a `path`."""
@@ -63,5 +67,7 @@ def _serve(listener: socket.socket, answer: Answer) -> None:
                     if reply is None:
                         return
                     connection.sendall(reply)
+                    if isinstance(reply, LastWords):
+                        return
         except (OSError, RemoteProtocolError):
             return

@@ -29,8 +29,8 @@ from gossip.ipc.client import (
     CommandRefusedError,
     Timeouts,
 )
-from gossip.ipc.protocol import Request, encode_record, encode_response
-from tests.ipc.scripted_agent import HOST, handshaking, saying, scripted_agent
+from gossip.ipc.protocol import CHUNK_BYTES, Request, encode_record, encode_response
+from tests.ipc.scripted_agent import HOST, LastWords, handshaking, saying, scripted_agent
 
 MEMBER = Member("n", b"\x7f\0\0\1", 7946, {"role": "web"}, "alive", 1, 5, 2, 2, 5, 5)
 BODIES = {
@@ -243,17 +243,28 @@ def test_whoever_does_not_speak_the_protocol_is_refused(data):
 
 def test_records_come_in_order_and_end_with_the_connection():
     def answer(request):
-        if request.command == "stop":
-            return None
         tail = encode_record(2, LogLine("b")) + encode_record(2, LogLine("c"))
-        return encode_response(request) + (tail if request.command == "monitor" else b"")
+        return (
+            LastWords(encode_response(request) + tail)
+            if request.command == "monitor"
+            else encode_response(request)
+        )
 
     with scripted_agent(answer) as address, Client(address) as client:
         assert client.monitor() == 2
-        records = client.records()
-        assert [next(records).record.log, next(records).record.log] == ["b", "c"]
-        client._write(b"\xc1")  # never valid: the agent hangs up
-        assert list(records) == []
+        assert [pushed.record.log for pushed in client.records()] == ["b", "c"]
+
+
+def test_a_record_longer_than_one_read_is_put_together():
+    line = "x" * 3 * CHUNK_BYTES
+
+    def answer(request):
+        tail = encode_record(2, LogLine(line)) if request.command == "monitor" else b""
+        return encode_response(request) + tail
+
+    with scripted_agent(answer) as address, Client(address) as client:
+        client.monitor()
+        assert next(client.records()).record == LogLine(line)
 
 
 def test_records_that_come_before_an_answer_are_not_lost():
