@@ -61,9 +61,11 @@ def alive(
     return Alive(incarnation, name, addr or host(name), port, meta, versions)
 
 
-def row(name: str, incarnation: int = 1, state: MemberState = MemberState.ALIVE, **fields: object) -> NodeState:
+def row(
+    name: str, incarnation: int = 1, state: MemberState = MemberState.ALIVE, **fields: object
+) -> NodeState:
     """Return a row of a push/pull."""
-    told = alive(name, incarnation, **fields)  # type: ignore[arg-type]
+    told = alive(name, incarnation, **fields)
     return NodeState(name, told.addr, told.port, told.meta, incarnation, state, told.versions)
 
 
@@ -109,11 +111,18 @@ class Layer:
 class Rig:
     """A node called `me` at 10.1.0.x, its clock, and everything that it emitted."""
 
-    def __init__(self, config: SwimConfig | None = None, *, seed: int = 1, members: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        config: SwimConfig | None = None,
+        *,
+        seed: int = 1,
+        members: Iterable[str] = (),
+        layer: Layer | None = None,
+    ) -> None:
         self.config = config or SwimConfig()
         self.now = 1000.0
         self.effects: list[Effect] = []
-        self.layer = Layer()
+        self.layer = layer or Layer()
         self.node = SwimNode(
             self.config, alive(ME), self.layer, self.effects.append, rng=Random(seed), now=self.now
         )
@@ -178,8 +187,12 @@ class Rig:
         ((ping, to),) = self.sent(Ping)
         return ping, to
 
+    def stop_probing(self) -> None:
+        """Take our own probes out of the way."""
+        self.node.deadlines.cancel(("probe", ""))
+
     def drain_queue(self) -> None:
-        """Gossip until nothing waits, with the probes taken out of the way."""
+        """Let everything queued be forgotten."""
         while self.node.queue.take(1396, 1):
             pass
 

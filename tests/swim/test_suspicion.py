@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gossip.swim.suspicion import Suspicion, remaining_suspicion
+
+FORMULAS = json.loads((Path(__file__).parents[1] / "vectors" / "formulas.json").read_text())
+
+
+@pytest.mark.parametrize("row", FORMULAS["remaining_suspicion"], ids=lambda row: f"n{row['n']}-k{row['k']}")
+def test_remaining_time_is_memberlists(row):
+    remaining = remaining_suspicion(row["n"], row["k"], row["elapsed_s"], row["min_s"], row["max_s"])
+    assert remaining == pytest.approx(row["remaining_s"], abs=1e-9)
+
+
+def test_with_nobody_to_confirm_the_minimum_is_waited():
+    assert Suspicion("n1", 0, 2.0, 12.0, 100.0).deadline == 102.0
+
+
+def test_an_unconfirmed_suspicion_waits_the_maximum():
+    assert Suspicion("n1", 3, 2.0, 12.0, 100.0).deadline == 112.0
+
+
+def test_each_confirmation_shortens_the_wait_less_than_the_one_before():
+    suspicion = Suspicion("n1", 3, 2.0, 12.0, 100.0)
+    deadlines = [suspicion.deadline]
+    for reporter in ("n2", "n3", "n4"):
+        assert suspicion.confirm(reporter)
+        deadlines.append(suspicion.deadline)
+    assert deadlines == [112.0, 107.0, 104.075, 102.0]
+
+
+def test_third_confirmation_reaches_the_minimum_timeout():
+    suspicion = Suspicion("n1", 3, 2.0, 12.0, 100.0)
+    for reporter in ("n2", "n3", "n4"):
+        suspicion.confirm(reporter)
+    assert suspicion.deadline == 102.0
+
+
+def test_the_first_reporter_cannot_confirm_itself():
+    suspicion = Suspicion("n1", 3, 2.0, 12.0, 100.0)
+    assert not suspicion.confirm("n1")
+    assert suspicion.deadline == 112.0
+
+
+def test_a_reporter_confirms_once():
+    suspicion = Suspicion("n1", 3, 2.0, 12.0, 100.0)
+    assert suspicion.confirm("n2")
+    assert not suspicion.confirm("n2")
+    assert suspicion.confirmers == ["n2"]
+
+
+def test_k_confirmations_count_and_one_more_does_not():
+    suspicion = Suspicion("n1", 2, 2.0, 12.0, 100.0)
+    assert [suspicion.confirm(reporter) for reporter in ("n2", "n3", "n4")] == [True, True, False]
+    assert suspicion.confirmers == ["n2", "n3"]
+
+
+def test_with_k_zero_nobody_confirms():
+    assert not Suspicion("n1", 0, 2.0, 12.0, 100.0).confirm("n2")
+
+
+@given(st.integers(1, 6), st.floats(0.1, 60), st.floats(1, 10), st.lists(st.sampled_from("abcdefgh")))
+def test_the_deadline_only_moves_forward_in_the_range_between_minimum_and_maximum(
+    k, minimum, factor, reporters
+):
+    suspicion = Suspicion("z", k, minimum, factor * minimum, 0.0)
+    before = suspicion.deadline
+    for reporter in reporters:
+        suspicion.confirm(reporter)
+        assert minimum <= suspicion.deadline <= before
+        before = suspicion.deadline
+    if len(set(reporters)) >= k:
+        assert before == pytest.approx(minimum)
