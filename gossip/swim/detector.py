@@ -66,17 +66,17 @@ class FailureDetector:
         if target is None:
             self._deadlines.set((PROBE, ""), now + self._config.probe_interval)
             return
-        self._probe = Probe(target, self._next_seq(), now)
+        deadline = now + self._health.scale(self._config.probe_interval)
+        self._probe = Probe(target, self._next_seq(), now, deadline)
         self.probes += 1
         self._send_ping(self._probe, target)
         self._deadlines.set((PROBE_TIMEOUT, ""), now + self._config.probe_timeout)
-        self._deadlines.set((VERDICT, ""), now + self._health.scale(self._config.probe_interval))
+        self._deadlines.set((VERDICT, ""), deadline)
 
-    def ping_timed_out(self, now: float) -> None:
+    def ping_timed_out(self) -> None:
         """The direct ping is late: ask others to try, and try a stream ourselves."""
         probe = self._probe
-        if probe is None:
-            return
+        assert probe is not None  # its end cancels this timer
         target = probe.target
         relays = self._membership.choose(self._config.indirect_checks, lambda m: self._may_relay(m, target))
         for relay in relays:
@@ -85,27 +85,25 @@ class FailureDetector:
                 probe.expect_nack()
             self._piggyback.send(relay.address, encode(self._indirect_ping(probe, can_nack)))
         if target.protocol_max >= STREAM_PING_SINCE_PROTOCOL:
-            deadline = probe.started + self._health.scale(self._config.probe_interval)
             ping = encode(self._ping(probe.seq, target.name))
-            self._emit(OpenStreamPing(target.address, target.name, probe.seq, ping, max(deadline, now)))
+            self._emit(OpenStreamPing(target.address, target.name, probe.seq, ping, probe.deadline))
 
     def give_verdict(self, now: float) -> None:
         """The cycle's time is up: accuse the target unless it answered by some path."""
-        probe, self._probe = self._probe, None
-        if probe is None:
-            return
-        self._health.apply(probe.health_delta)
+        probe = self._probe
+        assert probe is not None  # its end cancels this timer
+        self._end(probe, next_at=now)
         if probe.succeeded:
             self.stream_only_probes += 1
         else:
             self.failed_probes += 1
-            self._view.accuse(probe.target, now)
-        self._deadlines.set((PROBE, ""), now)
+            self._view.accuse(probe.target.name, probe.incarnation, now)
 
     def relay_timed_out(self, seq: int) -> None:
         """A ping made for somebody is late: say so, if that was asked for."""
         relay = self.relays.pop(seq)
-        if relay is not None and relay.wants_nack:
+        assert relay is not None  # its ack cancels this timer
+        if relay.wants_nack:
             self._piggyback.send(relay.requester, encode(Nack(relay.seq)))
 
     # --- messages ---------------------------------------------------------------------------------------
@@ -120,28 +118,21 @@ class FailureDetector:
         """Ping the target in our own name and remember whom to tell."""
         if self.relays.is_full:
             return
+        target = unpack_address(request.target, request.port or self._view.me.alive.port)
         seq = self._next_seq()
         self.relays.add(seq, Relay(_reply_address(request, source), request.seq, request.nack))
-        target = unpack_address(request.target, request.port or self._view.me.alive.port)
         self._piggyback.send(target, encode(self._ping(seq, request.node)))
         self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
 
-    def receive_ack(self, ack: Ack, now: float) -> bool:
-        """Take an ack for our probe or for a relayed ping; return False if nobody waits for it."""
+    def receive_ack(self, ack: Ack, now: float) -> None:
+        """Take an ack for our probe or for a relayed ping; nobody may wait for it any more."""
         relay = self.relays.pop(ack.seq)
+        probe = self._probe
         if relay is not None:
             self._deadlines.cancel((RELAY_TIMEOUT, str(ack.seq)))
             self._piggyback.send(relay.requester, encode(Ack(relay.seq)))
-            return True
-        probe = self._probe
-        if probe is None or not probe.receive_ack(ack.seq):
-            return False
-        self._probe = None
-        self._health.apply(probe.health_delta)
-        self._deadlines.cancel((PROBE_TIMEOUT, ""))
-        self._deadlines.cancel((VERDICT, ""))
-        self._deadlines.set((PROBE, ""), max(now, probe.started + self._config.probe_interval))
-        return True
+        elif probe is not None and probe.receive_ack(ack.seq):
+            self._end(probe, next_at=max(now, probe.started + self._config.probe_interval))
 
     def receive_nack(self, nack: Nack) -> None:
         """A relay's own ping is late, but the relay lives."""
@@ -158,9 +149,17 @@ class FailureDetector:
     def _next_target(self, now: float) -> Member | None:
         target = self._membership.next_target(self._view.me)
         if target is None:
-            self._view.forget(self._membership.start_round(now - self._config.gossip_to_the_dead))
-            target = self._membership.next_target(self._view.me)
+            me = self._view.me
+            self._view.forget(self._membership.start_round(me, now - self._config.gossip_to_the_dead))
+            target = self._membership.next_target(me)
         return target
+
+    def _end(self, probe: Probe, next_at: float) -> None:
+        self._probe = None
+        self._health.apply(probe.health_delta)
+        self._deadlines.cancel((PROBE_TIMEOUT, ""))
+        self._deadlines.cancel((VERDICT, ""))
+        self._deadlines.set((PROBE, ""), next_at)
 
     def _send_ping(self, probe: Probe, target: Member) -> None:
         ping = encode(self._ping(probe.seq, target.name))

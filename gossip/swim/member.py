@@ -52,8 +52,8 @@ class Member:
 
     @property
     def protocol_max(self) -> int:
-        """The newest memberlist protocol that the member understands; 0 if it never said."""
-        return self.alive.versions[1] if self.alive.versions else 0
+        """The newest memberlist protocol that the member understands."""
+        return self.alive.versions[1]
 
     @property
     def is_gone(self) -> bool:

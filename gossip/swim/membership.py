@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gossip.wire.messages import MemberState
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
@@ -43,10 +41,6 @@ class Membership:
         place = int(self._rng.random() * len(ring))
         ring[place], ring[-1] = ring[-1], ring[place]
 
-    def members(self) -> list[Member]:
-        """Return all rows in the order in which they were learnt."""
-        return list(self.by_name.values())
-
     def next_target(self, me: Member) -> Member | None:
         """Return the next member to probe, or None at the end of the round.
 
@@ -60,9 +54,9 @@ class Membership:
                 return member
         return None
 
-    def start_round(self, forget_before: float) -> list[Member]:
-        """Drop and return rows dead or left since before `forget_before`; shuffle the rest."""
-        dropped = [m for m in self._ring if m.is_gone and m.since <= forget_before]
+    def start_round(self, me: Member, forget_before: float) -> list[Member]:
+        """Drop and return rows dead or left since before `forget_before`, never `me`; shuffle the rest."""
+        dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m is not me]
         for member in dropped:
             del self.by_name[member.name]
         if dropped:
@@ -89,7 +83,3 @@ class Membership:
     def any_other_alive(self, me: Member) -> bool:
         """Tell whether somebody else would still answer, as far as we know."""
         return any(m is not me and not m.is_gone for m in self._ring)
-
-    def count(self, state: MemberState) -> int:
-        """Return how many members are in `state`."""
-        return sum(1 for m in self._ring if m.state is state)

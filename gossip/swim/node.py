@@ -96,6 +96,7 @@ class SwimNode:
     def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
         """Handle the messages of one datagram. Broken ones are counted and reported, the others count."""
         by_name = self.membership.by_name
+        rejected = self.rejected
         for part in parts:
             # The hot path of a join storm: an announcement that is already known costs one memo look-up.
             # The memo hands out the same object for the same bytes, so that identity suffices.
@@ -110,7 +111,8 @@ class SwimNode:
                     self._receive(part, source, now)
             except RemoteProtocolError as error:
                 self.reject(str(source), error)
-        self._heard_from(source, now)
+        if self.rejected - rejected < len(parts):
+            self._heard_from(source, now)
         self._settle(now)
 
     def local_state(self, *, join: bool) -> PushPull:
@@ -121,11 +123,17 @@ class SwimNode:
     def merge_remote_state(self, remote: PushPull, now: float) -> None:
         """Merge a peer's rows; the upper layer merges its own part afterwards.
 
+        A row that breaks the protocol is rejected alone: one bad member must not cut us off from its peers.
+
         Raises:
             RemoteProtocolError: versions do not fit together; nothing was merged.
         """
         verify_versions((*remote.nodes, *(m.row() for m in self.membership.by_name.values())))
-        self.view.merge(remote.nodes, now)
+        for row in remote.nodes:
+            try:
+                self.view.merge(row, now)
+            except RemoteProtocolError as error:
+                self.reject(row.name, error)
         self._settle(now)
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
@@ -151,14 +159,15 @@ class SwimNode:
         elif kind == PROBE:
             self.detector.probe_next(now)
         elif kind == PROBE_TIMEOUT:
-            self.detector.ping_timed_out(now)
+            self.detector.ping_timed_out()
         elif kind == VERDICT:
             self.detector.give_verdict(now)
         elif kind == SUSPICION:
             self.view.suspicion_expired(subject, now)
         elif kind == RELAY_TIMEOUT:
             self.detector.relay_timed_out(int(subject))
-        elif kind == PUSH_PULL:
+        else:
+            assert kind == PUSH_PULL
             self._push_pull(now)
         self._settle(now)
 
@@ -207,7 +216,8 @@ class SwimNode:
             claim = decode_gossip(part)
             if isinstance(claim, Suspect):
                 self.view.suspect(claim, part, now)
-            elif isinstance(claim, Dead):
+            else:
+                assert isinstance(claim, Dead)
                 self.view.dead(claim, part, now)
             return
         message = decode(part)
@@ -219,15 +229,16 @@ class SwimNode:
             self.detector.receive_indirect_ping(message, source, now)
         elif isinstance(message, Nack):
             self.detector.receive_nack(message)
-        elif isinstance(message, UserMessage):
+        else:
+            assert isinstance(message, UserMessage)
             self._delegate.receive_user_message(message.payload, str(source), now)
 
     def _gossip(self, now: float) -> None:
         """Send broadcasts to random members; each gets its own selection."""
+        self._gossip_phase = now
         for member in self.membership.choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
             if not self._piggyback.gossip_to(member):
                 return
-        self._gossip_phase = now
 
     def _has_audience(self, now: float) -> bool:
         return any(self._hears_gossip(member, now) for member in self.membership.by_name.values())

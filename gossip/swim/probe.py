@@ -14,15 +14,19 @@ class Probe:
         "_is_answered_by_stream",
         "_nacked",
         "_nacks_expected",
+        "deadline",
+        "incarnation",
         "seq",
         "started",
         "target",
     )
 
-    def __init__(self, target: Member, seq: int, now: float) -> None:
+    def __init__(self, target: Member, seq: int, now: float, deadline: float) -> None:
         self.target = target
+        self.incarnation = target.incarnation  # a newer one during the cycle must not be accused
         self.seq = seq
         self.started = now
+        self.deadline = deadline
         self._is_acked = False
         self._is_answered_by_stream = False
         self._nacks_expected = 0

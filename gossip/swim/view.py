@@ -14,6 +14,7 @@ from gossip.swim.config import suspicion_minimum
 from gossip.swim.effects import Effect, NameConflict
 from gossip.swim.member import Member, supersedes
 from gossip.swim.suspicion import Suspicion
+from gossip.swim.versions import VERSION_BYTES
 from gossip.wire.address import unpack_address
 from gossip.wire.codec import decode_gossip, encode
 from gossip.wire.messages import MAX_U32, Alive, Dead, MemberState, NodeState, Suspect
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from gossip.swim.health import LocalHealth
     from gossip.swim.membership import Membership
     from gossip.wire.address import Address
+
+ADDRESS_LENGTHS = (4, 16)
 
 SUSPICION = "suspicion"
 """Timer key: a suspected member's time is up."""
@@ -117,23 +120,22 @@ class View:
         member.enter(state, dead.incarnation, now)
         self._delegate.member_gone(member, now)
 
-    def merge(self, rows: Iterable[NodeState], now: float) -> None:
-        """Merge a push/pull: what others hold dead is only suspected here, until it had time to refute."""
-        for row in rows:
-            if row.state is MemberState.ALIVE:
-                known = self._membership.by_name.get(row.name)
-                if known is None or known is self.me or _says_more(row, known):
-                    self.alive(_announcement(row), None, now)
-            elif row.state is MemberState.LEFT:
-                self.dead(Dead(row.incarnation, row.name, row.name), None, now)
-            else:
-                self.suspect(Suspect(row.incarnation, row.name, self.me.name), None, now)
+    def merge(self, row: NodeState, now: float) -> None:
+        """Merge a row of a push/pull: whom others hold dead is only suspected here and may still refute."""
+        if row.state is MemberState.ALIVE:
+            known = self._membership.by_name.get(row.name)
+            if known is None or known is self.me or _says_more(row, known):
+                self.alive(_announcement(row), None, now)
+        elif row.state is MemberState.LEFT:
+            self.dead(Dead(row.incarnation, row.name, row.name), None, now)
+        else:
+            self.suspect(Suspect(row.incarnation, row.name, self.me.name), None, now)
 
     # --- our own doing ----------------------------------------------------------------------------------
 
-    def accuse(self, member: Member, now: float) -> None:
-        """Our own probe of `member` failed."""
-        self.suspect(Suspect(member.incarnation, member.name, self.me.name), None, now)
+    def accuse(self, name: str, incarnation: int, now: float) -> None:
+        """Our own probe of a member failed, which had `incarnation` when the probe began."""
+        self.suspect(Suspect(incarnation, name, self.me.name), None, now)
 
     def suspicion_expired(self, name: str, now: float) -> None:
         """A suspected member did not refute in time: declare it dead."""
@@ -146,8 +148,10 @@ class View:
         Raises:
             LocalProtocolError: the node is leaving, or its incarnations are used up.
         """
-        if self.is_leaving or self.me.incarnation >= MAX_U32:
+        if self.is_leaving:
             raise LocalProtocolError("cannot announce new metadata: the node is leaving")
+        if self.me.incarnation >= MAX_U32:
+            raise LocalProtocolError(f"cannot announce new metadata: no incarnation after {MAX_U32}; restart")
         self._become(self.me.incarnation + 1, meta)
         self._queue.enqueue(encode(self.me.alive), key=self.me.name, token=token)
 
@@ -157,9 +161,8 @@ class View:
         self.dead(Dead(self.me.incarnation, self.me.name, self.me.name), None, now, token)
 
     def forget(self, members: Iterable[Member]) -> None:
-        """Drop what belongs to rows that left the table."""
+        """Drop the addresses of members that left the table."""
         for member in members:
-            self._drop_suspicion(member.name)
             self._unlist(member)
 
     # --- parts of the above -----------------------------------------------------------------------------
@@ -186,10 +189,11 @@ class View:
             MemberState.ALIVE, alive.incarnation, member.state, member.incarnation
         ):
             return
+        alive, part = _shared(alive, part)
         self._drop_suspicion(member.name)
         old_state, old_meta = member.state, member.alive.meta
         self._unlist(member)
-        member.alive, part = _shared(alive, part)
+        member.alive = alive
         self.name_at[member.address] = member.name
         member.enter(MemberState.ALIVE, alive.incarnation, now)
         self._gossip(member.name, part)
@@ -203,15 +207,14 @@ class View:
 
     def _hear_of_myself(self, alive: Alive) -> None:
         me = self.me
-        if self.is_leaving or alive.incarnation < me.incarnation:
+        if self.is_leaving:
             return
         if alive.addr != me.alive.addr or alive.port != me.alive.port:
             self._emit(NameConflict(me.name, me.address, unpack_address(alive.addr, alive.port)))
             return
         is_mine = alive.meta == me.alive.meta and alive.versions == me.alive.versions
-        if alive.incarnation == me.incarnation and is_mine:
-            return
-        self._refute(alive.incarnation)
+        if alive.incarnation > me.incarnation or (alive.incarnation == me.incarnation and not is_mine):
+            self._refute(alive.incarnation)
 
     def _refute(self, accused: int) -> None:
         if accused >= MAX_U32:
@@ -252,16 +255,19 @@ class View:
 
 
 def _is_usable(alive: Alive) -> bool:
-    """Tell whether we could talk to the member at all: a version range, and an address to send to.
+    """Tell whether this can be a member at all: counted incarnations, versions, an address to send to.
 
-    Port 0 meant "the port that I use" in memberlist's protocol 1, which no peer with a version range speaks.
+    Only peers from before memberlist's protocol 2 leave versions out, or send port 0 for their own port.
+    Admitted here, a row without versions would make every other peer refuse our push/pulls.
     """
     versions = alive.versions
     return bool(
         alive.node
+        and alive.incarnation
         and alive.port
-        and len(alive.addr) in (4, 16)
-        and (not versions or 0 < versions[0] <= versions[1])
+        and len(alive.addr) in ADDRESS_LENGTHS
+        and len(versions) == VERSION_BYTES
+        and 0 < versions[0] <= versions[1]
     )
 
 

@@ -1,0 +1,129 @@
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gossip.swim.member import Member
+from gossip.swim.membership import Membership
+from gossip.wire.messages import MemberState
+from tests.swim.rig import ME, alive
+
+
+def table(n: int, seed: int = 1) -> tuple[Membership, Member]:
+    """Return a table of this node and `n` others, and this node's row."""
+    membership = Membership(Random(seed))
+    me = Member(alive(ME), 0.0)
+    membership.add(me)
+    for number in range(1, n + 1):
+        membership.add(Member(alive(f"n{number}"), 0.0))
+    return membership, me
+
+
+def walk(membership: Membership, me: Member) -> list[str]:
+    names = []
+    while (member := membership.next_target(me)) is not None:
+        names.append(member.name)
+    return names
+
+
+@given(st.integers(0, 20), st.integers())
+def test_a_round_hits_everybody_else_exactly_once(n, seed):
+    membership, me = table(n, seed)
+    for _ in range(3):
+        assert sorted(walk(membership, me)) == sorted(f"n{number}" for number in range(1, n + 1))
+        membership.start_round(me, 0.0)
+
+
+def test_every_round_has_its_own_order():
+    membership, me = table(20)
+    first = walk(membership, me)
+    membership.start_round(me, 0.0)
+    assert walk(membership, me) != first
+
+
+def test_a_newcomer_enters_at_a_random_place():
+    places = {walk(*table(8, seed)).index("n8") for seed in range(200)}
+    assert places == set(range(8))
+
+
+@pytest.mark.parametrize("state", [MemberState.DEAD, MemberState.LEFT])
+def test_the_gone_are_not_probed(state):
+    membership, me = table(2)
+    membership.by_name["n1"].enter(state, 1, 5.0)
+    assert walk(membership, me) == ["n2"]
+
+
+def test_suspects_are_probed():
+    membership, me = table(1)
+    membership.by_name["n1"].enter(MemberState.SUSPECT, 1, 5.0)
+    assert walk(membership, me) == ["n1"]
+
+
+@pytest.mark.parametrize("state", [MemberState.DEAD, MemberState.LEFT])
+def test_a_new_round_forgets_who_is_gone_for_longer_than_asked_for(state):
+    membership, me = table(2)
+    gone = membership.by_name["n1"]
+    gone.enter(state, 1, 5.0)
+    assert membership.start_round(me, 5.0) == []
+    assert membership.start_round(me, 5.1) == [gone]
+    assert list(membership.by_name) == [ME, "n2"]
+    assert len(membership) == 2
+
+
+def test_a_new_round_never_forgets_the_node_itself():
+    membership, me = table(1)
+    me.enter(MemberState.LEFT, 1, 5.0)
+    assert membership.start_round(me, 100.0) == []
+    assert membership.by_name[ME] is me
+
+
+def test_a_choice_is_of_different_eligible_members():
+    membership, me = table(10)
+    chosen = membership.choose(4, lambda m: m is not me and m.name != "n3")
+    assert len({m.name for m in chosen}) == 4
+    assert not {ME, "n3"} & {m.name for m in chosen}
+
+
+def test_a_choice_of_more_than_there_are_is_all_of_them():
+    membership, me = table(3)
+    assert {m.name for m in membership.choose(9, lambda m: m is not me)} == {"n1", "n2", "n3"}
+
+
+def test_a_rare_eligible_member_is_found():
+    membership, _ = table(500)
+    assert [m.name for m in membership.choose(1, lambda m: m.name == "n77")] == ["n77"]
+
+
+def test_with_nobody_eligible_nobody_is_chosen():
+    membership, _ = table(3)
+    assert membership.choose(2, lambda _: False) == []
+
+
+def test_an_empty_table_has_nobody_to_choose():
+    assert Membership(Random(1)).choose(2, lambda _: True) == []
+
+
+def test_every_member_is_chosen_about_as_often():
+    membership, me = table(10)
+    counts = Counter(m.name for _ in range(2000) for m in membership.choose(3, lambda m: m is not me))
+    assert len(counts) == 10
+    assert max(counts.values()) < 1.25 * min(counts.values())
+
+
+def test_company_is_somebody_else_who_is_not_gone():
+    membership, me = table(1)
+    assert membership.any_other_alive(me)
+    membership.by_name["n1"].enter(MemberState.SUSPECT, 1, 5.0)
+    assert membership.any_other_alive(me)
+    membership.by_name["n1"].enter(MemberState.DEAD, 1, 5.0)
+    assert not membership.any_other_alive(me)
+
+
+def test_the_same_seed_makes_the_same_choices():
+    def run(seed: int) -> list[str]:
+        membership, me = table(10, seed)
+        return [m.name for m in membership.choose(3, lambda m: m is not me)] + walk(membership, me)
+
+    assert run(5) == run(5) != run(6)

@@ -1,0 +1,557 @@
+import pytest
+
+from gossip.errors import LocalProtocolError
+from gossip.swim.config import SwimConfig
+from gossip.swim.effects import MessageRejected, NameConflict
+from gossip.wire.address import Address, pack_address
+from gossip.wire.codec import encode
+from gossip.wire.messages import MAX_U32, PROTOCOL_VERSIONS, Alive, Dead, MemberState, Suspect
+from tests.swim.rig import ME, PORT, Rig, alive, home, host, row
+
+ALIVE, SUSPECT, DEAD, LEFT = MemberState
+ELSEWHERE = pack_address("10.9.9.9")
+OTHERS = ("n1", "n2", "n3", "n4", "n5")  # with them k is 2 and the minimum 4 s, in the LAN profile
+
+
+def rig_of(*members: str, config: SwimConfig | None = None) -> Rig:
+    rig = Rig(config, members=members)
+    rig.stop_probing()
+    rig.drain_queue()
+    return rig
+
+
+def refutations(rig: Rig) -> list[int]:
+    """Return the incarnations under which the node announces itself in its queue."""
+    return [m.incarnation for m in rig.queued() if isinstance(m, Alive) and m.node == ME]
+
+
+# --- alive ------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_member_is_admitted_alive_and_gossiped():
+    rig = rig_of()
+    rig.hear(alive("n1", 3, meta=b"x"))
+    assert rig.state("n1") is ALIVE
+    assert rig.member("n1").incarnation == 3
+    assert rig.layer.heard == [("joined", "n1")]
+    assert rig.queued() == [alive("n1", 3, meta=b"x")]
+
+
+def test_the_same_bytes_are_gossiped_that_came():
+    rig = rig_of()
+    odd = encode(alive("n1")) + b"\xc0"  # what follows the map is ignored, by Go as well
+    rig.hear_bytes(odd)
+    assert rig.node.queue.take(1400, 9) == [odd]
+
+
+def test_a_raw_address_of_sixteen_bytes_stays_as_it_is():
+    rig = rig_of()
+    mapped = bytes(10) + b"\xff\xff" + host("n1")
+    rig.hear(alive("n1", addr=mapped))
+    assert rig.member("n1").alive.addr == mapped
+    assert rig.member("n1").address == home("n1")
+
+
+def test_an_announcement_that_is_known_already_is_not_gossiped_again():
+    rig = rig_of("n1")
+    rig.hear(alive("n1"))
+    assert rig.queued() == []
+    assert rig.layer.heard == []
+
+
+def test_a_greater_incarnation_replaces_an_announcement():
+    rig = rig_of("n1")
+    rig.hear(alive("n1", 2, meta=b"new"))
+    assert rig.member("n1").alive.meta == b"new"
+    assert rig.layer.heard == [("updated", "n1")]
+
+
+def test_a_greater_incarnation_with_the_same_metadata_is_no_update():
+    rig = rig_of("n1")
+    rig.hear(alive("n1", 2))
+    assert rig.member("n1").incarnation == 2
+    assert rig.layer.heard == []
+
+
+def test_an_older_announcement_changes_nothing():
+    rig = rig_of("n1")
+    rig.hear(alive("n1", 2), alive("n1", 1, meta=b"old"))
+    assert rig.member("n1").alive == alive("n1", 2)
+
+
+def test_alive_with_the_same_incarnation_does_not_clear_suspicion():
+    rig = rig_of("n1")
+    rig.suspect("n1")
+    rig.hear(alive("n1", 1, meta=b"other"))
+    assert rig.state("n1") is SUSPECT
+
+
+def test_a_refutation_clears_suspicion_and_stops_its_clock():
+    rig = rig_of("n1")
+    rig.suspect("n1")
+    rig.forget()
+    rig.hear(alive("n1", 2))
+    assert rig.state("n1") is ALIVE
+    assert rig.layer.heard == [("refuted", "n1")]
+    assert ("suspicion", "n1") not in rig.node.deadlines
+
+
+@pytest.mark.parametrize("reporter", ["n2", "n1"])
+def test_a_member_comes_back_from_dead_and_from_left_with_a_greater_incarnation(reporter):
+    rig = rig_of("n1", "n2")
+    rig.bury("n1", reporter)
+    rig.forget()
+    rig.hear(alive("n1", 1))
+    assert rig.state("n1") is not ALIVE
+    rig.hear(alive("n1", 2, meta=b"new"))
+    assert rig.state("n1") is ALIVE
+    assert rig.layer.heard == [("joined", "n1")]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        alive(""),
+        alive("n1", 0),
+        alive("n1", port=0),
+        alive("n1", addr=b"\1\2\3\4\5"),
+        alive("n1", versions=bytes((0, 5, 2, 2, 5, 5))),
+        alive("n1", versions=bytes((0, 0, 2, 2, 5, 5))),
+        alive("n1", versions=bytes((6, 5, 2, 2, 5, 5))),
+        alive("n1", versions=b""),
+    ],
+    ids=["name", "incarnation", "port", "address", "minimum", "maximum", "range", "versions"],
+)
+def test_a_claim_that_cannot_be_a_members_is_ignored(claim):
+    rig = rig_of()
+    rig.hear(claim)
+    assert list(rig.node.membership.by_name) == [ME]
+    assert rig.queued() == []
+
+
+def test_a_renewal_without_versions_does_not_take_them_away():
+    rig = rig_of("n1")
+    rig.hear(alive("n1", 2, versions=b""))
+    assert rig.member("n1").row().versions == PROTOCOL_VERSIONS
+
+
+def test_members_are_admitted_up_to_the_limit_and_not_one_more():
+    rig = Rig(SwimConfig(max_members=3), members=["n1", "n2", "n3"])
+    assert list(rig.node.membership.by_name) == [ME, "n1", "n2"]
+    assert rig.node.view.refused_members == 1
+
+
+# --- addresses --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moved", [{"addr": ELSEWHERE}, {"port": 1}])
+@pytest.mark.parametrize("prepare", [lambda _: None, lambda r: r.suspect("n1"), lambda r: r.bury("n1")])
+def test_a_claim_from_another_address_is_a_conflict_unless_the_member_left(moved, prepare):
+    rig = rig_of("n1")
+    prepare(rig)
+    rig.forget()
+    rig.hear(alive("n1", 9, **moved))
+    theirs = Address("10.9.9.9", PORT) if "addr" in moved else Address("10.0.0.1", 1)
+    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), theirs)]
+    assert rig.member("n1").incarnation == 1
+
+
+def test_a_member_that_left_may_come_back_at_another_address_with_any_incarnation():
+    rig = rig_of("n1")
+    rig.hear(Dead(7, "n1", "n1"))
+    rig.hear(alive("n1", 1, addr=ELSEWHERE))
+    assert rig.state("n1") is ALIVE
+    assert rig.member("n1").incarnation == 1
+    assert rig.member("n1").address == Address("10.9.9.9", PORT)
+
+
+def test_who_listens_where_follows_the_members():
+    rig = rig_of("n1")
+    rig.bury("n1", "n1")
+    rig.hear(alive("n1", addr=ELSEWHERE))
+    assert rig.node.view.name_at == {Address("10.9.9.9", PORT): "n1"}
+
+
+def test_an_address_that_passed_on_stays_with_its_new_owner():
+    rig = rig_of("n1")
+    rig.hear(alive("n2", addr=host("n1")))  # containers reuse addresses
+    rig.bury("n1", "n1")
+    rig.hear(alive("n1", addr=ELSEWHERE))
+    assert rig.node.view.name_at[home("n1")] == "n2"
+
+
+# --- suspect ----------------------------------------------------------------------------------------------
+
+
+def test_a_suspicion_is_recorded_gossiped_and_told():
+    rig = rig_of("n1")
+    rig.suspect("n1", "n2", incarnation=4)
+    assert rig.state("n1") is SUSPECT
+    assert rig.member("n1").incarnation == 4
+    assert rig.queued() == [Suspect(4, "n1", "n2")]
+    assert rig.layer.heard == [("suspected", "n1", "n2")]
+
+
+def test_an_unknown_member_cannot_be_suspected():
+    rig = rig_of()
+    rig.suspect("n1")
+    assert rig.queued() == []
+
+
+def test_a_suspicion_of_an_older_incarnation_is_stale():
+    rig = rig_of()
+    rig.hear(alive("n1", 5))
+    rig.suspect("n1", incarnation=4)
+    assert rig.state("n1") is ALIVE
+
+
+@pytest.mark.parametrize("reporter", ["n2", "n1"])
+def test_the_gone_cannot_be_suspected(reporter):
+    rig = rig_of("n1", "n2")
+    rig.bury("n1", reporter)
+    state = rig.state("n1")
+    rig.suspect("n1", incarnation=9)
+    assert rig.state("n1") is state
+
+
+def test_an_unconfirmed_suspicion_kills_at_six_times_the_minimum():
+    rig = rig_of(*OTHERS)
+    rig.suspect("n1", "n2")
+    rig.advance(24.0 - 1e-6)
+    assert rig.state("n1") is SUSPECT
+    rig.advance(1e-6)
+    assert rig.state("n1") is DEAD
+    assert ("gone", "n1") in rig.layer.heard
+
+
+def test_the_second_of_two_confirmations_kills_at_the_minimum():
+    rig = rig_of(*OTHERS)
+    rig.suspect("n1", "n2")
+    rig.suspect("n1", "n3")
+    rig.suspect("n1", "n4")
+    rig.advance(4.0 - 1e-6)
+    assert rig.state("n1") is SUSPECT
+    rig.advance(1e-6)
+    assert rig.state("n1") is DEAD
+
+
+def test_a_late_confirmation_counts_from_the_start_of_the_suspicion():
+    rig = rig_of(*OTHERS)
+    rig.suspect("n1", "n2")
+    rig.advance(10.0)
+    rig.suspect("n1", "n3")
+    assert rig.state("n1") is SUSPECT
+    rig.suspect("n1", "n4")
+    rig.advance(0.0)
+    assert rig.state("n1") is DEAD
+
+
+def test_every_new_confirmation_is_gossiped_and_a_repeated_one_is_not():
+    rig = rig_of(*OTHERS)
+    rig.suspect("n1", "n2")
+    rig.suspect("n1", "n3")
+    assert rig.queued() == [Suspect(1, "n1", "n3")]
+    rig.drain_queue()
+    rig.suspect("n1", "n3")
+    rig.suspect("n1", "n2")
+    assert rig.queued() == []
+
+
+def test_in_a_small_cluster_nobody_could_confirm_and_the_minimum_is_waited():
+    rig = rig_of("n1", "n2")  # three rows: k would be 2, and only one other could confirm
+    rig.suspect("n1", "n2")
+    assert rig.node.view.suspicions["n1"].k == 0
+    rig.advance(4.0)
+    assert rig.state("n1") is DEAD
+
+
+def test_from_four_members_on_confirmations_count():
+    rig = rig_of("n1", "n2", "n3")
+    rig.suspect("n1", "n2")
+    assert rig.node.view.suspicions["n1"].k == 2
+
+
+def test_our_own_failed_probe_confirms_a_rumour():
+    rig = rig_of(*OTHERS)
+    rig.suspect("n1", "n2")
+    rig.node.view.accuse("n1", 1, rig.now)
+    assert rig.node.view.suspicions["n1"].confirmers == [ME]
+
+
+def test_a_death_after_a_suspicion_is_announced_in_our_name():
+    rig = rig_of("n1", "n2")
+    rig.suspect("n1", "n2", incarnation=3)
+    rig.now += 4.0
+    rig.node.view.suspicion_expired("n1", rig.now)
+    assert rig.queued() == [Dead(3, "n1", ME)]
+
+
+# --- dead -------------------------------------------------------------------------------------------------
+
+
+def test_a_death_is_recorded_gossiped_and_told():
+    rig = rig_of("n1")
+    rig.bury("n1", "n2", incarnation=4)
+    assert rig.state("n1") is DEAD
+    assert rig.member("n1").incarnation == 4
+    assert rig.queued() == [Dead(4, "n1", "n2")]
+    assert rig.layer.heard == [("gone", "n1")]
+
+
+def test_one_who_declares_itself_dead_has_left():
+    rig = rig_of("n1")
+    rig.bury("n1", "n1")
+    assert rig.state("n1") is LEFT
+
+
+def test_an_unknown_member_cannot_die():
+    rig = rig_of()
+    rig.bury("n1")
+    assert rig.queued() == []
+
+
+def test_a_death_at_an_older_incarnation_is_stale():
+    rig = rig_of()
+    rig.hear(alive("n1", 5))
+    rig.bury("n1", incarnation=4)
+    assert rig.state("n1") is ALIVE
+
+
+def test_nobody_dies_twice():
+    rig = rig_of("n1")
+    rig.bury("n1")
+    rig.bury("n1", "n1", incarnation=9)
+    assert rig.state("n1") is DEAD
+    assert rig.layer.heard == [("gone", "n1")]
+
+
+def test_a_death_ends_the_suspicion():
+    rig = rig_of("n1")
+    rig.suspect("n1")
+    rig.bury("n1")
+    assert rig.node.view.suspicions == {}
+    assert ("suspicion", "n1") not in rig.node.deadlines
+
+
+# --- claims about this node -------------------------------------------------------------------------------
+
+
+def test_the_node_announces_itself_from_the_start():
+    assert Rig().queued() == [alive(ME)]
+
+
+@pytest.mark.parametrize("accusation", [Suspect, Dead])
+def test_a_refutation_jumps_past_the_accuser(accusation):
+    rig = rig_of("n1")
+    rig.hear(accusation(30, ME, "n1"))
+    assert refutations(rig) == [31]
+    assert rig.state(ME) is ALIVE
+
+
+def test_a_refutation_at_the_present_incarnation_takes_the_next():
+    rig = rig_of("n1")
+    rig.suspect(ME)
+    assert refutations(rig) == [2]
+
+
+def test_a_stale_accusation_needs_no_refutation():
+    rig = rig_of("n1")
+    rig.suspect(ME, incarnation=5)
+    rig.drain_queue()
+    rig.suspect(ME, incarnation=5)
+    assert rig.queued() == []
+
+
+def test_a_refutation_costs_a_point_of_health():
+    rig = rig_of("n1")
+    rig.suspect(ME)
+    assert rig.node.health.score == 1
+    assert rig.node.view.refutations == 1
+
+
+def test_a_refutation_is_keyed_by_address_and_replaces_only_refutations():
+    rig = rig_of("n1")
+    rig.node.announce(b"new", rig.now, token=0)
+    rig.suspect(ME, incarnation=2)
+    assert sorted(refutations(rig)) == [2, 3]
+    rig.suspect(ME, incarnation=3)
+    assert sorted(refutations(rig)) == [2, 4]
+
+
+@pytest.mark.parametrize(
+    "claim", [alive(ME, 1, meta=b"old life"), alive(ME, 7, meta=b"old life"), alive(ME, 7)]
+)
+def test_an_announcement_of_ours_that_we_did_not_make_is_refuted(claim):
+    rig = rig_of("n1")
+    rig.hear(claim)
+    assert refutations(rig) == [claim.incarnation + 1]
+    assert rig.me.alive.meta == b""
+
+
+@pytest.mark.parametrize("claim", [alive(ME), alive(ME, 0, meta=b"old life")])
+def test_our_own_and_older_announcements_need_no_refutation(claim):
+    rig = rig_of("n1")
+    rig.hear(claim)
+    assert rig.queued() == []
+
+
+@pytest.mark.parametrize("incarnation", [0, 1, 9])
+def test_another_who_claims_our_name_is_a_conflict_at_any_incarnation(incarnation):
+    rig = rig_of("n1")
+    rig.node.announce(b"new", rig.now, token=0)
+    rig.drain_queue()
+    rig.hear(Alive(incarnation, ME, ELSEWHERE, PORT, b"", PROTOCOL_VERSIONS))
+    expected = [NameConflict(ME, home(ME), Address("10.9.9.9", PORT))] if incarnation else []
+    assert rig.emitted(NameConflict) == expected
+    assert rig.queued() == []
+
+
+@pytest.mark.parametrize("claim", [Suspect(MAX_U32, ME, "n1"), Dead(MAX_U32, ME, "n1"), alive(ME, MAX_U32)])
+def test_a_claim_about_us_at_the_last_incarnation_is_refused(claim):
+    rig = rig_of("n1")
+    rig.hear(claim)
+    assert rig.me.incarnation == 1
+    assert rig.queued() == []
+    assert "last incarnation (4294967295)" in rig.emitted(MessageRejected)[0].reason
+
+
+def test_the_last_but_one_incarnation_can_still_be_refuted():
+    rig = rig_of("n1")
+    rig.suspect(ME, incarnation=MAX_U32 - 1)
+    assert refutations(rig) == [MAX_U32]
+
+
+# --- our own doing ----------------------------------------------------------------------------------------
+
+
+def test_new_metadata_is_announced_under_the_next_incarnation():
+    rig = rig_of("n1")
+    rig.node.announce(b"new", rig.now, token=3)
+    assert rig.queued() == [alive(ME, 2, meta=b"new")]
+
+
+def test_metadata_cannot_change_while_leaving():
+    rig = rig_of("n1")
+    rig.node.leave(rig.now, token=0)
+    with pytest.raises(LocalProtocolError, match=r"^cannot announce new metadata: the node is leaving$"):
+        rig.node.announce(b"new", rig.now, token=0)
+
+
+def test_metadata_cannot_change_when_the_incarnations_are_used_up():
+    rig = rig_of("n1")
+    rig.suspect(ME, incarnation=MAX_U32 - 1)
+    with pytest.raises(
+        LocalProtocolError, match=r"^cannot announce new metadata: no incarnation after 4294967295"
+    ):
+        rig.node.announce(b"new", rig.now, token=0)
+
+
+def test_leaving_is_a_death_by_our_own_word_at_the_present_incarnation():
+    rig = rig_of("n1")
+    rig.suspect(ME)
+    rig.drain_queue()
+    rig.node.leave(rig.now, token=0)
+    assert rig.state(ME) is LEFT
+    assert rig.queued() == [Dead(2, ME, ME)]
+
+
+@pytest.mark.parametrize(
+    "claim", [alive(ME, 9), Suspect(9, ME, "n1"), Dead(9, ME, "n1"), alive(ME, 9, port=1)]
+)
+def test_claims_about_us_are_ignored_once_we_left(claim):
+    rig = rig_of("n1")
+    rig.node.leave(rig.now, token=0)
+    rig.drain_queue()
+    rig.forget()
+    rig.hear(claim)
+    assert rig.state(ME) is LEFT
+    assert rig.queued() == []
+    assert rig.effects == []
+
+
+# --- push/pull --------------------------------------------------------------------------------------------
+
+
+def test_an_alive_row_admits_a_member_and_is_gossiped():
+    rig = rig_of()
+    rig.merge(row("n1", 3))
+    assert rig.state("n1") is ALIVE
+    assert rig.queued() == [alive("n1", 3)]
+
+
+def test_two_who_learn_of_a_member_by_gossip_and_by_push_pull_hold_the_same_object():
+    first, second = rig_of(), rig_of()
+    first.merge(row("n1", 3))
+    second.hear(alive("n1", 3))
+    assert first.member("n1").alive is second.member("n1").alive
+
+
+def test_an_alive_row_that_says_nothing_new_changes_nothing():
+    rig = rig_of("n1")
+    rig.merge(row("n1", 1, meta=b"other"))
+    assert rig.member("n1").alive.meta == b""
+    assert rig.queued() == []
+
+
+def test_an_alive_row_at_another_address_is_a_conflict():
+    rig = rig_of("n1")
+    rig.merge(row("n1", 1, port=1))
+    assert len(rig.emitted(NameConflict)) == 1
+
+
+def test_a_left_row_is_applied_directly():
+    rig = rig_of("n1")
+    rig.merge(row("n1", 1, LEFT))
+    assert rig.state("n1") is LEFT
+
+
+def test_a_dead_row_is_only_a_suspicion_from_ourselves():
+    rig = rig_of(*OTHERS)
+    rig.merge(row("n1", 1, DEAD))
+    assert rig.state("n1") is SUSPECT
+    assert rig.queued() == [Suspect(1, "n1", ME)]
+
+
+def test_any_number_of_push_pulls_confirm_a_suspicion_only_once():
+    rig = rig_of(*OTHERS)
+    rig.suspect("n1", "n2")
+    for state in (DEAD, SUSPECT, DEAD):
+        rig.merge(row("n1", 1, state))
+    assert rig.node.view.suspicions["n1"].confirmers == [ME]
+
+
+@pytest.mark.parametrize("state", [SUSPECT, DEAD, LEFT])
+def test_nobody_is_learnt_of_by_a_row_that_is_not_alive(state):
+    rig = rig_of()
+    rig.merge(row("n1", 1, state))
+    assert list(rig.node.membership.by_name) == [ME]
+
+
+@pytest.mark.parametrize("state", [SUSPECT, DEAD, LEFT])
+def test_a_row_that_holds_us_gone_is_refuted(state):
+    rig = rig_of("n1")
+    rig.merge(row(ME, 4, state))
+    assert refutations(rig) == [5]
+
+
+def test_an_alive_row_of_a_former_life_is_refuted():
+    rig = rig_of("n1")
+    rig.merge(row(ME, 4, meta=b"former"))
+    assert refutations(rig) == [5]
+
+
+@pytest.mark.parametrize("bad", [row(ME, MAX_U32, SUSPECT), row("n8", meta=bytes(4000))])
+def test_a_bad_row_is_rejected_alone(bad):
+    rig = rig_of("n1")
+    rig.merge(row("n2"), bad, row("n3"))
+    assert list(rig.node.membership.by_name) == [ME, "n1", "n2", "n3"]
+    assert [effect.source for effect in rig.emitted(MessageRejected)] == [bad.name]
+
+
+def test_a_renewal_that_is_too_long_to_be_gossiped_leaves_the_member_as_it_was():
+    rig = rig_of("n1")
+    rig.suspect("n1")
+    rig.merge(row("n1", 2, meta=bytes(4000)))
+    assert rig.state("n1") is SUSPECT
+    assert rig.node.view.name_at == {home("n1"): "n1"}
+    assert "n1" in rig.node.view.suspicions
