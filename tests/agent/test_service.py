@@ -1,0 +1,378 @@
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import trio
+
+from gossip.agent import service
+from gossip.agent.config import AgentConfig
+from gossip.agent.service import DRAIN_TIMEOUT, EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, main, run
+from gossip.agent.transport import StartError
+from gossip.errors import ConfigError
+from tests.agent.harness import PATIENCE, eventually, join, running, statuses, where
+
+
+def config(name, host, **settings):
+    return AgentConfig(
+        **{"node_name": name, "bind": f"{host}:0", "profile": "local", "rpc_addr": ""} | settings
+    )
+
+
+async def result_of(settings, **options):
+    """Run an agent to its end and return its exit code."""
+    with trio.fail_after(PATIENCE):
+        return await run(settings, handle_signals=False, **options)
+
+
+def messages(caplog, level=logging.INFO):
+    return [record.getMessage() for record in caplog.records if record.levelno >= level]
+
+
+# --- starting ---------------------------------------------------------------------------------------------
+
+
+async def test_the_advertised_address_is_told_to_peers():
+    async with running("a", "127.1.30.1", advertise="127.1.30.99") as a:
+        assert a.driver.node.members()[0].address.host == "127.1.30.99"
+        assert a.driver.node.members()[0].address.port == where(a).port
+    async with running("a", "127.1.30.1", advertise="127.1.30.99:5") as a:
+        assert a.driver.node.members()[0].address.port == 5
+
+
+async def test_listening_everywhere_advertises_an_address_of_this_machine(monkeypatch, caplog):
+    monkeypatch.setattr(service, "interface_addresses", lambda: [("lo", "127.0.0.1"), ("eth0", "10.9.8.7")])
+    async with running("a", "127.1.30.2", bind="0.0.0.0:0") as a:
+        assert a.driver.node.members()[0].address.host == "10.9.8.7"
+    monkeypatch.setattr(service, "interface_addresses", lambda: [("lo", "127.0.0.1")])
+    async with running("a", "127.1.30.2", bind="0.0.0.0:0") as a:
+        assert a.driver.node.members()[0].address.host == "127.0.0.1"
+    assert any("no private address found" in text for text in messages(caplog, logging.WARNING))
+
+
+async def test_an_interface_gives_the_address_to_listen_on():
+    async with running("a", "127.1.30.3", bind="0.0.0.0:0", interface="lo") as a:
+        assert where(a).host == "127.0.0.1"
+
+
+async def test_an_rpc_open_to_other_machines_is_a_warning(monkeypatch, caplog):
+    async with running("a", "127.1.30.4", rpc_addr="0.0.0.0:0"):
+        pass
+    assert "the rpc is open to other machines without rpc_auth" in messages(caplog, logging.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"bind": "192.0.2.99:1"}, "not an address of this machine"),
+        ({"bind": "none.invalid:1"}, "cannot use bind address none.invalid: lookup none.invalid"),
+        ({"advertise": "none.invalid"}, "cannot use advertise address none.invalid"),
+        ({"advertise": "0.0.0.0"}, "cannot advertise 0.0.0.0: peers could not reach it"),
+        ({"bind": "0.0.0.0:0", "interface": "none0"}, "interface 'none0' has no IPv4 address"),
+        ({"rpc_addr": "192.0.2.99:1"}, "cannot bind rpc tcp 192.0.2.99:1"),
+    ],
+)
+async def test_what_cannot_start_is_one_clear_line(monkeypatch, settings, reason):
+    async def lookup_fails(host, _port):
+        await trio.lowlevel.checkpoint()
+        raise OSError(f"lookup {host}: no such host")
+
+    if any("none.invalid" in value for value in settings.values()):
+        real = service.resolve
+        monkeypatch.setattr(
+            service,
+            "resolve",
+            lambda host, port: (lookup_fails if host == "none.invalid" else real)(host, port),
+        )
+    with pytest.raises(StartError, match=reason.replace(".", r"\.")):
+        await result_of(config("a", "127.1.30.5", **settings))
+
+
+# --- joining ----------------------------------------------------------------------------------------------
+
+
+async def test_a_join_that_nobody_answers_ends_the_agent(caplog):
+    seeds = ("127.1.30.6:1", "127.1.30.6:2")
+    assert await result_of(config("a", "127.1.30.7", start_join=seeds)) == EXIT_FAILED
+    assert "cannot join the cluster: nobody answered" in messages(caplog, logging.ERROR)
+    assert messages(caplog).count("join failed") == 2
+
+
+async def test_a_join_that_somebody_answers_makes_the_agent_ready(caplog):
+    reading, writing = os.pipe()
+    async with running("a", "127.1.30.8") as a:
+        seeds = (str(where(a)), "127.1.30.9:1")
+        async with running("b", "127.1.30.10", start_join=seeds, ready_fd=writing) as b:
+            await eventually(lambda: statuses(a) == {"a": "alive", "b": "alive"}, "b to be in")
+            assert b.ready.is_set()
+    assert os.read(reading, 10) == b"\n"
+    os.close(reading)
+    assert "joined" in messages(caplog)
+
+
+async def test_retrying_goes_on_until_somebody_else_is_there(monkeypatch, caplog):
+    resolved = []
+    real = service.Driver.join
+
+    async def counting_join(driver, seeds, *, replay=False):
+        resolved.append(seeds)
+        return await real(driver, seeds, replay=replay)
+
+    monkeypatch.setattr(service.Driver, "join", counting_join)
+    with socket.socket() as free:
+        free.bind(("127.1.30.11", 0))
+        port = free.getsockname()[1]
+    seeds = (f"127.1.30.11:{port}",)
+    async with running("a", "127.1.30.12", retry_join=seeds, retry_interval=0.05) as a:
+        await eventually(lambda: len(resolved) >= 2, "two attempts")
+        async with running("b", "127.1.30.11", bind=f"127.1.30.11:{port}"):
+            await eventually(lambda: statuses(a) == {"a": "alive", "b": "alive"}, "b to be found")
+            await eventually(lambda: "joined" in messages(caplog), "the log to say so")
+
+
+async def test_retrying_is_not_content_with_itself(caplog):
+    with socket.socket() as free:
+        free.bind(("127.1.30.13", 0))
+        port = free.getsockname()[1]
+    me = f"127.1.30.13:{port}"
+    settings = config("a", "x", bind=me, retry_join=(me,), retry_interval=0.01, retry_max_attempts=2)
+    assert await result_of(settings) == EXIT_FAILED
+    assert "cannot join the cluster: giving up" in messages(caplog, logging.ERROR)
+    assert messages(caplog).count("join failed: trying again") == 2
+    assert {record.reason for record in caplog.records if hasattr(record, "reason")} == {
+        "only this agent itself answered"
+    }
+
+
+async def test_an_agent_that_leaves_stops_retrying():
+    async with running("a", "127.1.30.14", retry_join=("127.1.30.6:1",), retry_interval=0.01) as a:
+        a.request_leave()
+        with trio.fail_after(PATIENCE):
+            await a.wait_stopped()
+
+
+# --- leaving ----------------------------------------------------------------------------------------------
+
+
+async def test_a_requested_leave_ends_the_agent_with_success():
+    async def leave(agent):
+        agent.request_leave()
+        await trio.lowlevel.checkpoint()
+
+    assert await result_of(config("a", "127.1.30.15"), panels=(leave,)) == EXIT_LEFT
+
+
+async def test_the_drain_comes_between_the_announcement_and_the_farewell():
+    steps = []
+
+    async def drain():
+        steps.append(statuses(a)["b"])
+        await trio.lowlevel.checkpoint()
+
+    async with running("a", "127.1.30.16") as a, running("b", "127.1.30.17") as b:
+        await join(b, a)
+        await eventually(lambda: statuses(a) == {"a": "alive", "b": "alive"}, "two members")
+        b.before_finish_leave = drain
+        await b.leave()
+        assert statuses(a)["b"] == "left"
+    assert steps == ["leaving"]
+
+
+async def test_a_drain_has_a_budget(autojump_clock):
+    async with running("a", "127.1.30.18") as a:
+        a.before_finish_leave = trio.sleep_forever
+        start = trio.current_time()
+        await a.leave()
+        assert DRAIN_TIMEOUT <= trio.current_time() - start < DRAIN_TIMEOUT + 2
+        assert a.driver.leave_finished.is_set()
+
+
+async def test_a_leave_that_hangs_is_given_up(autojump_clock, monkeypatch, caplog):
+    monkeypatch.setattr("gossip.serf.node.SerfNode.begin_leave", lambda _node, _now: None)
+    async with running("a", "127.1.30.19") as a:
+        a.request_leave()
+        await a.wait_stopped()
+    assert "the leave took too long: stopping without" in messages(caplog)
+
+
+async def test_panels_run_as_long_as_the_agent():
+    ended = []
+
+    async def panel(agent):
+        try:
+            agent.stop()
+            await trio.sleep_forever()
+        finally:
+            ended.append(agent.driver.node.name)
+
+    assert await result_of(config("a", "127.1.30.20"), panels=(panel,)) == EXIT_LEFT
+    assert ended == ["a"]
+
+
+# --- signals ----------------------------------------------------------------------------------------------
+
+
+async def signalled(*numbers, reload=None, panel=None, **settings):
+    """Run an agent that gets the signals, and return its exit code."""
+
+    async def send(agent):
+        await agent.ready.wait()
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        if panel is not None:
+            await panel(agent)
+
+    with trio.fail_after(PATIENCE):
+        return await run(config("a", "127.1.30.21", **settings), reload=reload, panels=(send,))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_leaves_gracefully(number, caplog):
+    assert await signalled(number) == EXIT_LEFT
+    assert "leaving gracefully" in messages(caplog)
+
+
+async def test_the_second_signal_exits_at_once(caplog):
+    async def hold(agent):
+        agent.before_finish_leave = trio.sleep_forever
+        await trio.lowlevel.checkpoint()
+
+    async def send(agent):
+        await hold(agent)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            await trio.testing.wait_all_tasks_blocked(0.02)
+
+    start = time.monotonic()
+    with trio.fail_after(PATIENCE):
+        assert await run(config("a", "127.1.30.22"), panels=(send,)) == EXIT_FAILED
+    assert time.monotonic() - start < DRAIN_TIMEOUT
+    assert "second signal: exiting without leaving" in messages(caplog)
+
+
+async def test_sighup_reloads_tags_and_log_level():
+    fresh = config("a", "127.1.30.21", tags={"v": "2"}, log_level="DEBUG")
+
+    async def look(agent):
+        assert agent.driver.node.tags == {"v": "2"}
+        assert agent.config.log_level == "DEBUG"
+        assert logging.getLogger().level == logging.DEBUG
+        agent.stop()
+        await trio.lowlevel.checkpoint()
+
+    assert await signalled(signal.SIGHUP, reload=lambda: fresh, panel=look, tags={"v": "1"}) == EXIT_LEFT
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_reload_that_fails_changes_nothing(caplog, fails):
+    def reload():
+        raise ConfigError("log_level 'X' is unknown")
+
+    async def look(agent):
+        assert agent.driver.node.tags == {"v": "1"}
+        agent.stop()
+        await trio.lowlevel.checkpoint()
+
+    code = await signalled(signal.SIGHUP, reload=reload if fails else None, panel=look, tags={"v": "1"})
+    assert code == EXIT_LEFT
+    assert ("cannot reload the configuration" in messages(caplog)) is fails
+
+
+# --- main -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def signal_when_running(path, *numbers):
+    """Send signals to this process as soon as somebody listens at `path`."""
+
+    def send():
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(str(path))
+                    break
+                except OSError:
+                    time.sleep(0.02)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def overrides(tmp_path, **settings):
+    return {
+        "node_name": "a",
+        "bind": "127.1.30.30:0",
+        "profile": "local",
+        "rpc_addr": f"unix:{tmp_path}/rpc.sock",
+    } | settings
+
+
+def test_main_runs_an_agent_until_a_signal_and_logs_to_stderr(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GOSSIP_NONSENSE", "1")
+    file = tmp_path / "gossip.toml"
+    file.write_text('log_level = "info"\ntags = { v = "1" }')
+    with signal_when_running(tmp_path / "rpc.sock", signal.SIGHUP, signal.SIGTERM):
+        assert main(overrides(tmp_path), [file]) == EXIT_LEFT
+    lines = capsys.readouterr().err.splitlines()
+    for text in (
+        "agent running",
+        "configuration reloaded",
+        "leaving gracefully",
+        "member left",
+        "sets nothing",
+    ):
+        assert any(text in line for line in lines), text
+    assert all(line.startswith("ts=") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "line"),
+    [
+        (
+            {"profile": "moon"},
+            EXIT_USAGE,
+            "gossip agent: profile 'moon' is unknown: expected one of lan, wan, local\n",
+        ),
+        (
+            {"bind": "192.0.2.99:1"},
+            EXIT_FAILED,
+            "gossip agent: cannot bind udp 192.0.2.99:1: cannot assign requested address"
+            " (not an address of this machine; try --bind)\n",
+        ),
+    ],
+)
+def test_main_says_in_one_line_what_is_wrong(tmp_path, capsys, settings, code, line):
+    assert main(overrides(tmp_path, **settings)) == code
+    assert capsys.readouterr().err == line
+
+
+def test_an_interrupt_before_the_agent_runs_is_a_failure_without_a_traceback(tmp_path, monkeypatch, capsys):
+    def interrupt(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(service.trio, "run", interrupt)
+    assert main(overrides(tmp_path)) == EXIT_FAILED
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bug_says_that_it_is_one(tmp_path, monkeypatch, capsys):
+    def fail(*_args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(service.trio, "run", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(overrides(tmp_path))
+    assert capsys.readouterr().err == "this is a bug in gossip: please report it with the traceback\n"
