@@ -54,6 +54,9 @@ _LB_OPTIONS = (
     ),
     click.option("--template", metavar="FILE", help="Jinja2 template.  [default: the one that comes along]"),
     click.option("--listen", metavar="HOST:PORT", multiple=True, help="Where requests come in; repeatable."),
+    click.option(
+        "--stats-bind", metavar="HOST:PORT", help="HAProxy's status page.  [default: 127.0.0.1:8404]"
+    ),
     click.option("--master-socket", metavar="PATH", help="[default: /run/haproxy/master.sock]"),
     click.option("--admin-socket", metavar="PATH", help="[default: /run/haproxy/admin.sock]"),
     click.option("--state-file", metavar="PATH", help="What workers hand over.  [default: beside the file]"),

@@ -61,6 +61,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     backends: tuple[str, ...] = ("web",)
     allowed_networks: tuple[str, ...] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
     listen: tuple[str, ...] = ()
+    stats_bind: str | None = None  # nothing: as in [lb.haproxy]
     haproxy: RenderConfig = RenderConfig()
 
     @property
@@ -81,6 +82,8 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         config = msgspec.structs.replace(
             self.haproxy, admin_socket=str(sockets.admin), state_file=str(sockets.state_file)
         )
+        if self.stats_bind is not None:
+            config = msgspec.structs.replace(config, stats_bind=self.stats_bind or None)
         if self.listen:
             frontend = Frontend("http", self.listen, self.backends[0])
             config = msgspec.structs.replace(config, frontends=(frontend,))

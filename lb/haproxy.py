@@ -69,7 +69,7 @@ class HAProxy:
             return None
 
     async def wait_ready(self) -> bool:
-        """Wait until a HAProxy that was just started answers; False if it does not within the reload timeout."""
+        """Wait until a HAProxy that was just started answers; False if it does not in the reload timeout."""
         deadline = trio.current_time() + self._reload_timeout
         while await self.processes() is None or await self.digest() is None:
             if trio.current_time() >= deadline:

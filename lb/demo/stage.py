@@ -1,0 +1,131 @@
+"""Puts the demonstration on: premises, players, load and screen, and everything cleared away at the end."""
+
+import shutil
+import signal
+import tempfile
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+
+import click
+import trio
+
+from lb.demo.cast import Cast
+from lb.demo.load import Load, Target
+from lb.demo.premises import HTTP_PORT, NoPremisesError, Premises, choose_block
+from lb.demo.screen import Screen, summary
+from lb.demo.story import ExpectationError, Story, ways_to_look
+from lb.demo.timeline import Line, Timeline
+from lb.demo.witness import Witness
+
+STORY_TIMEOUT = 75.0
+"""With the clean-up the whole ends within 90 s, whatever happens."""
+FRESH_SHARE = 0.3
+"""Of the requests, those that open a connection of their own."""
+LAST_ANSWERS_TIMEOUT = 12.0
+FAILED, INTERRUPTED = 1, 130
+
+
+def perform(*, keep: bool, rate: float, is_live: bool) -> int:
+    """Put it on; return 0 if everything went as it must, 1 if not, 130 after Ctrl-C."""
+    if shutil.which("haproxy") is None:
+        click.echo("gossip-lb demo: haproxy is not installed (apt-get install haproxy)", err=True)
+        return FAILED
+    try:
+        block = choose_block(Random())
+    except NoPremisesError as error:
+        click.echo(f"gossip-lb demo: {error}", err=True)
+        return FAILED
+    with tempfile.TemporaryDirectory(prefix="gossip-demo-") as folder:
+        stage = Stage(Premises(block, Path(folder)), is_live=is_live and find_spec("rich") is not None)
+        return trio.run(partial(stage.run, keep=keep, rate=rate))
+
+
+class Stage:
+    """One performance."""
+
+    def __init__(self, premises: Premises, *, is_live: bool) -> None:
+        self._is_live = is_live
+        self._interrupted = False
+        self._is_over = False
+        self._problems: list[str] = []
+        self.timeline = Timeline(self._show)
+        self.witness = Witness(self.timeline)
+        self.cast = Cast(premises, self.witness)
+        self.load = Load(Target(premises.lb_host, HTTP_PORT))
+        self.story = Story(self.cast, self.load, self.witness, self.timeline)
+
+    async def run(self, *, keep: bool, rate: float) -> int:
+        """Play, sum up, clear away; return the exit code."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._obey_signals, nursery.cancel_scope)
+            try:
+                await self._play(nursery, rate)
+                self._is_over = True
+                self._sum_up()
+                if keep:
+                    await self._linger()
+            finally:
+                with trio.CancelScope(shield=True):
+                    self.load.stop()
+                    await self.cast.clear_the_stage()
+            nursery.cancel_scope.cancel()
+        if self._interrupted and not self._is_over:
+            return INTERRUPTED
+        return FAILED if self._problems else 0
+
+    async def _play(self, nursery: trio.Nursery, rate: float) -> None:
+        loading = trio.Event()
+
+        async def generate_load() -> None:
+            try:
+                await self.load.run_open_loop(rate, FRESH_SHARE, Random())
+            finally:
+                loading.set()
+
+        async with trio.open_nursery() as showing:
+            if self._is_live:
+                screen = Screen(self.story, self.witness, self.load.tally, self.timeline)
+                showing.start_soon(screen.run)
+            try:
+                with trio.fail_after(STORY_TIMEOUT):
+                    await self.story.play(nursery, lambda: nursery.start_soon(generate_load))
+            except ExpectationError as error:
+                self._problems.append(str(error))
+            except trio.TooSlowError:
+                self._problems.append(f"the story ends within {STORY_TIMEOUT:.0f} s")
+            self.load.stop()
+            with trio.move_on_after(LAST_ANSWERS_TIMEOUT):
+                if self.load.tally.sent:
+                    await loading.wait()
+            showing.cancel_scope.cancel()
+        self._problems += self.story.judge()
+
+    def _sum_up(self) -> None:
+        click.echo("")
+        lines = summary(self.story.results, self.load.tally, len(self.witness.swaps), self._problems)
+        for line in lines:
+            click.echo(line)
+        if self._problems and self.witness.last_words:
+            click.echo(f"last words of the load balancer: {self.witness.last_words}")
+
+    async def _linger(self) -> None:
+        click.echo("\nEverything still runs. To look:")
+        for way in ways_to_look(self.cast):
+            click.echo(f"  {way}")
+        click.echo("Ctrl-C ends it.")
+        await trio.sleep_forever()
+
+    async def _obey_signals(
+        self, scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                self._interrupted = True
+                scope.cancel()
+
+    def _show(self, line: Line) -> None:
+        if not self._is_live and not self._is_over:
+            click.echo(str(line))
