@@ -1,0 +1,252 @@
+"""A simulated cluster: many cores of the kind that the agent runs, on virtual time, from one seed.
+
+It is a driver, as `gossip.agent.driver` is one: it hands packets, streams and time to each `SerfNode` and
+carries out the effects. One `Random` belongs to the world (latencies, losses), one to each life of each node.
+What happens to processes (crash, restart, pause, leave) stands here; links are `gossip.sim.network`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
+
+from gossip.errors import LocalProtocolError
+from gossip.serf.node import LocalMember, SerfNode
+from gossip.sim.driver import Driver
+from gossip.sim.host import Absence, Host, Stall
+from gossip.sim.joining import Join
+from gossip.sim.network import Conditions, Latency, Network
+from gossip.sim.schedule import Schedule
+from gossip.sim.trace import Trace
+from gossip.wire.address import Address, pack_address
+from gossip.wire.messages import PushPull
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from gossip.serf.config import SerfConfig
+    from gossip.sim.byte_path import BytePath
+    from gossip.sim.observer import Observer
+
+PORT = 7946
+RETRY_INTERVAL = 30.0
+"""Pause between attempts to join, as the agent's `retry_interval`."""
+TICK = 1.0
+"""How often observers are asked to look around, in seconds."""
+WORLD = "world"
+"""Who does what no host does, in the trace."""
+MAX_HOSTS = 60_000
+"""Machines in one run, so that numbers fit into addresses and traces."""
+LAN = Latency()
+CALM = Conditions()
+
+T = TypeVar("T")
+
+
+class Cluster:
+    """Hosts by name; verbs to build, command and break them; `run` to let time pass."""
+
+    def __init__(
+        self,
+        seed: int,
+        config: SerfConfig,
+        *,
+        latency: Latency = LAN,
+        conditions: Conditions = CALM,
+        path: BytePath | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.seed = seed
+        self.config = config
+        self.rng = Random(f"world/{seed}")
+        self.schedule = Schedule()
+        self.network = Network(self.schedule, latency, conditions, self.rng)
+        self.trace = trace or Trace()
+        self.driver = Driver(self.schedule, self.network, self.trace, path)
+        self.hosts: dict[str, Host] = {}
+        self.retry_interval = RETRY_INTERVAL
+        self._numbers = 0
+        self._next_tick = TICK
+
+    @property
+    def observers(self) -> list[Observer]:
+        """Those who watch; add to it before the first node starts."""
+        return self.driver.observers
+
+    @property
+    def now(self) -> float:
+        """The world's time in seconds."""
+        return self.schedule.now
+
+    # --- building -----------------------------------------------------------------------------------------
+
+    def add(self, name: str, *, tags: Mapping[str, str] | None = None, offset: float = 0.0) -> Host:
+        """Put up a machine with an address of its own; `boot` starts its agent."""
+        host = self._new_host(name, tags or {})
+        host.offset = offset
+        return host
+
+    def set_seeds(self, host: Host, seeds: Iterable[str]) -> None:
+        """Configure where the host's agent joins: the present addresses of the hosts `seeds`."""
+        host.seeds = tuple(self.hosts[name].address for name in seeds)
+
+    def boot(self, host: Host) -> None:
+        """Start the agent of `host`: it knows nobody, except what it kept in a snapshot."""
+        host.life += 1
+        now = host.local_time(self.now)
+        host.rng = Random(f"{self.seed}/{host.name}/{host.life}")
+        me = LocalMember(host.name, pack_address(host.address.host), host.address.port, host.tags)
+        host.node = SerfNode(self.config, me, rng=host.rng, now=now)
+        host.absence = Absence.NONE
+        host.up_since = self.now
+        host.wake_at = inf
+        host.stall = Stall.NONE
+        host.incoming = host.outgoing = 0
+        self.note(host.name, f"starts at {host.address}")
+        for observer in self.observers:
+            observer.started(host, self.now)
+        self.driver.flush(host)
+
+    def acquaint(self, hosts: Sequence[Host]) -> None:
+        """Let running agents know each other as if they had for long: same views, nothing left to tell."""
+        rows = tuple(host.node.local_state(join=False).nodes[0] for host in hosts if host.node)
+        for host in hosts:
+            assert host.node is not None
+            host.node.merge_remote_state(
+                PushPull(join=False, nodes=rows, user_state=b""),
+                initiated=True,
+                now=host.local_time(self.now),
+            )
+            queue = host.node.swim.queue
+            while len(queue):
+                queue.take(budget=1 << 30, limit=1)
+            self.driver.flush(host)
+
+    def join(self, host: Host, to: Iterable[Address], *, replay: bool = False) -> None:
+        """Do what a join command does: push/pull with each address, announce the first success.
+
+        If nobody but this node itself answers, try again after `retry_interval`, as the agent's retry-join.
+        """
+        if host.node is None:
+            return
+        Join(self, host, tuple(to), replay=replay).start()
+
+    # --- commands -----------------------------------------------------------------------------------------
+
+    def command(self, host: Host, command: Callable[[SerfNode, float], T], what: str) -> T | None:
+        """Run a public command of the node on `host`; None if it is down, stalled, or refuses."""
+        if host.node is None or host.stall is not Stall.NONE:
+            return None
+        self.note(host.name, what)
+        try:
+            return command(host.node, host.local_time(self.now))
+        except LocalProtocolError:
+            return None
+        finally:
+            self.driver.flush(host)
+
+    def leave(self, host: Host) -> None:
+        """Let the agent leave gracefully; it stops by itself when that is done."""
+        self.command(host, lambda node, now: node.begin_leave(now), "is told to leave")
+
+    # --- faults of processes ------------------------------------------------------------------------------
+
+    def crash(self, host: Host) -> None:
+        """Let the agent vanish without a word."""
+        if host.node is not None:
+            self.note(host.name, "crashes")
+            host.known = self._known(host)
+            self.driver.stop(host, Absence.CRASHED)
+
+    def restart(self, host: Host, *, snapshot: bool = False, rejoin: bool = True) -> None:
+        """Stop the agent, if it runs, and start it anew on the same address.
+
+        With `snapshot` it first tries the members that its last life knew, as Serf does with its snapshot.
+        """
+        known = self._known(host) if snapshot else ()
+        self.crash(host)
+        self.boot(host)
+        if rejoin:
+            self.rejoin(host, known)
+
+    def move(self, host: Host, *, address: Address | None = None) -> Host:
+        """Replace the machine: the same name, on a new address (a fresh one unless given)."""
+        self.crash(host)
+        moved = self._new_host(host.name, host.tags, address)
+        moved.life, moved.seeds = host.life, host.seeds
+        moved.offset = host.offset
+        moved.last_now = host.last_now
+        self.boot(moved)
+        self.rejoin(moved)
+        return moved
+
+    def rejoin(self, host: Host, known: Iterable[Address] = ()) -> None:
+        """Let a fresh agent look for its cluster: at the members it remembers and at its seeds."""
+        addresses = dict.fromkeys((*known, *host.seeds))
+        addresses.pop(host.address, None)
+        if addresses:
+            self.join(host, addresses)
+
+    def stall(self, host: Host, how: Stall) -> None:
+        """Pause the agent on `host`."""
+        if host.node is not None and host.stall is Stall.NONE:
+            host.stall = how
+            self.note(host.name, f"pauses: {how.value}")
+
+    def resume(self, host: Host) -> None:
+        """End a pause: all that waited is handled now, timers and messages in a random order of the two."""
+        if host.stall is Stall.NONE:
+            return
+        self.note(host.name, "resumes")
+        self.driver.resume(host, timers_first=self.rng.random() < 0.5)
+
+    def slow_down(self, host: Host, cost: float) -> None:
+        """Let the agent take `cost` seconds for each packet; 0 for none."""
+        host.cost = cost
+        host.busy_until = self.now
+        self.note(host.name, f"takes {cost:g} s for each packet")
+
+    def jump(self, host: Host, seconds: float) -> None:
+        """Let the host's clock leap forward, as after a virtual machine was suspended."""
+        host.offset += seconds
+        self.note(host.name, f"sees its clock leap by {seconds:g} s")
+        self.driver.arm(host)
+
+    # --- time ---------------------------------------------------------------------------------------------
+
+    def run(self, until: float) -> None:
+        """Let time pass; observers are asked to look around each second on the way."""
+        while self._next_tick <= until:
+            self.schedule.run(self._next_tick)
+            self._next_tick += TICK
+            for observer in self.observers:
+                observer.ticked(self.now)
+        self.schedule.run(until)
+
+    def up(self) -> list[Host]:
+        """Return the hosts whose agents run."""
+        return [host for host in self.hosts.values() if host.node is not None]
+
+    def note(self, who: str, what: str) -> None:
+        """Put a command or a fault into the trace and tell observers; `WORLD` for what concerns no host."""
+        self.driver.note(who, what)
+
+    # --- parts of the above -------------------------------------------------------------------------------
+
+    def _new_host(self, name: str, tags: Mapping[str, str], address: Address | None = None) -> Host:
+        number = self._numbers
+        assert number < MAX_HOSTS, f"more than {MAX_HOSTS} machines"
+        self._numbers += 1
+        fresh = Address(f"10.{number // 250 // 250}.{number // 250 % 250}.{number % 250 + 1}", PORT)
+        host = Host(name, number, address or fresh, tags)
+        self.hosts[name] = host
+        self.driver.at[host.address] = host
+        return host
+
+    def _known(self, host: Host) -> tuple[Address, ...]:
+        """Return where the members are that a snapshot of the host's node would list."""
+        if host.node is None:
+            return host.known
+        members = host.node.members()[1:]
+        return tuple(member.address for member in members if member.status is member.status.ALIVE)

@@ -1,0 +1,219 @@
+"""The simulator's counterpart of the agent's driver: feeds nodes, carries out effects, keeps their time.
+
+Each input is one step: hand it to the core, drain the effects, set the host's alarm. Stalls and slowness of
+the process stand between the network and the core, as they do in life.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING
+
+from gossip.serf.effects import LeaveAnnounced, LeaveFinished
+from gossip.sim.host import MAX_BACKLOG, Absence, Host, Stall
+from gossip.sim.streams import Streams
+from gossip.sim.telling import describe
+from gossip.swim.effects import OpenPushPull, OpenStreamPing, SendPacket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gossip.serf.effects import Effect
+    from gossip.serf.node import SerfNode
+    from gossip.sim.byte_path import BytePath
+    from gossip.sim.network import Network
+    from gossip.sim.observer import Observer
+    from gossip.sim.schedule import Schedule
+    from gossip.sim.trace import Trace
+    from gossip.wire.address import Address
+
+DATAGRAM_OVERHEAD_BYTES = 28
+"""IP and UDP headers."""
+
+ROUNDING = 1e-6
+"""Seconds that adding and subtracting a host's clock offset may lose, with a margin."""
+
+
+class Driver:
+    """Stands between all the nodes and the simulated world."""
+
+    def __init__(self, schedule: Schedule, network: Network, trace: Trace, path: BytePath | None) -> None:
+        self.at: dict[Address, Host] = {}  # who has which address now
+        self.observers: list[Observer] = []
+        self.trace = trace
+        self.packets = 0  # sent
+        self.streams = Streams(schedule, network, self.at.get, self.flush, path)
+        self._schedule = schedule
+        self._network = network
+        self._path = path
+
+    def flush(self, host: Host) -> None:
+        """Carry out what the node asks for, tell observers, and set the alarm."""
+        if host.is_flushing:
+            return  # an observer gave a command: the outer call carries it out
+        host.is_flushing = True
+        node = host.node
+        while node is not None and (effects := node.effects()):
+            told: list[Effect] = []
+            for effect in effects:
+                # By far the most are packets.
+                if type(effect) is SendPacket:
+                    self._send(host, effect)
+                else:
+                    told.append(effect)
+                    self._carry_out(host, node, effect)
+            if told:
+                for observer in self.observers:
+                    observer.told(host, told, self._schedule.now)
+            node = host.node
+        host.is_flushing = False
+        self.arm(host)
+
+    def arm(self, host: Host) -> None:
+        """See to it that the agent is woken in time; one timer entry per host counts, the earliest."""
+        node = host.node
+        if node is None:
+            return
+        at = node.next_deadline() - host.offset
+        if at < host.wake_at:
+            host.wake_at = at
+            if at != inf:
+                self._schedule.at(at, partial(self._wake, host, host.life, at))
+
+    def stop(self, host: Host, why: Absence) -> None:
+        """End the agent's process; whatever waited for it is lost."""
+        host.node = None
+        host.absence = why
+        host.down_since = self._schedule.now
+        host.stall = Stall.NONE
+        host.inbox, host.outbox = [], []
+        host.waiting = 0
+        for observer in self.observers:
+            observer.stopped(host, self._schedule.now)
+
+    def resume(self, host: Host, *, timers_first: bool) -> None:
+        """End a pause: everything that waited is handled now, one thing after the other."""
+        timers_stood_still = host.stall is Stall.ALL
+        host.stall = Stall.NONE
+        waiting = [*host.outbox, *host.inbox]
+        host.inbox, host.outbox = [], []
+        now = self._schedule.now
+        if timers_stood_still:
+            host.wake_at = now
+            waiting.insert(0 if timers_first else len(waiting), partial(self._wake, host, host.life, now))
+        for action in waiting:
+            self._schedule.at(now, action)
+
+    def note(self, who: str, what: str) -> None:
+        """Put a line into the trace and tell observers: a command, or a fault."""
+        now = self._schedule.now
+        self.trace.line(now, who, what)
+        for observer in self.observers:
+            observer.happened(f"{who} {what}", now)
+
+    # --- effects ------------------------------------------------------------------------------------------
+
+    def _carry_out(self, host: Host, node: SerfNode, effect: Effect) -> None:
+        self.trace.line(self._schedule.now, host.name, describe(effect))
+        if isinstance(effect, OpenPushPull):
+            self._when_able(host, partial(self.streams.anti_entropy, host, effect))
+        elif isinstance(effect, OpenStreamPing):
+            self._when_able(host, partial(self.streams.stream_ping, host, effect))
+        elif isinstance(effect, LeaveAnnounced):
+            node.finish_leave(host.local_time(self._schedule.now))
+        elif isinstance(effect, LeaveFinished):
+            # Not yet: the rest of this batch is still to be carried out.
+            self._schedule.at(self._schedule.now, partial(self._leave_is_over, host, host.life))
+
+    def _leave_is_over(self, host: Host, life: int) -> None:
+        if host.life == life and host.node is not None:
+            self.note(host.name, "has left")
+            self.stop(host, Absence.LEFT)
+
+    def _when_able(self, host: Host, action: Callable[[], None]) -> None:
+        """Do something on the network now, or when the host's stall ends."""
+        if host.stall is Stall.NONE:
+            action()
+        else:
+            host.hold_back(action)
+
+    def _send(self, host: Host, effect: SendPacket) -> None:
+        self.packets += 1
+        host.packets_sent += 1
+        if self._path is None:
+            parts: Sequence[bytes] | bytes = effect.parts
+            size = DATAGRAM_OVERHEAD_BYTES + sum(map(len, effect.parts))
+        else:
+            parts = self._path.seal(effect.parts, crc=effect.crc)
+            size = DATAGRAM_OVERHEAD_BYTES + len(parts)
+        host.bytes_sent += size
+        if host.stall is not Stall.NONE:
+            host.hold_back(partial(self._transmit, host, effect.to, parts, size))
+            return
+        self._transmit(host, effect.to, parts, size)
+
+    def _transmit(self, host: Host, to: Address, parts: Sequence[bytes] | bytes, size: int) -> None:
+        target = self.at.get(to)
+        if target is not None:
+            arrival = partial(self._arrive, target, host, host.address, parts)
+            self._network.send(host.name, target.name, size, arrival)
+
+    def _arrive(self, target: Host, sender: Host, source: Address, parts: Sequence[bytes] | bytes) -> None:
+        """A packet reaches a machine."""
+        node = target.node
+        if node is None:
+            return
+        if target.stall is not Stall.NONE:
+            target.keep(partial(self._arrive, target, sender, source, parts))
+            return
+        if target.cost:
+            self._queue(target, partial(self._handle, target, sender, source, parts))
+            return
+        self._handle(target, sender, source, parts)
+
+    def _handle(self, target: Host, sender: Host, source: Address, parts: Sequence[bytes] | bytes) -> None:
+        """A packet reaches the agent."""
+        node = target.node
+        if node is None:
+            return
+        if isinstance(parts, bytes):
+            assert self._path is not None
+            parts = self._path.unseal(parts)
+        now = self._schedule.now
+        target.packets_received += 1
+        self.trace.packet(now, sender.number, target.number, len(parts))
+        node.receive_packet(parts, source, target.local_time(now))
+        self.flush(target)
+
+    def _queue(self, host: Host, action: Callable[[], None]) -> None:
+        """Let a packet wait for a slow agent, if there is room."""
+        if host.waiting >= MAX_BACKLOG:
+            return
+        host.waiting += 1
+        host.busy_until = max(host.busy_until, self._schedule.now) + host.cost
+        self._schedule.at(host.busy_until, partial(self._dequeue, host, action))
+
+    def _dequeue(self, host: Host, action: Callable[[], None]) -> None:
+        host.waiting = max(0, host.waiting - 1)
+        if host.stall is not Stall.NONE:
+            host.keep(action)
+        else:
+            action()
+
+    def _wake(self, host: Host, life: int, at: float) -> None:
+        """The alarm rings; it may have been moved, or the agent may be busy or gone."""
+        node = host.node
+        if node is None or host.life != life or host.wake_at != at or host.stall is Stall.ALL:
+            return
+        host.wake_at = inf
+        if host.cost and host.busy_until > self._schedule.now:
+            host.wake_at = host.busy_until
+            self._schedule.at(host.busy_until, partial(self._wake, host, life, host.busy_until))
+            return
+        now = host.local_time(self._schedule.now)
+        deadline = node.next_deadline()
+        if deadline - now < ROUNDING:
+            now = host.last_now = max(now, deadline)
+            node.handle_timeout(now)
+        self.flush(host)
