@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 
 import pytest
 
@@ -27,6 +27,7 @@ from gossip.ipc.bodies import (
     TagChange,
 )
 from gossip.ipc.protocol import AUTH_REFUSED, AUTHENTICATION_REQUIRED, encode_record, encode_response
+from tests.agents import eventually
 from tests.ipc.scripted_agent import LastWords, handshaking, saying, scripted_agent
 
 
@@ -376,13 +377,20 @@ EVENT = 'Event Info:\n\tEvent: "user"\n\tLTime: 3\n\tName: "deploy"\n\tPayload: 
 SHOWN = f"line\\x1b[2J\n{EVENT}last\n"
 
 
+def interrupt_after(text, output):
+    """Interrupt this process once `text` stands in `output`."""
+    eventually(lambda: text in output.getvalue(), 20, f"{text!r} to be shown")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def interrupting(seen, then):
-    """Send the records; interrupt this process a moment after; answer what follows with `then`."""
+    """Send the records, interrupt this process when they are shown, answer what follows with `then`."""
+    output = sys.stdout
 
     def answer(request):
         seen.append(request)
         if request.command == "monitor":
-            Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            Thread(target=interrupt_after, args=("last\n", output)).start()
             return encode_response(request) + RECORDS
         return then(request) if request.command == "stop" else encode_response(request)
 
