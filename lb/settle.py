@@ -99,7 +99,7 @@ class Settle:
             if candidate is None:
                 if sighting.status is not MemberStatus.ALIVE or sighting.claim is None:
                     continue
-                if len(self._candidates) >= self._config.max_members:
+                if not self._has_room(now):
                     self.ignored += 1
                     continue
                 candidate = Candidate(sighting.member, None, self._config.flapping, now)
@@ -316,8 +316,8 @@ class Settle:
             changes.append(change)
             candidate.listed = line
             candidate.ready_since = None
-        if changes:
-            self._last_change = now
+        assert changes, "a lane was due for nobody"
+        self._last_change = now
         return tuple(sorted(changes)), now - began
 
     def _reason(
@@ -343,6 +343,11 @@ class Settle:
                 candidate.is_drained = True
                 serving[candidate.home] -= own
         return frozenset(c.member for c in listed if c.is_drained or c.is_gone)
+
+    def _has_room(self, now: float) -> bool:
+        if len(self._candidates) >= self._config.max_members:
+            self._forget(now)
+        return len(self._candidates) < self._config.max_members
 
     def _forget(self, now: float) -> None:
         for candidate in [c for c in self._candidates.values() if c.may_be_forgotten(now)]:

@@ -35,10 +35,10 @@ class RecentIntents:
 
         At the limit the longest remembered name makes room.
         """
-        known = self._by_name.pop(intent.node, None)
+        known = self._by_name.get(intent.node)
         if known is not None and intent.ltime <= known.intent.ltime:
-            self._by_name[intent.node] = known
             return False
+        self._by_name.pop(intent.node, None)
         if len(self._by_name) >= self._limit:
             del self._by_name[next(iter(self._by_name))]
         self._by_name[intent.node] = _Heard(intent, now)

@@ -90,6 +90,7 @@ class GracefulLeave:
             self._wait(self._config.broadcast_timeout, now)
         self._swim.leave(now, FAREWELL_TOKEN if has_company else 0)
         if not has_company:
+            self._swim.deadlines.cancel((LEAVE, ""))
             self._depart()
 
     def broadcast_finished(self, token: int, now: float) -> bool:

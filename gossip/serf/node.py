@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from gossip.errors import RemoteProtocolError
+from gossip.serf.anti_entropy import AntiEntropy, read_state
 from gossip.serf.effects import Effect, PushPullReceived, UserEventReceived
 from gossip.serf.events import UserEvents
 from gossip.serf.leave import LEAVE, GracefulLeave, LeaveStage
@@ -19,19 +19,13 @@ from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.queries import Queries
 from gossip.serf.roster import PRUNE, REAP, Roster
 from gossip.serf.tags import decode_tags, encode_tags
+from gossip.swim.config import retransmit_limit
 from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
 from gossip.swim.effects import BroadcastFinished, OpenPushPull
 from gossip.swim.node import SwimNode
 from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MessageType, Ping, PushPull
 from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
-from gossip.wire.serf_messages import (
-    MAX_U64,
-    JoinIntent,
-    LeaveIntent,
-    SerfMessageType,
-    SerfPushPull,
-    UserEvent,
-)
+from gossip.wire.serf_messages import JoinIntent, LeaveIntent, SerfMessageType, UserEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,6 +71,9 @@ class SerfNode:
         self._roster = Roster(config, self._deadlines, self._emit)
         self._events = UserEvents(config)
         self._queries = Queries(config)
+        self._anti_entropy = AntiEntropy(
+            self._roster, self._events, self._queries, self._apply_leave, self._deliver
+        )
         # In the order in which they are put into packets.
         self._intent_queue = self._new_queue()
         self._query_queue = self._new_queue()
@@ -107,13 +104,13 @@ class SerfNode:
         Raises:
             RemoteProtocolError: versions do not fit or Serf's part is broken; nothing was merged.
         """
-        state = _readable(remote.user_state)
+        state = read_state(remote.user_state)
         self._swim.merge_remote_state(remote, now)
         if initiated:
             self._swim.last_heard = now
         if state is not None:
             ignore_old = initiated and remote.join and not replay
-            self._merge_serf_state(state, ignore_old=ignore_old, now=now)
+            self._anti_entropy.merge(state, ignore_old=ignore_old, now=now)
         left = state.left_members if state else ()
         self._emit(PushPullReceived(remote.nodes, left, initiated))
         self._swim.wake(now)
@@ -156,7 +153,12 @@ class SerfNode:
     # --- commands -----------------------------------------------------------------------------------------
 
     def announce_join(self, now: float) -> None:
-        """Tell everybody that this node is in on purpose: after a join command reached somebody."""
+        """Tell everybody that this node is in on purpose: after a join command reached somebody.
+
+        Does nothing while leaving: a join that ends late must not take the leave back.
+        """
+        if self._leave.stage is not LeaveStage.IN:
+            return
         intent = JoinIntent(self._roster.clock.time, self.name)
         self._roster.clock.witness(intent.ltime)
         self._roster.join_intent(intent, now)
@@ -193,9 +195,11 @@ class SerfNode:
             LocalProtocolError: they do not fit into 512 bytes, or the node is leaving; nothing changed.
         """
         meta = encode_tags(tags)
+        is_news = meta != self._swim.view.me.alive.meta
         token = self._new_token() if self._swim.any_other_alive() else 0
         self._swim.announce(meta, now, token)
-        self._roster.updated(self._swim.view.me.alive)
+        if is_news:
+            self._roster.updated(self._swim.view.me.alive)
         return token
 
     def user_event(self, name: str, payload: bytes, *, coalesce: bool, now: float) -> None:
@@ -329,7 +333,7 @@ class SerfNode:
         else:
             queue = self._query_queue if self._queries.receive(message) else None
         if queue is not None:
-            queue.enqueue(USER + payload)
+            self._broadcast(queue, payload, now)
 
     def pending_broadcasts(self) -> int:
         """See `Delegate`."""
@@ -337,7 +341,8 @@ class SerfNode:
 
     def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
         """See `Delegate`."""
-        limit = self._swim.retransmit_limit
+        # Counted like Serf: members that SWIM has forgotten are members still.
+        limit = retransmit_limit(self.config.swim.retransmit_mult, len(self._roster.members))
         taken: list[bytes] = []
         for queue in self._queues:
             if len(queue) and len(taken) < room:
@@ -353,17 +358,7 @@ class SerfNode:
 
     def local_user_state(self) -> bytes:
         """See `Delegate`."""
-        roster = self._roster
-        return encode_serf(
-            SerfPushPull(
-                ltime=roster.clock.time,
-                status_ltimes={name: member.status_ltime for name, member in roster.members.items()},
-                left_members=tuple(m.name for m in roster.with_status(MemberStatus.LEFT)),
-                event_ltime=self._events.clock.time,
-                events=self._events.history(),
-                query_ltime=self._queries.clock.time,
-            )
-        )
+        return self._anti_entropy.local_state()
 
     # --- parts of the above -------------------------------------------------------------------------------
 
@@ -382,25 +377,6 @@ class SerfNode:
         if is_news:
             self._emit(UserEventReceived(event))
         return is_news
-
-    def _merge_serf_state(self, state: SerfPushPull, *, ignore_old: bool, now: float) -> None:
-        """Merge Serf's part of a push/pull (serf-wire 5.4); nothing of it is passed on."""
-        clocks = (self._roster.clock, self._events.clock, self._queries.clock)
-        for clock, time in zip(clocks, (state.ltime, state.event_ltime, state.query_ltime), strict=True):
-            if time > 0:
-                clock.witness(time - 1)
-        left = frozenset(state.left_members)
-        for name in state.left_members:
-            self._apply_leave(LeaveIntent(state.status_ltimes.get(name, 0) + 1, name), now)
-        for name, ltime in state.status_ltimes.items():
-            if name not in left:
-                self._roster.clock.witness(ltime)
-                self._roster.join_intent(JoinIntent(ltime, name), now)
-        if ignore_old:
-            self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
-        for past in state.events:
-            for event in past.events:
-                self._deliver(UserEvent(past.ltime, event.name, event.payload))
 
     def _broadcast(self, queue: BroadcastQueue, message: bytes, now: float, token: int = 0) -> None:
         queue.enqueue(USER + message, token=token)
@@ -426,20 +402,3 @@ class SerfNode:
         if self._rng.random() <= len(failed) / max(1, alive):
             member = failed[int(self._rng.random() * len(failed))]
             self._emit(OpenPushPull(member.address, member.name, join=True))
-
-
-def _readable(user_state: bytes) -> SerfPushPull | None:
-    """Decode Serf's part of a push/pull before anything is merged; None if the peer sent none.
-
-    Raises:
-        RemoteProtocolError: it is something else, or a Lamport time in it leaves no room for a later one.
-    """
-    if not user_state:
-        return None
-    state = decode_serf(user_state)
-    if not isinstance(state, SerfPushPull):
-        raise RemoteProtocolError(f"push/pull carries a {type(state).__name__} as Serf's state")
-    times = (state.ltime, state.event_ltime, state.query_ltime, *state.status_ltimes.values())
-    if max((*times, *(past.ltime for past in state.events))) >= MAX_U64 - 1:
-        raise RemoteProtocolError("push/pull with a lamport time that leaves no room for a later one")
-    return state

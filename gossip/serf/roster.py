@@ -58,6 +58,7 @@ class Roster:
         if member is not None:
             member.alive = alive
             member.become(MemberStatus.ALIVE, now)
+            self._deadlines.cancel((PRUNE, member.name))
             self._emit(MemberJoined(member))
             return
         self._make_room()
@@ -71,9 +72,10 @@ class Roster:
 
     def updated(self, alive: Alive) -> None:
         """A member announces other tags."""
-        member = self.members[alive.node]
-        member.alive = alive
-        self._emit(MemberUpdated(member))
+        member = self.members.get(alive.node)
+        if member is not None:  # else pruned while it was leaving
+            member.alive = alive
+            self._emit(MemberUpdated(member))
 
     def gone(self, name: str, now: float) -> None:
         """A member no longer answers: that is a leave only if an intent said so."""
@@ -152,10 +154,8 @@ class Roster:
             self._arm_reaper(now)
 
     def prune_now(self, name: str) -> None:
-        """Erase a member whose prune had to wait for its leave, unless it came back."""
-        member = self.members.get(name)
-        if member is not None and member.status is not MemberStatus.ALIVE:
-            self._erase(member)
+        """Erase a member whose prune had to wait for its leave; a comeback would have cancelled that."""
+        self._erase(self.members[name])
 
     def gone_members(self) -> list[SerfMember]:
         """Return the members that failed or left."""

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-import msgpack
-
-from gossip.errors import LocalProtocolError
+from gossip.errors import LocalProtocolError, RemoteProtocolError
+from gossip.wire.dialect import pack_struct, unpack_value
 
 TAGS_MAGIC = 0xFF
 MAX_META_BYTES = 512
@@ -24,9 +23,7 @@ def encode_tags(tags: Mapping[str, str]) -> bytes:
         LocalProtocolError: the result would be longer than `MAX_META_BYTES` (512).
     """
     ordered = {key: tags[key] for key in sorted(tags)}
-    meta: bytes = bytes((TAGS_MAGIC,)) + msgpack.packb(
-        ordered, use_bin_type=False, unicode_errors="surrogateescape"
-    )
+    meta = bytes((TAGS_MAGIC,)) + pack_struct(ordered)
     if len(meta) > MAX_META_BYTES:
         raise LocalProtocolError(
             f"encoded length of tags ({len(meta)}) exceeds limit of {MAX_META_BYTES} bytes"
@@ -40,8 +37,8 @@ def decode_tags(meta: bytes) -> Mapping[str, str]:
     if not meta or meta[0] != TAGS_MAGIC:
         return MappingProxyType({"role": meta.decode("utf-8", "surrogateescape")})
     try:
-        raw = msgpack.unpackb(meta[1:], raw=True, strict_map_key=False, max_map_len=MAX_META_BYTES)
-    except (ValueError, msgpack.UnpackException):
+        raw = unpack_value(meta[1:])
+    except RemoteProtocolError:
         return MappingProxyType({})
     if not isinstance(raw, dict):
         return MappingProxyType({})
