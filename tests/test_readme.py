@@ -23,7 +23,7 @@ def session() -> tuple[list[str], list[str]]:
 def is_free(host: str) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return not probe.connect_ex((host, 7373)) == 0
+        return probe.connect_ex((host, 7373)) != 0
 
 
 @pytest.mark.serf

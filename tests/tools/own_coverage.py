@@ -1,4 +1,4 @@
-"""Measure that the pure parts are covered, branch for branch, by their own tests (after websockets' maxi_cov).
+"""Measure that the pure parts are covered by their own tests, branch by branch (after websockets' maxi_cov).
 
 Each area runs under coverage with its own test folder alone: lines that only somebody else's tests reach do
 not count. Run as a script; exits 1 when an area has a gap.
@@ -7,6 +7,7 @@ not count. Run as a script; exits 1 when an area has a gap.
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,27 +46,23 @@ def run(*command: str) -> int:
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
+def is_covered(area: str, tests: tuple[str, ...], config: Path, data: Path) -> bool:
+    """Run `tests` alone and report what they leave out of `area`."""
+    include = ",".join(part if part.endswith(".py") else f"{part}/*" for part in area.split(","))
+    coverage = (sys.executable, "-m", "coverage")
+    options = (f"--rcfile={config}", f"--data-file={data}")
+    failed = run(*coverage, "run", *options, f"--include={include}", "-m", "pytest", "-q", *tests)
+    gaps = run(*coverage, "report", *options, "--fail-under=100", "--show-missing", "--skip-covered")
+    return not failed and not gaps
+
+
 def main() -> int:
     """Measure every area, report all gaps."""
-    config = ROOT / ".coveragerc.own"
-    config.write_text(
-        "[run]\nbranch = true\n[report]\nexclude_lines =\n    " + "\n    ".join(EXCLUDED_LINES) + "\n"
-    )
-    failed = []
-    try:
-        for area, tests in AREAS.items():
-            include = ",".join(part if part.endswith(".py") else f"{part}/*" for part in area.split(","))
-            coverage = (sys.executable, "-m", "coverage")
-            options = (f"--rcfile={config}", f"--data-file={ROOT / '.coverage.own'}")
-            code = run(*coverage, "run", *options, f"--include={include}", "-m", "pytest", "-q", *tests)
-            code = code or run(
-                *coverage, "report", *options, "--fail-under=100", "--show-missing", "--skip-covered"
-            )
-            if code:
-                failed.append(area)
-    finally:
-        config.unlink()
-        (ROOT / ".coverage.own").unlink(missing_ok=True)
+    excluded = "\n    ".join(EXCLUDED_LINES)
+    with TemporaryDirectory() as folder:
+        config, data = Path(folder, "rc"), Path(folder, "data")
+        config.write_text(f"[run]\nbranch = true\n[report]\nexclude_lines =\n    {excluded}\n")
+        failed = [area for area, tests in AREAS.items() if not is_covered(area, tests, config, data)]
     print(f"own coverage: {', '.join(failed)} NOT covered" if failed else "own coverage: 100 % of every area")
     return 1 if failed else 0
 
