@@ -70,10 +70,10 @@ class Connection:
             body += await self._receive(self._stream)
         return answer.status, answer.server, not (closes or answer.closes)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close the connection, if there is one."""
         if self._stream is not None:
-            await self._stream.aclose()
+            self._stream.socket.close()
             self._stream = None
 
     async def _receive(self, stream: trio.SocketStream) -> bytes:
@@ -100,42 +100,52 @@ class Load:
     async def run_client(self, *, keep_alive: bool, think: Callable[[], float] | None = None) -> None:
         """Be one client that sends its next request after the answer, and after `think()` seconds."""
         connection = Connection(self._target)
-        while not self._stopped.is_set():
-            if not await self._request(connection, closes=not keep_alive):
-                await connection.aclose()
-            if think is not None:
-                with trio.move_on_after(think()):
-                    await self._stopped.wait()
-        await connection.aclose()
+        try:
+            while not self._stopped.is_set():
+                if not await self._request(connection, closes=not keep_alive):
+                    connection.close()
+                if think is not None:
+                    with trio.move_on_after(think()):
+                        await self._stopped.wait()
+        finally:
+            connection.close()
 
     async def run_open_loop(self, rate: float, fresh_share: float, rng: Random) -> None:
         """Send `rate` requests per second however long the answers take.
 
         `fresh_share` of them open a connection of their own, the others use kept-alive ones.
         """
-        async with trio.open_nursery() as nursery:
-            due = trio.current_time()
-            while not self._stopped.is_set():
-                with trio.move_on_at(due):
-                    await self._stopped.wait()
-                    break
-                due += 1.0 / rate
-                if self._in_flight >= MAX_IN_FLIGHT:
-                    self.tally.sent += 1
-                    self.tally.failures["too many in flight"] += 1
-                    continue
-                nursery.start_soon(self._one_request, rng.random() < fresh_share)
-        for connection in self._idle:
-            await connection.aclose()
-        self._idle.clear()
+        due = trio.current_time()
+        try:
+            async with trio.open_nursery() as nursery:
+                while not await self._stopped_before(due):
+                    due += 1.0 / rate
+                    if self._in_flight < MAX_IN_FLIGHT:
+                        nursery.start_soon(self._one_request, rng.random() < fresh_share)
+                    else:
+                        self.tally.sent += 1
+                        self.tally.failures["too many in flight"] += 1
+        finally:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+
+    async def _stopped_before(self, due: float) -> bool:
+        """Wait until `due` (Trio's time) or until `stop`; tell whether it was the latter."""
+        with trio.move_on_at(due):
+            await self._stopped.wait()
+        return self._stopped.is_set()
 
     async def _one_request(self, fresh: bool) -> None:
         connection = self._idle.pop() if self._idle and not fresh else Connection(self._target)
-        reusable = await self._request(connection, closes=fresh)
-        if reusable and len(self._idle) < MAX_IDLE:
-            self._idle.append(connection)
-        else:
-            await connection.aclose()
+        reusable = False
+        try:
+            reusable = await self._request(connection, closes=fresh)
+        finally:
+            if reusable and len(self._idle) < MAX_IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
 
     async def _request(self, connection: Connection, *, closes: bool) -> bool:
         """Send one request and count what comes of it; return whether the connection can be used again."""

@@ -28,7 +28,7 @@ class Screen:
         self._witness = witness
         self._tally = tally
         self._timeline = timeline
-        self._rates: Counter[str] = Counter()
+        self._rates: dict[str, float] = {}
         self._before: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -71,12 +71,12 @@ class Screen:
         for name, status in sorted(self._witness.status.items()):
             if name == "lb":
                 continue
-            rate = self._rates[name]
+            rate = self._rates.get(name, 0.0)
             table.add_row(
                 name,
                 Text(status, style=_STYLES.get(status, "")),
                 "server" if name in self._story.servers else "-",
-                str(rate),
+                f"{rate:.0f}",
                 "█" * round(BAR_WIDTH * rate / top),
             )
         return table
@@ -85,7 +85,7 @@ class Screen:
         """Turn counts into rates, smoothed over about a second."""
         for name, count in self._tally.by_server.items():
             newest = (count - self._before[name]) / REFRESH
-            self._rates[name] = round(0.75 * self._rates[name] + 0.25 * newest)
+            self._rates[name] = 0.75 * self._rates.get(name, 0.0) + 0.25 * newest
         self._before = self._tally.by_server.copy()
 
 

@@ -58,22 +58,29 @@ class Stage:
 
     async def run(self, *, keep: bool, rate: float) -> int:
         """Play, sum up, clear away; return the exit code."""
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._obey_signals, nursery.cancel_scope)
+        scope = trio.CancelScope()
+        async with trio.open_nursery() as watching:
+            # Until everything is cleared away: a second Ctrl-C must not leave half of it behind.
+            await watching.start(self._obey_signals, scope)
             try:
-                await self._play(nursery, rate)
-                self._is_over = True
-                self._sum_up()
-                if keep:
-                    await self._linger()
+                with scope:
+                    await self._perform(keep=keep, rate=rate)
             finally:
                 with trio.CancelScope(shield=True):
-                    self.load.stop()
                     await self.cast.clear_the_stage()
-            nursery.cancel_scope.cancel()
+                watching.cancel_scope.cancel()
         if self._interrupted and not self._is_over:
             return INTERRUPTED
         return FAILED if self._problems else 0
+
+    async def _perform(self, *, keep: bool, rate: float) -> None:
+        async with trio.open_nursery() as nursery:
+            await self._play(nursery, rate)
+            self._is_over = True
+            self._sum_up()
+            if keep:
+                await self._linger()
+            nursery.cancel_scope.cancel()
 
     async def _play(self, nursery: trio.Nursery, rate: float) -> None:
         loading = trio.Event()
