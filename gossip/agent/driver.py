@@ -315,15 +315,27 @@ class Driver:
 
     async def _resolve_all(self, seeds: Sequence[str]) -> tuple[list[Address], list[str]]:
         """Return the addresses of all seeds, each once, and an error for each seed that has none."""
-        addresses: dict[Address, None] = {}
-        errors: list[str] = []
-        for text in seeds:
-            try:
-                seed = parse_seed(text, self._transport.address.port)
-                addresses.update(dict.fromkeys(await resolve(seed.host, seed.port)))
-            except (OSError, ValueError) as error:
-                errors.append(f"Failed to resolve {text}: {error}")
-        return list(addresses)[:MAX_JOIN_ADDRESSES], errors
+        found: list[list[Address] | str] = [[] for _ in seeds]
+        limiter = trio.Semaphore(JOIN_CONCURRENCY)
+
+        async def look_up(index: int, text: str) -> None:
+            async with limiter:
+                try:
+                    seed = parse_seed(text, self._transport.address.port)
+                    found[index] = await resolve(seed.host, seed.port)
+                except (OSError, ValueError) as error:
+                    found[index] = f"Failed to resolve {text}: {error}"
+
+        async with trio.open_nursery() as nursery:
+            for index, text in enumerate(seeds):
+                nursery.start_soon(look_up, index, text)
+        errors = [outcome for outcome in found if isinstance(outcome, str)]
+        addresses = list(
+            dict.fromkeys(to for outcome in found if isinstance(outcome, list) for to in outcome)
+        )
+        if len(addresses) > MAX_JOIN_ADDRESSES:
+            errors.append(f"Failed to join {len(addresses)} addresses: only {MAX_JOIN_ADDRESSES} are tried")
+        return addresses[:MAX_JOIN_ADDRESSES], errors
 
 
 def _explain(error: Exception, to: Address) -> str:

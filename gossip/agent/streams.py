@@ -4,6 +4,7 @@ Knows framing, deadlines and bounds; what a message means is the node's business
 to the rules is closed; only the one that talked nonsense notices.
 """
 
+import errno
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -11,7 +12,7 @@ import trio
 
 from gossip.agent.sealing import Sealer
 from gossip.agent.transport import Transport, connect
-from gossip.errors import RemoteProtocolError
+from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.wire.address import Address
 from gossip.wire.codec import encode
 from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessage, UserMessage
@@ -82,13 +83,13 @@ class Streams:
             trio.TooSlowError: connecting and talking took longer than the stream timeout.
         """
         with trio.fail_after(self._timeout):
-            sealed = await self._off_thread(len(message), lambda: self._sealer.stream(message))
+            sealed = await self._seal(message)
             async with await connect(to) as stream:
                 try:
                     await stream.send_all(sealed)
                     reply = await self._read(stream, lambda _: None)
                 except trio.BrokenResourceError as error:
-                    raise ConnectionResetError(104, "connection reset by peer") from error
+                    raise ConnectionResetError(errno.ECONNRESET, "connection reset by peer") from error
         if reply is None:
             raise RemoteProtocolError("the peer closed the stream without an answer")
         if isinstance(reply, ErrorMessage):
@@ -109,7 +110,7 @@ class Streams:
             with trio.move_on_after(self._timeout):
                 async with stream:
                     await self._converse(stream, host, account)
-        except RemoteProtocolError as error:
+        except (RemoteProtocolError, OSError) as error:
             host.complain(_peer_of(stream), str(error))
         except trio.BrokenResourceError:
             pass  # the peer went away; it may come again
@@ -136,9 +137,7 @@ class Streams:
                     await stream.send_all(self._sealer.stream(encode(ack)))
             case PushPull():
                 # Ours goes out before theirs comes in: the reply must not contain what they just said.
-                state = host.encode_state(join=message.join)
-                sealed = await self._off_thread(len(state), lambda: self._sealer.stream(state))
-                await stream.send_all(sealed)
+                await stream.send_all(await self._seal(host.encode_state(join=message.join)))
                 host.merge(message, initiated=False)
             case UserMessage():
                 host.receive_user_message(message.payload, peer)
@@ -162,6 +161,13 @@ class Streams:
             message = await self._off_thread(size, reader.next_event)
             if message is not None:
                 return message
+
+    async def _seal(self, message: bytes) -> bytes:
+        """Return what goes over a stream to say `message`; raise `OSError` if peers would not take that much."""
+        try:
+            return await self._off_thread(len(message), lambda: self._sealer.stream(message))
+        except LocalProtocolError as error:
+            raise OSError(errno.EMSGSIZE, str(error)) from None
 
     async def _off_thread(self, size: int, work: Callable[[], T]) -> T:
         """Do small work here, work on large messages in a thread of its own, one at a time."""

@@ -163,6 +163,17 @@ async def test_one_dead_seed_does_not_spoil_a_join():
     assert (result.contacted, len(result.errors)) == (1, 1)
 
 
+@pytest.mark.parametrize("extra", [0, 1])
+async def test_addresses_of_one_join_are_bounded(monkeypatch, extra):
+    monkeypatch.setattr(driver_module, "MAX_JOIN_ADDRESSES", 3)
+    async with running("a", "127.1.10.46") as a:
+        result = await a.driver.join([f"127.1.10.47:{port}" for port in range(1, 4 + extra)])
+    assert [error for error in result.errors if "are tried" in error] == (
+        ["Failed to join 4 addresses: only 3 are tried"] if extra else []
+    )
+    assert len(result.errors) == 3 + extra
+
+
 async def test_a_seed_that_never_answers_times_out():
     async with running("a", "127.1.10.23") as a:
         with socket.socket() as silent:

@@ -113,6 +113,17 @@ async def test_encryption_that_only_one_side_has_is_named():
         assert reply == ErrorMessage("Remote state is encrypted and encryption is not configured")
 
 
+async def test_a_state_larger_than_peers_take_is_not_sent_and_no_crash(monkeypatch, caplog):
+    keyring = Keyring([bytes(16)])
+    settings = {"encrypt_key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    sealed = Sealer(compress=False, keyring=keyring).stream(encode_push_pull(PushPull(True, (), b"")))
+    async with running("a", "127.1.11.18", **settings) as a, running("b", "127.1.11.19", **settings) as b:
+        monkeypatch.setattr("gossip.wire.stream.MAX_FRAME_BYTES", len(sealed))
+        assert await say(a, sealed, keyring=keyring) is None
+        assert "cannot send a frame" in complaints(caplog)[0]
+        assert "Failed to join" in (await b.driver.join([str(where(a))])).errors[0]
+
+
 async def test_a_stream_has_a_deadline_as_a_whole():
     async with running("a", "127.1.11.12") as a, await connect(where(a)) as stream:
         with trio.fail_after(PATIENCE):
