@@ -163,7 +163,7 @@ class Streams:
                 return message
 
     async def _seal(self, message: bytes) -> bytes:
-        """Return what goes over a stream to say `message`; raise `OSError` if peers would not take that much."""
+        """Return what goes over a stream to say `message`; raise `OSError` if it is more than peers take."""
         try:
             return await self._off_thread(len(message), lambda: self._sealer.stream(message))
         except LocalProtocolError as error:
