@@ -139,7 +139,7 @@ class Settle:
     def state(self, view: DetectorView, now: float) -> State:
         """Return the state as of the last `handle_timeout`, in words."""
         if self._failures:
-            return self._failure_state(view, now)
+            return self._failure_state()
         if self._is_joining(now):
             return State(Word.WAITING, "join")
         if self._lanes_due():
@@ -156,7 +156,8 @@ class Settle:
             Note(member, Topic.DISPUTED, holder) for member, holder in self._allocation.disputed.items()
         ]
         for member in self._failures:
-            hold = Condition.NOT_ISOLATED if view.is_isolated(now) else self._candidates[member].hold
+            is_alone = self._waits_for is Condition.NOT_ISOLATED
+            hold = Condition.NOT_ISOLATED if is_alone else self._candidates[member].hold
             if hold is not None:
                 notes.append(Note(member, Topic.HELD, hold))
         for candidate in self._candidates.values():
@@ -164,8 +165,8 @@ class Settle:
                 notes.append(Note(candidate.member, Topic.DAMPED))
         return tuple(sorted(notes))
 
-    def _failure_state(self, view: DetectorView, now: float) -> State:
-        if view.is_isolated(now):
+    def _failure_state(self) -> State:
+        if self._waits_for is Condition.NOT_ISOLATED:
             return State(Word.HELD, Condition.NOT_ISOLATED)
         holds = [self._candidates[member].hold for member in sorted(self._failures)]
         if holds[0] is not None and None not in holds:
