@@ -111,7 +111,8 @@ class GracefulLeave:
         elif self.stage is LeaveStage.DEPARTING:
             self.stage = LeaveStage.LINGERING
             self._wait(self._config.leave_propagate_delay, now)
-        elif self.stage is LeaveStage.LINGERING:
+        else:
+            assert self.stage is LeaveStage.LINGERING
             self._depart()
 
     def _wait(self, seconds: float, now: float) -> None:

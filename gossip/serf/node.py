@@ -401,4 +401,5 @@ class SerfNode:
         alive = len(self._roster.members) - len(self._roster.gone_members())
         if self._rng.random() <= len(failed) / max(1, alive):
             member = failed[int(self._rng.random() * len(failed))]
-            self._emit(OpenPushPull(member.address, member.name, join=True))
+            # No join: after a partition, the events of the other side are news and not to be ignored.
+            self._emit(OpenPushPull(member.address, member.name, join=False))

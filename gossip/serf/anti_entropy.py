@@ -1,0 +1,94 @@
+"""Serf's part of a push/pull: what this node says, and what it makes of a peer's (serf-wire 5.4).
+
+Nothing that comes this way is passed on. Times that leave no room for a later one are skipped one by one:
+peers repeat what they were told, and one liar must not cut us off from all of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.errors import RemoteProtocolError
+from gossip.serf.lamport import LAST_TIME
+from gossip.serf.members import MemberStatus
+from gossip.wire.serf_codec import decode_serf, encode_serf
+from gossip.wire.serf_messages import JoinIntent, LeaveIntent, SerfPushPull, UserEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gossip.serf.events import UserEvents
+    from gossip.serf.queries import Queries
+    from gossip.serf.roster import Roster
+
+
+def read_state(user_state: bytes) -> SerfPushPull | None:
+    """Decode a peer's part before anything is merged; None if the peer sent none.
+
+    Raises:
+        RemoteProtocolError: it is broken, or something else.
+    """
+    if not user_state:
+        return None
+    state = decode_serf(user_state)
+    if not isinstance(state, SerfPushPull):
+        raise RemoteProtocolError(f"push/pull carries a {type(state).__name__} as Serf's state")
+    return state
+
+
+class AntiEntropy:
+    """Speaks and listens for the roster, the events and the queries of one node."""
+
+    __slots__ = ("_apply_leave", "_deliver", "_events", "_queries", "_roster")
+
+    def __init__(
+        self,
+        roster: Roster,
+        events: UserEvents,
+        queries: Queries,
+        apply_leave: Callable[[LeaveIntent, float], bool],
+        deliver: Callable[[UserEvent], bool],
+    ) -> None:
+        self._roster = roster
+        self._events = events
+        self._queries = queries
+        self._apply_leave = apply_leave
+        self._deliver = deliver
+
+    def local_state(self) -> bytes:
+        """Return this node's part."""
+        roster = self._roster
+        return encode_serf(
+            SerfPushPull(
+                ltime=roster.clock.time,
+                status_ltimes={name: member.status_ltime for name, member in roster.members.items()},
+                left_members=tuple(m.name for m in roster.with_status(MemberStatus.LEFT)),
+                event_ltime=self._events.clock.time,
+                events=self._events.history(),
+                query_ltime=self._queries.clock.time,
+            )
+        )
+
+    def merge(self, state: SerfPushPull, *, ignore_old: bool, now: float) -> None:
+        """Merge a peer's part; with `ignore_old`, events from before now are not delivered."""
+        clocks = (self._roster.clock, self._events.clock, self._queries.clock)
+        for clock, time in zip(clocks, (state.ltime, state.event_ltime, state.query_ltime), strict=True):
+            if time > 0:
+                clock.witness(time - 1)
+        self._merge_statuses(state, now)
+        if ignore_old:
+            self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
+        for past in state.events:
+            for event in past.events if past.ltime <= LAST_TIME else ():
+                self._deliver(UserEvent(past.ltime, event.name, event.payload))
+
+    def _merge_statuses(self, state: SerfPushPull, now: float) -> None:
+        left = frozenset(state.left_members)
+        for name in state.left_members:
+            ltime = state.status_ltimes.get(name, 0)
+            if ltime < LAST_TIME:
+                self._apply_leave(LeaveIntent(ltime + 1, name), now)
+        for name, ltime in state.status_ltimes.items():
+            if name not in left and ltime <= LAST_TIME:
+                self._roster.clock.witness(ltime)
+                self._roster.join_intent(JoinIntent(ltime, name), now)

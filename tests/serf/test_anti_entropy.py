@@ -1,0 +1,224 @@
+import pytest
+
+from gossip.errors import RemoteProtocolError
+from gossip.serf.anti_entropy import read_state
+from gossip.serf.lamport import LAST_TIME
+from gossip.serf.members import MemberStatus
+from gossip.wire.messages import PushPull
+from gossip.wire.serf_codec import encode_serf
+from gossip.wire.serf_messages import MAX_U64, JoinIntent, SerfPushPull, UserEvent
+from tests.serf.rig import ME, Rig, past, query, state
+from tests.swim.rig import row
+
+ALIVE, LEAVING, LEFT, FAILED = (
+    MemberStatus.ALIVE,
+    MemberStatus.LEAVING,
+    MemberStatus.LEFT,
+    MemberStatus.FAILED,
+)
+
+
+def rig_of(*members: str) -> Rig:
+    rig = Rig(members=members)
+    rig.quiet()
+    rig.drain_queues()
+    return rig
+
+
+def local(rig: Rig) -> SerfPushPull:
+    said = read_state(rig.node.local_state(join=False).user_state)
+    assert said is not None
+    return said
+
+
+# --- what this node says ----------------------------------------------------------------------------------
+
+
+def test_a_new_node_knows_only_itself():
+    assert local(rig_of()) == state(1, {ME: 0}, (), 1, (), 1)
+
+
+def test_every_member_in_any_status_is_said_with_its_time():
+    rig = rig_of("n1", "n2", "n3")
+    rig.leave("n1", 5)
+    rig.fail("n2")
+    said = local(rig)
+    assert said.status_ltimes == {ME: 0, "n1": 5, "n2": 0, "n3": 0}
+    assert said.left_members == ("n1",)
+    assert said.ltime == 6
+
+
+def test_all_three_clocks_and_the_recent_events_are_said():
+    rig = rig_of()
+    rig.say(UserEvent(9, "deploy", b"deploy"), query(30))
+    said = local(rig)
+    assert (said.event_ltime, said.query_ltime) == (10, 31)
+    assert said.events == (past(9, "deploy"),)
+
+
+# --- what it makes of a peer's ----------------------------------------------------------------------------
+
+
+def test_a_peers_clock_is_witnessed_less_one():
+    rig = rig_of()
+    rig.merge(state(20, event_ltime=30, query_ltime=40))
+    said = local(rig)
+    assert (said.ltime, said.event_ltime, said.query_ltime) == (20, 30, 40)
+
+
+def test_clocks_at_zero_are_not_witnessed():
+    rig = rig_of()
+    rig.merge(state())
+    assert local(rig).ltime == 1
+
+
+def test_who_left_is_left_one_after_its_status_time():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    rig.merge(state(20, {"n1": 7}, ["n1"]))
+    assert rig.status("n1") is LEFT
+    assert rig.member("n1").status_ltime == 8
+
+
+def test_who_left_without_a_status_time_left_at_one():
+    rig = rig_of("n1")
+    rig.merge(state(20, {}, ["n1"]))
+    assert rig.status("n1") is LEAVING
+    assert rig.member("n1").status_ltime == 1
+
+
+def test_status_times_of_others_are_join_intents():
+    rig = rig_of("n1")
+    rig.merge(state(20, {"n1": 7}))
+    assert rig.member("n1").status_ltime == 7
+    assert rig.status("n1") is ALIVE
+
+
+def test_a_join_intent_by_push_pull_brings_one_back_that_was_only_leaving():
+    rig = rig_of("n1")
+    rig.merge(state(20, {"n1": 7}, ["n1"]))
+    rig.merge(state(20, {"n1": 9}))
+    assert rig.status("n1") is ALIVE
+
+
+def test_a_name_that_left_is_not_joined_by_its_status_time():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    rig.merge(state(20, {"n1": 7}, ["n1"]))
+    assert rig.member("n1").status_ltime == 8
+
+
+def test_nothing_of_a_push_pull_is_passed_on():
+    rig = rig_of("n1", "n2")
+    rig.merge(state(20, {"n1": 7, "n2": 5, "n9": 4}, ["n1"], 30, [past(20, "deploy")], 40))
+    assert rig.queued() == []
+
+
+def test_that_we_left_is_refuted_although_it_came_by_push_pull():
+    rig = rig_of("n1")
+    rig.merge(state(20, {ME: 7}, [ME]))
+    assert rig.status(ME) is ALIVE
+    assert rig.queued() == [JoinIntent(20, ME)]
+
+
+def test_events_are_delivered_once():
+    rig = rig_of()
+    for _ in range(2):
+        rig.merge(state(1, event_ltime=30, events=[past(20, "a", "b"), past(21, "c")]))
+    assert rig.events() == ["a", "b", "c"]
+
+
+def test_statuses_are_merged_before_events():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    rig.merge(state(20, {"n1": 7}, ["n1"], 30, [past(20, "deploy")]))
+    kinds = [type(effect).__name__ for effect in rig.effects()]
+    assert kinds.index("MemberLeft") < kinds.index("UserEventReceived") < kinds.index("PushPullReceived")
+
+
+@pytest.mark.parametrize(
+    ("join", "initiated", "replay", "delivered"),
+    [
+        (True, True, False, []),
+        (True, True, True, ["old"]),
+        (True, False, False, ["old"]),
+        (False, True, False, ["old"]),
+    ],
+)
+def test_only_a_join_of_ours_without_replay_ignores_old_events(join, initiated, replay, delivered):
+    rig = rig_of()
+    rig.merge(
+        state(1, event_ltime=30, events=[past(20, "old")]), join=join, initiated=initiated, replay=replay
+    )
+    assert rig.events() == delivered
+
+
+def test_after_a_join_events_from_now_on_are_delivered():
+    rig = rig_of()
+    rig.merge(state(1, event_ltime=30), join=True, initiated=True)
+    rig.say(UserEvent(29, "old"), UserEvent(30, "new"))
+    assert rig.events() == ["new"]
+
+
+def test_a_second_join_never_moves_the_minimum_back():
+    rig = rig_of()
+    rig.merge(state(1, event_ltime=30), join=True, initiated=True)
+    rig.merge(state(1, event_ltime=10), join=True, initiated=True)
+    rig.say(UserEvent(29, "old"))
+    assert rig.events() == []
+
+
+def test_members_of_the_rows_are_known_before_their_statuses_come():
+    rig = rig_of()
+    rig.merge(state(20, {"n1": 7}), row("n1"))
+    assert rig.member("n1").status_ltime == 7
+
+
+def test_a_peer_without_serf_has_only_rows():
+    rig = rig_of()
+    rig.merge(None, row("n1"))
+    assert rig.status("n1") is ALIVE
+
+
+# --- refusals ---------------------------------------------------------------------------------------------
+
+
+def test_no_state_is_no_error():
+    assert read_state(b"") is None
+
+
+@pytest.mark.parametrize("user_state", [b"\x02", b"\x02\x81", b"\xff", b"\x02\x91\x01"])
+def test_a_broken_state_refuses_the_whole_push_pull(user_state):
+    rig = rig_of()
+    with pytest.raises(RemoteProtocolError):
+        rig.node.merge_remote_state(PushPull(True, (row("n1"),), user_state), initiated=True, now=rig.now)
+    assert rig.node.member("n1") is None
+
+
+def test_another_message_in_place_of_the_state_is_refused():
+    with pytest.raises(RemoteProtocolError, match=r"^push/pull carries a JoinIntent as Serf's state$"):
+        read_state(encode_serf(JoinIntent(1, "n1")))
+
+
+@pytest.mark.parametrize("last", [LAST_TIME, MAX_U64])
+def test_a_clock_at_the_end_of_time_does_no_harm(last):
+    rig = rig_of()
+    rig.merge(state(last, event_ltime=last, query_ltime=last))
+    assert local(rig).ltime == LAST_TIME
+
+
+def test_times_with_no_room_for_a_later_one_are_skipped_alone():
+    rig = rig_of("n1", "n2", "n3", "n4")
+    times = {"n1": MAX_U64, "n2": 7, "n3": MAX_U64, "n4": LAST_TIME}
+    rig.merge(state(20, times, ["n3", "n4"], 30, [past(MAX_U64, "never"), past(20, "deploy")]))
+    assert [rig.member(name).status_ltime for name in times] == [0, 7, 0, 0]
+    assert [rig.status(name) for name in times] == [ALIVE] * 4
+    assert rig.events() == ["deploy"]
+    assert local(rig).ltime == 20
+
+
+def test_the_last_time_itself_is_taken():
+    rig = rig_of("n1", "n2")
+    rig.merge(state(1, {"n1": LAST_TIME, "n2": LAST_TIME - 1}, ["n2"]))
+    assert rig.member("n1").status_ltime == LAST_TIME
+    assert rig.member("n2").status_ltime == LAST_TIME

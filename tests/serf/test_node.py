@@ -1,0 +1,607 @@
+from collections import Counter
+from math import inf
+from random import Random
+
+import pytest
+
+from gossip.errors import LocalProtocolError, RemoteProtocolError
+from gossip.serf.config import SerfConfig
+from gossip.serf.effects import PushPullReceived, UserEventReceived
+from gossip.serf.lamport import LAST_TIME
+from gossip.serf.members import MemberStatus
+from gossip.serf.node import LocalMember, SerfNode
+from gossip.serf.tags import encode_tags
+from gossip.swim.config import SwimConfig
+from gossip.swim.effects import (
+    BroadcastFinished,
+    MessageRejected,
+    OpenPushPull,
+    OpenStreamPing,
+    SendPacket,
+)
+from gossip.wire.codec import decode, encode
+from gossip.wire.messages import (
+    PROTOCOL_VERSIONS,
+    Ack,
+    Alive,
+    MemberState,
+    Nack,
+    Ping,
+    UserMessage,
+)
+from gossip.wire.serf_codec import encode_serf
+from gossip.wire.serf_messages import (
+    MAX_U64,
+    JoinIntent,
+    LeaveIntent,
+    QueryResponse,
+    UserEvent,
+)
+from tests.serf.rig import ME, PORT, STRANGER, Rig, alive, home, host, past, query, state
+from tests.swim.rig import row
+
+ALIVE, LEAVING, LEFT, FAILED = (
+    MemberStatus.ALIVE,
+    MemberStatus.LEAVING,
+    MemberStatus.LEFT,
+    MemberStatus.FAILED,
+)
+
+
+def rig_of(*members: str, config: SerfConfig | None = None) -> Rig:
+    rig = Rig(config, members=members)
+    rig.quiet()
+    rig.drain_queues()
+    return rig
+
+
+# --- birth ------------------------------------------------------------------------------------------------
+
+
+def test_a_new_node_is_its_own_first_member():
+    rig = Rig(tags={"role": "web"})
+    assert [member.name for member in rig.node.members()] == [ME]
+    assert rig.node.status is ALIVE
+    assert rig.node.tags == {"role": "web"}
+    assert rig.told() == [("MemberJoined", ME)]
+    assert rig.announced() == [Alive(1, ME, host(ME), PORT, encode_tags({"role": "web"}), PROTOCOL_VERSIONS)]
+
+
+def test_a_node_is_not_born_with_tags_that_do_not_fit():
+    me = LocalMember(ME, host(ME), PORT, {"k": "v" * 600})
+    with pytest.raises(LocalProtocolError, match="exceeds limit of 512 bytes"):
+        SerfNode(SerfConfig(), me, rng=Random(1), now=0.0)
+
+
+def test_effects_are_drained_by_reading_them():
+    rig = Rig(members=["n1"])
+    rig.fail("n1")
+    assert rig.node.effects()
+    assert rig.node.effects() == []
+
+
+def test_members_are_listed_in_the_order_in_which_they_were_learnt():
+    rig = rig_of("n3", "n1", "n2")
+    rig.fail("n3")
+    rig.hear(alive("n3", 2))
+    assert [member.name for member in rig.node.members()] == [ME, "n3", "n1", "n2"]
+
+
+# --- SWIM's reports ---------------------------------------------------------------------------------------
+
+
+def test_a_members_whole_life_is_told():
+    rig = rig_of()
+    rig.hear(alive("n1"))
+    rig.retag("n1", role="web")
+    rig.suspect("n1", incarnation=2)
+    rig.hear(alive("n1", 3, meta=encode_tags({"role": "web"})))
+    rig.fail("n1", incarnation=3)
+    rig.hear(alive("n1", 4, meta=encode_tags({"role": "web"})))
+    rig.say(LeaveIntent(5, "n1"))
+    rig.fail("n1", incarnation=4)
+    assert [kind for kind, name in rig.told() if name == "n1"] == [
+        "MemberJoined",
+        "MemberUpdated",
+        "MemberSuspected",
+        "SuspicionRefuted",
+        "MemberFailed",
+        "MemberJoined",
+        "MemberLeaving",
+        "MemberLeft",
+    ]
+
+
+def test_suspects_are_known_by_name():
+    rig = rig_of("n1", "n2")
+    rig.suspect("n1")
+    assert rig.node.suspects() == ["n1"]
+    assert rig.node.is_suspect("n1")
+    assert not rig.node.is_suspect("n2")
+
+
+def test_without_an_intent_even_one_who_says_itself_that_it_is_gone_has_failed():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    assert rig.status("n1") is FAILED
+    rig = rig_of("n1")
+    rig.merge(None, row("n1", 1, MemberState.LEFT))
+    assert rig.status("n1") is FAILED
+
+
+def test_a_pruned_member_that_still_answers_may_announce_other_tags():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(5, "n1", prune=True))
+    rig.advance(6.0)
+    assert rig.node.member("n1") is None
+    rig.retag("n1", role="web")
+    assert rig.emitted(MessageRejected) == []
+
+
+def test_local_health_and_signs_of_life_are_swims():
+    rig = rig_of("n1")
+    assert Rig().node.last_heard == -inf
+    rig.suspect(ME)
+    rig.hear(Nack(1), source=home("n1"))
+    assert rig.node.local_health == 1
+    assert rig.node.last_heard == rig.now
+
+
+def test_a_push_pull_of_ours_is_a_sign_of_life_and_one_of_theirs_is_not():
+    rig = Rig()
+    rig.merge(state())
+    assert rig.node.last_heard == -inf
+    rig.merge(state(), initiated=True)
+    assert rig.node.last_heard == rig.now
+
+
+# --- messages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [JoinIntent(5, "n1"), LeaveIntent(5, "n1"), JoinIntent(5, "unknown"), UserEvent(5, "deploy"), query(5)],
+    ids=lambda message: f"{type(message).__name__}-{getattr(message, 'node', '')}",
+)
+def test_news_are_passed_on_as_they_came_and_only_once(message):
+    rig = rig_of("n1")
+    odd = encode_serf(message) + b"\xc0"  # Go ignores what follows the map, and so do we
+    for _ in range(2):
+        rig.hear(UserMessage(odd))
+    waiting = rig.node.take_broadcasts(1396, 127)
+    assert waiting == [b"\x08" + odd]
+
+
+@pytest.mark.parametrize("message", [UserEvent(5, "deploy"), query(5, flags=1)])
+def test_events_and_queries_are_witnessed_each_by_its_own_clock(message):
+    rig = rig_of()
+    rig.say(message)
+    stats = rig.node.stats()
+    assert Counter([stats["member_time"], stats["event_time"], stats["query_time"]]) == {"1": 2, "6": 1}
+
+
+def test_intents_are_witnessed_even_if_they_are_stale():
+    rig = rig_of("n1")
+    rig.say(JoinIntent(9, "n1"), JoinIntent(8, "n1"))
+    assert rig.node.stats()["member_time"] == "10"
+    rig.say(LeaveIntent(9, "n1"))
+    assert rig.status("n1") is ALIVE
+    assert len(rig.queued()) == 1
+
+
+def test_a_query_that_is_not_to_be_passed_on_is_still_witnessed():
+    rig = rig_of()
+    rig.say(query(5, flags=2))
+    assert rig.queued() == []
+    assert rig.node.stats()["query_time"] == "6"
+
+
+def test_an_event_is_delivered_as_it_was_sent():
+    rig = rig_of()
+    event = UserEvent(5, "deploy", b"v1", coalesce=True)
+    rig.say(event)
+    assert rig.emitted(UserEventReceived) == [UserEventReceived(event)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [JoinIntent(MAX_U64, "n1"), LeaveIntent(MAX_U64, "n1"), UserEvent(MAX_U64, "e"), query(MAX_U64)],
+    ids=lambda message: type(message).__name__,
+)
+def test_a_time_that_leaves_no_room_for_a_later_one_is_refused_without_a_trace(message):
+    rig = rig_of("n1")
+    before = rig.node.stats()
+    rig.say(message)
+    assert rig.node.stats() == before
+    assert rig.node.rejected == 1
+    assert "leaves no room" in rig.emitted(MessageRejected)[0].reason
+
+
+def test_a_cluster_at_the_end_of_time_can_still_join_leave_and_speak():
+    rig = rig_of("n1")
+    rig.say(JoinIntent(LAST_TIME, "n1"), UserEvent(LAST_TIME, "e"), query(LAST_TIME))
+    rig.node.announce_join(rig.now)
+    rig.node.user_event("f", b"", coalesce=False, now=rig.now)
+    rig.node.begin_leave(rig.now)
+    rig.node.finish_leave(rig.now)
+    rig.node.local_state(join=False)
+    rig.advance(20.0)
+    assert rig.node.status is LEFT
+
+
+def test_answers_to_queries_are_none_of_our_business_but_must_be_whole():
+    rig = rig_of()
+    rig.say(QueryResponse(1, 1, "n1", 0, b"x"))
+    rig.hear(UserMessage(b"\x08 a key response"))
+    assert rig.node.rejected == 0
+    rig.hear(UserMessage(b"\x05\x81"))
+    assert rig.node.rejected == 1
+    assert rig.queued() == []
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x02\x80", b"\x0a", b"\xff", b"\x00\x81"])
+def test_a_broken_message_is_refused(payload):
+    rig = rig_of()
+    rig.hear(UserMessage(payload))
+    assert rig.node.rejected == 1
+    with pytest.raises(RemoteProtocolError):
+        rig.node.receive_user_message(payload, "a stream", rig.now)
+
+
+def test_a_message_over_a_stream_is_gossiped_like_any_other():
+    rig = rig_of("n1")
+    rig.node.receive_user_message(encode_serf(UserEvent(5, "deploy")), "a stream", rig.now)
+    rig.advance(3.0)
+    assert len(rig.sent(UserEvent)) == 4
+
+
+# --- intents about this node ------------------------------------------------------------------------------
+
+
+def test_a_leave_intent_about_us_is_refuted_by_a_join_intent():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(7, ME))
+    assert rig.status(ME) is ALIVE
+    assert rig.queued() == [JoinIntent(8, ME)]
+    assert rig.member(ME).status_ltime == 8
+
+
+def test_a_stale_leave_intent_about_us_needs_no_refutation():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(7, ME))
+    rig.drain_queues()
+    rig.say(LeaveIntent(7, ME))
+    assert rig.queued() == []
+
+
+def test_a_join_is_stamped_with_the_present_and_the_clock_steps_past_it():
+    rig = rig_of("n1")
+    rig.node.announce_join(rig.now)
+    assert rig.queued() == [JoinIntent(1, ME)]
+    assert rig.node.stats()["member_time"] == "2"
+
+
+# --- push/pull --------------------------------------------------------------------------------------------
+
+
+def test_a_push_pull_is_told_with_its_rows_and_who_left():
+    rig = rig_of()
+    rows = (row("n1"), row("n2", state=MemberState.DEAD))
+    rig.merge(state(left=["n3"]), *rows, initiated=True)
+    assert rig.emitted(PushPullReceived) == [PushPullReceived(rows, ("n3",), initiated=True)]
+
+
+def test_a_push_pull_without_serfs_part_is_told_too():
+    rig = rig_of()
+    rig.merge(None, row("n1"))
+    assert rig.emitted(PushPullReceived) == [PushPullReceived((row("n1"),), (), initiated=False)]
+
+
+def test_incompatible_versions_refuse_the_whole_push_pull():
+    rig = rig_of()
+    with pytest.raises(RemoteProtocolError, match="incompatible"):
+        rig.merge(state(20), row("n1", versions=bytes((1, 9, 9, 2, 5, 5))))
+    assert rig.node.stats()["member_time"] == "1"
+
+
+def test_what_a_push_pull_made_us_refute_is_gossiped():
+    rig = rig_of("n1")
+    rig.merge(state(20, {ME: 7}, [ME]))
+    rig.advance(3.0)
+    assert rig.sent(JoinIntent) == [JoinIntent(20, ME)] * 4
+
+
+def test_a_push_pull_with_known_members_can_be_asked_for():
+    rig = rig_of("n1", "n2")
+    rig.node.push_pull_now(["n2", "unknown", "n1"])
+    assert [effect.node for effect in rig.emitted(OpenPushPull)] == ["n2", "n1"]
+
+
+def test_a_ping_over_a_stream_is_answered():
+    assert rig_of().node.answer_stream_ping(Ping(5, ME)) == Ack(5)
+
+
+def test_an_answer_over_a_stream_saves_a_member():
+    rig = Rig(members=["n1"])
+    while not rig.emitted(OpenStreamPing):
+        rig.advance(0.1)
+    rig.node.stream_ping_answered(rig.emitted(OpenStreamPing)[0].seq, rig.now)
+    rig.advance(0.6)
+    assert rig.node.suspects() == []
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+def test_force_leave_makes_a_failed_member_left_and_tells_everybody():
+    rig = rig_of("n1", "n2")
+    rig.fail("n1")
+    token = rig.node.force_leave("n1", prune=False, now=rig.now)
+    assert rig.status("n1") is LEFT
+    assert rig.queued() == [LeaveIntent(1, "n1")]
+    rig.advance(3.0)
+    assert rig.emitted(BroadcastFinished) == [BroadcastFinished(token)]
+
+
+def test_force_leave_with_prune_erases_a_failed_member():
+    rig = rig_of("n1", "n2")
+    rig.fail("n1")
+    rig.node.force_leave("n1", prune=True, now=rig.now)
+    assert rig.node.member("n1") is None
+    assert rig.queued() == [LeaveIntent(1, "n1", prune=True)]
+
+
+def test_force_leave_with_nobody_to_tell_has_nothing_to_wait_for():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    assert rig.node.force_leave("n1", prune=False, now=rig.now) == 0
+    assert rig.status("n1") is LEFT
+    assert rig.queued() == []
+
+
+def test_force_leave_of_an_unknown_name_is_told_to_others():
+    rig = rig_of("n1")
+    assert rig.node.force_leave("unknown", prune=False, now=rig.now)
+    assert rig.queued() == [LeaveIntent(1, "unknown")]
+
+
+def test_every_command_has_a_token_of_its_own():
+    rig = rig_of("n1")
+    tokens = [rig.node.force_leave("n1", prune=False, now=rig.now), rig.node.set_tags({}, rig.now)]
+    assert tokens == [1, 2]
+
+
+def test_new_tags_are_announced_and_told():
+    rig = rig_of("n1")
+    token = rig.node.set_tags({"role": "db"}, rig.now)
+    assert rig.node.tags == rig.member(ME).tags == {"role": "db"}
+    assert [(a.incarnation, a.meta) for a in rig.announced()] == [(2, encode_tags({"role": "db"}))]
+    assert rig.told() == [("MemberUpdated", ME)]
+    rig.advance(3.0)
+    assert rig.emitted(BroadcastFinished) == [BroadcastFinished(token)]
+
+
+def test_the_same_tags_are_announced_but_no_update():
+    rig = rig_of("n1")
+    rig.node.set_tags({}, rig.now)
+    assert len(rig.announced()) == 1
+    assert rig.told() == []
+
+
+def test_tags_that_do_not_fit_change_nothing():
+    rig = rig_of("n1")
+    with pytest.raises(LocalProtocolError, match="exceeds limit of 512 bytes"):
+        rig.node.set_tags({"k": "v" * 600}, rig.now)
+    assert rig.node.tags == {}
+    assert rig.announced() == []
+
+
+def test_alone_new_tags_have_nothing_to_wait_for():
+    assert rig_of().node.set_tags({"role": "db"}, 1000.0) == 0
+
+
+def test_an_own_event_is_delivered_here_and_sent_to_everybody():
+    rig = rig_of("n1")
+    rig.node.user_event("deploy", b"v1", coalesce=True, now=rig.now)
+    event = UserEvent(1, "deploy", b"v1", coalesce=True)
+    assert rig.emitted(UserEventReceived) == [UserEventReceived(event)]
+    rig.advance(3.0)
+    assert rig.sent(UserEvent) == [event] * 4
+
+
+def test_an_own_event_that_is_too_long_is_not_sent():
+    rig = rig_of("n1")
+    with pytest.raises(LocalProtocolError):
+        rig.node.user_event("deploy", bytes(512), coalesce=False, now=rig.now)
+    assert rig.queued() == []
+
+
+# --- dissemination ----------------------------------------------------------------------------------------
+
+
+def test_intents_go_before_queries_and_queries_before_events():
+    rig = rig_of("n1")
+    rig.say(UserEvent(5, "deploy"), query(5), JoinIntent(5, "n1"))
+    kinds = [part[1] for part in rig.node.take_broadcasts(1396, 127)]
+    assert kinds == [1, 4, 3]
+    assert rig.node.pending_broadcasts() == 3
+
+
+@pytest.mark.parametrize(("room", "taken"), [(1, 1), (2, 2), (3, 3), (9, 3)])
+def test_no_more_is_taken_than_there_is_room_for(room, taken):
+    rig = rig_of("n1")
+    rig.say(UserEvent(5, "deploy"), query(5), JoinIntent(5, "n1"))
+    assert len(rig.node.take_broadcasts(1396, room)) == taken
+
+
+def test_the_budget_is_shared_by_all_queues():
+    rig = rig_of("n1")
+    rig.say(UserEvent(5, "e", bytes(100)), query(5), JoinIntent(5, "n1"))
+    everything = rig.node.take_broadcasts(1396, 127)
+    needed = sum(map(len, everything)) + 2 * len(everything)
+    assert len(rig.node.take_broadcasts(needed, 127)) == 3
+    assert len(rig.node.take_broadcasts(needed - 1, 127)) == 2
+
+
+def test_how_often_an_intent_is_sent_follows_members_that_swim_has_forgotten():
+    rig = rig_of(*(f"n{number}" for number in range(1, 10)))  # ten members
+    for number in range(2, 10):
+        rig.fail(f"n{number}")
+    swim = rig.node.swim
+    swim.view.forget(swim.membership.start_round(swim.view.me, rig.now + 1.0))
+    swim.wake(rig.now)
+    assert rig.node.retransmit_limit() == 4
+    rig.drain_queues()
+    rig.forget()
+    rig.say(UserEvent(5, "deploy"))
+    rig.advance(10.0)
+    assert len(rig.sent(UserEvent)) == 8
+
+
+def test_each_queue_is_bounded():
+    rig = rig_of("n1", config=SerfConfig(max_queue_depth=3))
+    for number in range(1, 6):
+        rig.say(JoinIntent(number, f"unknown{number}"), UserEvent(number, "e"), query(number))
+    assert Counter(map(type, rig.queued())) == {JoinIntent: 3, UserEvent: 3, type(query(1)): 3}
+
+
+def test_an_event_too_long_for_any_packet_is_delivered_and_not_queued():
+    rig = rig_of("n1")
+    rig.say(UserEvent(5, "long", bytes(1400)))
+    assert rig.events() == ["long"]
+    assert rig.queued() == []
+
+
+# --- reconnecting and reaping -----------------------------------------------------------------------------
+
+
+class Dice(Random):
+    """Throws the same number again and again."""
+
+    def __init__(self, throw: float) -> None:
+        super().__init__(1)
+        self.throw = throw
+
+    def random(self) -> float:
+        return self.throw
+
+
+def reconnects(throw: float, failed: int, others: int, seconds: float = 30.1) -> list[str]:
+    """Return whom a node with `failed` failed and `others` living members tries within `seconds`."""
+    dice = Dice(0.5)
+    rig = Rig(members=[f"n{number}" for number in range(failed + others)], rng=dice)
+    rig.quiet()
+    for number in range(failed):
+        rig.fail(f"n{number}")
+    rig.forget()
+    dice.throw = throw
+    rig.advance(seconds)
+    return [effect.node for effect in rig.emitted(OpenPushPull)]
+
+
+@pytest.mark.parametrize(("throw", "tried"), [(0.5, True), (0.51, False)])
+def test_a_failed_member_is_tried_with_the_probability_of_failed_to_alive(throw, tried):
+    assert bool(reconnects(throw, failed=1, others=1)) is tried  # one failed, two alive
+
+
+def test_with_as_many_failed_as_alive_one_is_always_tried():
+    assert reconnects(0.99, failed=2, others=1) == ["n1"]
+
+
+def test_a_failed_member_is_tried_every_30_seconds():
+    assert reconnects(0.0, failed=1, others=1, seconds=95.0) == ["n0"] * 3
+
+
+def test_a_reconnect_does_not_ignore_the_events_of_the_other_side():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    rig.advance(31.0)
+    assert rig.emitted(OpenPushPull) == [OpenPushPull(home("n1"), "n1", join=False)]
+    rig.merge(state(1, event_ltime=30, events=[past(20, "missed")]), initiated=True)
+    assert rig.events() == ["missed"]
+
+
+def test_with_nobody_failed_nobody_is_tried_and_the_timer_rests():
+    rig = rig_of("n1")
+    rig.leave("n1")
+    rig.advance(60.0)
+    assert rig.emitted(OpenPushPull) == []
+    assert ("reconnect", "") not in rig.node.swim.deadlines
+
+
+def test_a_second_failure_does_not_put_off_the_first_reconnect():
+    rig = rig_of("n1", "n2")
+    rig.fail("n1")
+    rig.advance(20.0)
+    rig.fail("n2")
+    rig.advance(10.1)
+    assert rig.emitted(OpenPushPull)
+
+
+def test_failed_members_are_reaped_after_a_day():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    rig.quiet()
+    rig.advance(86_400.0)
+    assert rig.status("n1") is FAILED
+    rig.advance(16.0)
+    assert rig.node.member("n1") is None
+
+
+def test_a_prune_that_had_to_wait_is_carried_out():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(5, "n1", prune=True))
+    rig.advance(5.9)
+    assert rig.status("n1") is LEAVING
+    rig.advance(0.2)
+    assert rig.node.member("n1") is None
+
+
+# --- the whole --------------------------------------------------------------------------------------------
+
+
+def test_stats_are_serfs_figures_as_text():
+    rig = rig_of("n1", "n2", "n3")
+    rig.fail("n1")
+    rig.leave("n2", 5)
+    rig.suspect(ME)
+    rig.say(UserEvent(8, "deploy"), query(9))
+    assert rig.node.stats() == {
+        "members": "4",
+        "failed": "1",
+        "left": "1",
+        "health_score": "1",
+        "member_time": "6",
+        "event_time": "9",
+        "query_time": "10",
+        "intent_queue": "1",
+        "event_queue": "1",
+        "query_queue": "1",
+    }
+
+
+def test_the_next_deadline_is_the_earliest_of_both_layers():
+    rig = rig_of()
+    assert rig.node.next_deadline() == inf
+    rig.say(LeaveIntent(5, "unknown"))
+    assert rig.node.next_deadline() == rig.now + 15.0
+
+
+def test_a_broken_message_is_reported_with_its_source():
+    rig = rig_of()
+    rig.hear(UserMessage(b"\xff"))
+    assert [effect.source for effect in rig.emitted(MessageRejected)] == [str(STRANGER)]
+
+
+def test_packets_carry_messages_of_both_layers():
+    rig = rig_of("n1")
+    rig.say(JoinIntent(5, "n1"))
+    rig.hear(Ping(3))
+    (packet,) = rig.emitted(SendPacket)
+    assert [type(decode(part)) for part in packet.parts] == [Ack, UserMessage]
+    assert packet.parts[0] == encode(Ack(3))
+
+
+def test_members_are_limited_by_swims_table():
+    rig = rig_of(*(f"n{number}" for number in range(9)), config=SerfConfig(swim=SwimConfig(max_members=4)))
+    assert len(rig.node.members()) == 4

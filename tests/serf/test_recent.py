@@ -1,0 +1,63 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gossip.serf.recent import RecentTimes
+
+
+def test_what_was_not_seen_is_news_and_only_once():
+    seen: RecentTimes[str] = RecentTimes(512, 64)
+    assert seen.is_news(7, "a", 8)
+    assert not seen.is_news(7, "a", 8)
+    assert seen.is_news(7, "b", 8)
+    assert seen.is_news(8, "a", 9)
+
+
+def test_what_is_before_our_time_is_not_news():
+    seen: RecentTimes[str] = RecentTimes(512, 64)
+    seen.minimum = 10
+    assert not seen.is_news(9, "a", 11)
+    assert seen.is_news(10, "a", 11)
+
+
+def test_the_ring_reaches_512_times_back_and_not_513():
+    seen: RecentTimes[str] = RecentTimes(512, 64)
+    assert seen.is_news(488, "a", 1000)
+    assert not seen.is_news(487, "a", 1000)
+
+
+def test_a_young_clock_finds_nothing_too_old():
+    seen: RecentTimes[str] = RecentTimes(512, 64)
+    assert seen.is_news(0, "a", 512)
+    assert not seen.is_news(0, "b", 513)
+
+
+def test_a_later_time_takes_the_slot_of_one_that_is_512_before():
+    seen: RecentTimes[str] = RecentTimes(512, 64)
+    seen.is_news(3, "a", 4)
+    assert seen.is_news(515, "a", 515)
+    assert list(seen) == [(515, ["a"])]
+
+
+def test_one_time_holds_as_many_things_as_the_limit_and_not_one_more():
+    seen: RecentTimes[int] = RecentTimes(512, 3)
+    assert [seen.is_news(7, thing, 8) for thing in range(4)] == [True, True, True, False]
+
+
+def test_times_are_listed_in_the_order_of_their_slots():
+    seen: RecentTimes[str] = RecentTimes(4, 64)
+    for time in (6, 3, 5):
+        seen.is_news(time, "a", 6)
+    assert [time for time, _ in seen] == [5, 6, 3]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abcdefgh"))))
+def test_nothing_is_news_twice_and_the_ring_stays_bounded(sightings):
+    seen: RecentTimes[str] = RecentTimes(8, 4)
+    clock, news = 1, []
+    for time, thing in sightings:
+        clock = max(clock, time + 1)
+        if seen.is_news(time, thing, clock):
+            news.append((time, thing))
+        assert sum(1 for _ in seen) <= 8
+        assert all(len(things) <= 4 for _, things in seen)
+    assert len(set(news)) == len(news)
