@@ -170,16 +170,17 @@ async def test_the_drain_comes_between_the_announcement_and_the_farewell():
     steps = []
 
     async def drain():
-        steps.append(statuses(a)["b"])
-        await trio.lowlevel.checkpoint()
+        await eventually(lambda: statuses(a)["b"] == "leaving", "the announcement")
+        assert not b.driver.leave_finished.is_set()
+        steps.append("drained")
 
     async with running("a", "127.1.30.16") as a, running("b", "127.1.30.17") as b:
         await join(b, a)
         await eventually(lambda: statuses(a) == {"a": "alive", "b": "alive"}, "two members")
         b.before_finish_leave = drain
         await b.leave()
-        assert statuses(a)["b"] == "left"
-    assert steps == ["leaving"]
+        await eventually(lambda: statuses(a)["b"] == "left", "the farewell")
+    assert steps == ["drained"]
 
 
 async def test_a_drain_has_a_budget(autojump_clock):
