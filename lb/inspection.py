@@ -51,6 +51,10 @@ def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
         return (f"byte {error.start} is not UTF-8",)
     expected = {(server.backend, server.name): server for server in plan.servers}
     findings = [f"line {number}: control character" for number, line in lines if _CONTROL.search(line)]
+    findings += [
+        f"server {name} of backend {backend} is the template's own: reserve its name"
+        for backend, name in sorted(_server_keys(reference) & expected.keys())
+    ]
     rest: list[tuple[int, str]] = []
     for number, line, section in _in_backends(lines):
         words = line.split()
@@ -64,6 +68,18 @@ def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
     findings += _compare(rest, [line for _, line in _lines(reference)])
     findings += [f"no server line for {name} in backend {backend}" for backend, name in expected]
     return tuple(findings[:MAX_FINDINGS])
+
+
+def server_names(content: bytes) -> frozenset[str]:
+    """Return the names of all servers of backends in a file; of a reference: those that members cannot have."""
+    return frozenset(name for _, name in _server_keys(content))
+
+
+def _server_keys(content: bytes) -> frozenset[tuple[str, str]]:
+    rows = ((backend, line.split()) for _, line, backend in _in_backends(_lines(content)))
+    return frozenset(
+        (at, words[1]) for at, words in rows if at and words[:1] == ["server"] and len(words) > 1
+    )
 
 
 def read_servers(content: bytes, reference: bytes, backends: Sequence[str]) -> tuple[Claim, ...]:

@@ -45,6 +45,7 @@ class PlanConfig(Struct, frozen=True, kw_only=True):
     allowed_networks: tuple[Network, ...] = PRIVATE_NETWORKS
     allow_loopback: bool = False
     max_servers_per_backend: int = 1000
+    reserved_names: frozenset[str] = frozenset()  # server names that the template itself uses
     default_weight: int = 100  # of 256: leaves room for percentages in both directions
 
     def __post_init__(self) -> None:
@@ -190,7 +191,7 @@ def make_plan(claims: Iterable[Claim], config: PlanConfig) -> Planned:
     rejections: list[Rejection] = []
     servers: dict[str, tuple[Server, ...]] = {}
     for backend, group in groupby(ordered, lambda claim: claim.backend):
-        servers[backend], refused = _fill(list(group), config.max_servers_per_backend)
+        servers[backend], refused = _fill(list(group), config)
         rejections += refused
     backends = tuple(Backend(name, servers.pop(name, ())) for name in sorted(config.backends))
     assert not servers, "a claim came from read_claim with another configuration"
@@ -218,21 +219,22 @@ def _tag(tags: Mapping[str, str], key: str | None, default: str) -> str:
     return default if key is None else tags.get(key, default)
 
 
-def _fill(claims: list[Claim], limit: int) -> tuple[tuple[Server, ...], list[Rejection]]:
+def _fill(claims: list[Claim], config: PlanConfig) -> tuple[tuple[Server, ...], list[Rejection]]:
     """Make the servers of one backend; `claims` are in order of the members' names."""
     servers: list[Server] = []
     refused: list[Rejection] = []
-    names = {claim.member for claim in claims if is_clean(claim.member)}
+    keepers = {claim.member for claim in claims if is_clean(claim.member)} - config.reserved_names
+    names = keepers | config.reserved_names
     places: set[tuple[str, str, int]] = set()
     ids: set[int] = set()
     for claim in claims:
-        name = claim.member if is_clean(claim.member) else _free_name(claim.member, names)
+        name = claim.member if claim.member in keepers else _free_name(claim.member, names)
         if name is None:
             refused.append(Rejection(claim.member, "name cannot be told apart from others"))
         elif claim.place in places:
             refused.append(Rejection(claim.member, "address belongs to another member"))
-        elif len(servers) == limit:
-            refused.append(Rejection(claim.member, f"backend is full ({limit} servers)"))
+        elif len(servers) == config.max_servers_per_backend:
+            refused.append(Rejection(claim.member, f"backend is full ({len(servers)} servers)"))
         else:
             number = _free_id(server_id(claim.member), ids)
             names.add(name)

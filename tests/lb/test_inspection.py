@@ -1,6 +1,6 @@
 import pytest
 
-from lb.inspection import MAX_FILE_BYTES, MAX_FINDINGS, inspect, read_servers
+from lb.inspection import MAX_FILE_BYTES, MAX_FINDINGS, inspect, read_servers, server_names
 from lb.plan import Claim, PlanConfig, make_plan
 from lb.render import RenderConfig, Renderer
 
@@ -180,3 +180,15 @@ def test_what_is_no_server_of_ours_is_not_read(line):
 def test_of_two_servers_with_one_name_the_first_is_read():
     text = b"backend web\n server a 127.0.0.1:80\n server a [::1]:80 weight 7\n"
     assert read_servers(text, b"", ("web",)) == (Claim("web", "a", "127.0.0.1", 80, 1),)
+
+
+def test_a_member_may_not_share_a_name_with_a_server_of_the_template():
+    static = CONTENT.replace(b"backend web\n", b"backend web\n    server web-1 10.0.0.9:80\n")
+    reference = REFERENCE.replace(b"backend web\n", b"backend web\n    server web-1 10.0.0.9:80\n")
+    assert server_names(reference) == {"web-1"}
+    found = findings(static, reference=reference)
+    assert found[0] == "server web-1 of backend web is the template's own: reserve its name"
+
+
+def test_a_server_without_a_name_or_outside_of_backends_does_not_count():
+    assert server_names(b"server\nbackend server\nserver\n\nlisten x\nserver a\n") == frozenset()

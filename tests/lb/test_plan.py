@@ -127,6 +127,12 @@ def test_a_clean_name_that_looks_like_a_replaced_one_keeps_itself_and_the_other_
     }
 
 
+def test_a_member_cannot_take_a_name_that_the_template_uses():
+    config = PlanConfig(reserved_names=frozenset({"sorry", replaced_name("sorry")}))
+    planned = plan_of("sorry", "web-1", config=config)
+    assert planned.mapped == (MappedName("sorry", replaced_name("sorry", 16)),)
+
+
 def test_names_with_one_hash_stay_distinct_in_order_of_the_names():
     first, second = sorted(COLLIDING_NAMES)
     planned = plan_of(second, first)
