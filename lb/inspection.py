@@ -71,7 +71,7 @@ def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
 
 
 def server_names(content: bytes) -> frozenset[str]:
-    """Return the names of all servers of backends in a file; of a reference: those that members cannot have."""
+    """Return the names of all servers of backends; those of a reference cannot be had by members."""
     return frozenset(name for _, name in _server_keys(content))
 
 
