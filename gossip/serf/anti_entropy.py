@@ -39,16 +39,18 @@ def read_state(user_state: bytes) -> SerfPushPull | None:
 class AntiEntropy:
     """Speaks and listens for the roster, the events and the queries of one node."""
 
-    __slots__ = ("_apply_leave", "_deliver", "_events", "_queries", "_roster")
+    __slots__ = ("_apply_leave", "_deliver", "_events", "_me", "_queries", "_roster")
 
     def __init__(
         self,
+        me: str,
         roster: Roster,
         events: UserEvents,
         queries: Queries,
         apply_leave: Callable[[LeaveIntent, float], bool],
         deliver: Callable[[UserEvent], bool],
     ) -> None:
+        self._me = me
         self._roster = roster
         self._events = events
         self._queries = queries
@@ -89,6 +91,10 @@ class AntiEntropy:
             if ltime < LAST_TIME:
                 self._apply_leave(LeaveIntent(ltime + 1, name), now)
         for name, ltime in state.status_ltimes.items():
-            if name not in left and ltime <= LAST_TIME:
+            if name == self._me and name not in left and ltime <= LAST_TIME:
+                # A later time than our own stands for a leave that only they heard of: we must refute it, or
+                # they hold us leaving for ever. Serf does not, and does.
+                self._apply_leave(LeaveIntent(ltime, name), now)
+            elif name not in left and ltime <= LAST_TIME:
                 self._roster.clock.witness(ltime)
                 self._roster.join_intent(JoinIntent(ltime, name), now)

@@ -72,7 +72,7 @@ class SerfNode:
         self._events = UserEvents(config)
         self._queries = Queries(config)
         self._anti_entropy = AntiEntropy(
-            self._roster, self._events, self._queries, self._apply_leave, self._deliver
+            self.name, self._roster, self._events, self._queries, self._apply_leave, self._deliver
         )
         # In the order in which they are put into packets.
         self._intent_queue = self._new_queue()

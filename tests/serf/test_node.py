@@ -311,6 +311,23 @@ def test_what_a_push_pull_made_us_refute_is_gossiped():
     assert rig.sent(JoinIntent) == [JoinIntent(20, ME)] * 4
 
 
+def test_a_later_time_of_ours_than_our_own_is_refuted_as_it_may_be_a_leave_that_only_they_heard_of():
+    rig = rig_of("n1")
+    rig.merge(state(20, {ME: 7}))
+    assert rig.queued() == [JoinIntent(20, ME)]
+    assert rig.member(ME).status_ltime == 20
+    rig.drain_queues()
+    rig.merge(state(20, {ME: 20}))
+    assert rig.queued() == []
+
+
+def test_a_later_time_of_ours_does_not_take_back_a_leave():
+    rig = rig_of("n1")
+    rig.node.begin_leave(rig.now)
+    rig.merge(state(20, {ME: 7}))
+    assert rig.status(ME) is LEAVING
+
+
 def test_a_push_pull_with_known_members_can_be_asked_for():
     rig = rig_of("n1", "n2")
     rig.node.push_pull_now(["n2", "unknown", "n1"])
