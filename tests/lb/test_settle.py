@@ -332,9 +332,13 @@ def test_endless_suspicion_does_not_starve_a_removal():
 
 def test_an_endless_stream_of_failures_does_not_starve_the_first():
     lb = Balancer(*(f"web-{i}" for i in range(100, 200)))
+    failed_at = {}
     for i in range(100, 190):
+        failed_at[f"web-{i}"] = lb.now
         lb.see(f"web-{i}", FAILED)
         lb.advance(0.5)
+    for at, decision in lb.swaps:
+        assert all(at >= failed_at[change.member] + Q for change in decision.changes)
     first, at = lb.swaps[0][1], lb.swaps[0][0]
     assert ("web-100", "failed") in changes(first)
     assert at - 1005.0 <= 30.0 + RECHECK
