@@ -13,11 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PURE_LB = (
     "allowlist",
+    "candidate",
     "convergence",
     "decision",
     "flapping",
     "guard",
     "inspection",
+    "places",
     "plan",
     "render",
     "settle",
