@@ -40,7 +40,7 @@ def host(name: str) -> bytes:
     if name[:1] == "n" and name[1:].isdecimal():
         number = int(name[1:])
         return pack_address(f"10.0.{number // 250}.{number % 250}")
-    return pack_address(f"10.1.0.{sum(name.encode()) % 250}")
+    return pack_address(f"10.1.0.{sum(map(ord, name)) % 250}")
 
 
 def home(name: str) -> Address:
