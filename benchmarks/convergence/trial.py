@@ -1,0 +1,201 @@
+"""One trial: what happens to one cluster of one contender, and what is measured on the way.
+
+A trial runs in a process of its own (`python -m benchmarks.convergence.trial`), because it runs in a network
+namespace of its own. It prints its figures as one JSON object.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from types import FrameType
+
+from benchmarks.convergence.cluster import Agent, Cluster, TrialFailedError
+from benchmarks.convergence.contender import CONTENDERS, Contender
+from benchmarks.convergence.namespace import raise_loopback
+from benchmarks.convergence.ping_flood import flood
+from benchmarks.convergence.proc import cpu_seconds, memory, traffic
+from gossip.ipc.client import AgentUnreachableError, Client
+
+RETRY_INTERVAL = "1s"
+"""Both retry a join this often; Serf's default of 30 s would be most of the figure."""
+JOIN_LIMIT = 90.0
+NEWS_LIMIT = 30.0
+"""Seconds that a leave or a changed tag may take."""
+DETECTION_LIMIT = 60.0
+CALM = 10.0
+"""Seconds after a join until it is no longer talked about; measured rest starts then."""
+BETWEEN_ACTS = 3.0
+"""Seconds between one act's end and the next act, so that the news of the first have run out."""
+MILLISECONDS = 1000.0
+MINUTE = 60.0
+MEGABYTE = 1e6
+
+Figures = dict[str, float]
+
+
+def solo(contender: Contender, folder: Path) -> Figures:
+    """Measure one agent alone: its start, and how many pings it answers."""
+    with Cluster(contender, 1, folder) as cluster:
+        began = cluster.start()
+        (answered,) = cluster.connect()
+        (agent,) = cluster.agents
+        busy = cpu_seconds(agent.pid)
+        pairs = flood(agent)
+        return {
+            "start": (answered - began) * MILLISECONDS,
+            "start_cpu": busy * MILLISECONDS,
+            "pairs": pairs.per_second,
+            "pairs_per_cpu": pairs.per_cpu_second,
+        }
+
+
+def cold_start(contender: Contender, size: int, folder: Path) -> Figures:
+    """Start everything at once with a seed to be found, until all see all."""
+    with Cluster(contender, size, folder) as cluster:
+        began = cluster.start(f"-retry-join={cluster.seed}", f"-retry-interval={RETRY_INTERVAL}")
+        cluster.connect()
+        seen = cluster.watch("start", _sees(size), cluster.agents, JOIN_LIMIT)
+        return {"cold_start": max(seen) - began}
+
+
+def life(contender: Contender, size: int, rest: float, folder: Path) -> Figures:
+    """Lead a cluster through join, rest, a changed tag, a leave and a crash."""
+    with Cluster(contender, size, folder) as cluster:
+        cluster.start()
+        cluster.connect()
+        figures = _join(cluster)
+        cluster.disconnect()
+        time.sleep(CALM)
+        figures |= _rest(cluster, rest)
+        cluster.connect()
+        *_, changer, leaver, victim = cluster.agents
+        figures |= _change_tag(cluster, changer)
+        time.sleep(BETWEEN_ACTS)
+        figures |= _leave(cluster, leaver)
+        time.sleep(BETWEEN_ACTS)
+        return figures | _crash(cluster, victim)
+
+
+def _join(cluster: Cluster) -> Figures:
+    """Tell all agents but the seed to join it, at the same time."""
+    others = cluster.agents[1:]
+    began = time.monotonic()
+    cluster.each(lambda agent: agent.ipc.join([cluster.seed]), others)
+    seen = cluster.watch("join", _sees(cluster.size), cluster.agents, JOIN_LIMIT)
+    for agent in cluster.agents:
+        alive = sum(member.status == "alive" for member in agent.ipc.members())
+        if alive != cluster.size:
+            raise TrialFailedError(f"join: {agent.name} sees {alive} of {cluster.size} alive")
+    return {"join": max(seen) - began}
+
+
+def _rest(cluster: Cluster, seconds: float) -> Figures:
+    """Leave the cluster alone for a while: nobody asks it anything."""
+    pids = [agent.pid for agent in cluster.agents]
+    began = time.monotonic()
+    carried, busy = traffic(), sum(map(cpu_seconds, pids))
+    time.sleep(seconds)
+    lasted = time.monotonic() - began
+    busy, carried = sum(map(cpu_seconds, pids)) - busy, traffic().since(carried)
+    used = [memory(pid) for pid in pids]
+    agent_seconds = lasted * cluster.size
+    return {
+        "rss": median(one.resident for one in used) / MEGABYTE,
+        "private": median(one.private_dirty for one in used) / MEGABYTE,
+        "anonymous": median(one.anonymous for one in used) / MEGABYTE,
+        "cpu": busy / agent_seconds * MINUTE,
+        "datagrams": carried.datagrams / agent_seconds,
+        "bytes": carried.ip_bytes / agent_seconds,
+    }
+
+
+def _change_tag(cluster: Cluster, changer: Agent) -> Figures:
+    """Change a tag of one agent, until all others know."""
+
+    def act() -> None:
+        changer.ipc.change_tags({"release": "2"})
+
+    def seen(client: Client) -> bool:
+        rows = client.members_filtered(name=changer.name)
+        return bool(rows) and rows[0].tags.get("release") == "2"
+
+    return {"tag_last": max(_delays(cluster, changer, act, seen, NEWS_LIMIT))}
+
+
+def _leave(cluster: Cluster, leaver: Agent) -> Figures:
+    """Let one agent leave gracefully, until all others call it left."""
+    delays = _delays(cluster, leaver, leaver.ipc.leave, _calls(leaver, "left"), NEWS_LIMIT)
+    leaver.kill()
+    cluster.agents.remove(leaver)
+    return {"leave_first": min(delays), "leave_last": max(delays)}
+
+
+def _crash(cluster: Cluster, victim: Agent) -> Figures:
+    """Kill one agent, until all others call it failed."""
+    delays = _delays(cluster, victim, victim.kill, _calls(victim, "failed"), DETECTION_LIMIT)
+    return {"crash_first": min(delays), "crash_last": max(delays)}
+
+
+def _delays(
+    cluster: Cluster, actor: Agent, act: Callable[[], None], seen: Callable[[Client], bool], limit: float
+) -> list[float]:
+    """Let `actor` act; return after how many seconds each of the others has `seen` it."""
+    others = [agent for agent in cluster.agents if agent is not actor]
+    with ThreadPoolExecutor(max_workers=1) as stage:
+        began = time.monotonic()
+        acting = stage.submit(act)
+        times = cluster.watch(f"what {actor.name} did", seen, others, limit)
+        acting.result()
+    return [at - began for at in times]
+
+
+def _sees(size: int) -> Callable[[Client], bool]:
+    return lambda client: client.stats()["serf"]["members"] == str(size)
+
+
+def _calls(agent: Agent, status: str) -> Callable[[Client], bool]:
+    return lambda client: any(row.status == status for row in client.members_filtered(name=agent.name))
+
+
+def run(contender: Contender, size: int, rest: float) -> Figures:
+    """Run the whole trial: one agent alone, or a cluster of `size` from cold start to crash."""
+    with tempfile.TemporaryDirectory(prefix="convergence-") as name:
+        folder = Path(name)
+        if size == 1:
+            return solo(contender, folder)
+        return cold_start(contender, size, folder) | life(contender, size, rest, folder)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit("stopped")  # on its way out it kills the agents
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one trial as the parent process asks for; print its figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("size", type=int)
+    parser.add_argument("--rest", type=float, required=True)
+    parser.add_argument("--isolated", action="store_true", help="this is a new network namespace")
+    wanted = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    if wanted.isolated:
+        raise_loopback()
+    try:
+        figures = run(CONTENDERS[wanted.contender], wanted.size, wanted.rest)
+    except (TrialFailedError, AgentUnreachableError) as error:
+        print(f"trial failed: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
