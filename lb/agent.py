@@ -27,7 +27,7 @@ from lb.config import LbConfig, load_lb_config
 from lb.deployment import Deployment
 from lb.haproxy import HAProxy
 from lb.inheritance import Inheritance, Origin, inherit
-from lb.plan import PlanConfig, make_plan
+from lb.plan import Claim, PlanConfig, make_plan
 from lb.render import Renderer
 from lb.settle import Settle
 from lb.supervisor import Supervisor, haproxy_command
@@ -60,6 +60,8 @@ class LoadBalancer:
             self._file, self._haproxy, config.deployment, lambda: self._supervisor.last_alert
         )
         self._balancer = Balancer(self._settle, plan_config, self._renderer, self._deployment, self._haproxy)
+        self._origin = Origin.NOWHERE
+        self._haproxy_scope = trio.CancelScope()
         self.observe = self._balancer.observe
 
     def open(self) -> Inheritance:
@@ -72,9 +74,11 @@ class LoadBalancer:
         self._file.open()
         try:
             inheritance = inherit(self._file, self._plan_config.backends)
-            starter = self._renderer.render(make_plan((), self._plan_config).plan)
-            if inheritance.origin is Origin.NOWHERE:
-                self._file.swap(starter.content)
+            if inheritance.origin in (Origin.NOWHERE, Origin.REPAIRED):
+                # HAProxy may be started with it at any moment, by us or by somebody else.
+                self._file.swap(self._render(inheritance.claims))
+            else:
+                self._render(())  # a template that does not work should say so now
         except BaseException:
             self._file.close()
             raise
@@ -86,9 +90,7 @@ class LoadBalancer:
 
     def begin(self, inheritance: Inheritance) -> None:
         """Start from what a former life left; call it when Trio's clock runs."""
-        log.info(
-            "configuration file", extra={"file": self._config.target, "origin": inheritance.origin.value}
-        )
+        self._origin = inheritance.origin
         if inheritance.claims:
             self._settle.seed(inheritance.claims, trio.current_time())
         if inheritance.origin is not Origin.FOREIGN:
@@ -96,23 +98,38 @@ class LoadBalancer:
 
     async def run(self, agent: Agent) -> None:
         """Balance until cancelled; if HAProxy cannot be run at all, stop the agent."""
+        log.info("configuration file", extra={"file": self._config.target, "origin": self._origin.value})
         try:
             async with trio.open_nursery() as nursery:
-                if self._config.start_haproxy:
-                    await self._start_haproxy(nursery)
-                nursery.start_soon(self._deployment.run)
-                nursery.start_soon(self._balancer.run, agent)
+                try:
+                    if self._config.start_haproxy:
+                        await self._start_haproxy(nursery)
+                    async with trio.open_nursery() as working:
+                        working.start_soon(self._deployment.run)
+                        working.start_soon(self._balancer.run, agent)
+                finally:
+                    # Told to stop in the middle of a reload, HAProxy would overhear it.
+                    self._haproxy_scope.cancel()
         except* HAProxyError as group:
             log.error("cannot go on without haproxy", extra={"reason": str(group.exceptions[0])})  # noqa: TRY400
             agent.stop(EXIT_FAILED)
 
+    def _render(self, claims: Sequence[Claim]) -> bytes:
+        return self._renderer.render(make_plan(claims, self._plan_config).plan).content
+
     async def _start_haproxy(self, nursery: trio.Nursery) -> None:
         if await self._haproxy.processes() is None:
             self._haproxy.forget_state()
-        is_adopted = await nursery.start(self._supervisor.run)
+        is_adopted = await nursery.start(self._supervise)
+        # From here on HAProxy is stopped by `run`, when nobody works with it any more.
+        self._haproxy_scope.shield = True
         # Before anybody compares: HAProxy needs a moment until it can say what it runs.
         is_ready = await self._haproxy.wait_ready()
         log.info("haproxy started", extra={"adopted": is_adopted, "answers": is_ready})
+
+    async def _supervise(self, task_status: trio.TaskStatus[bool]) -> None:
+        with self._haproxy_scope:
+            await self._supervisor.run(task_status)
 
 
 async def run(

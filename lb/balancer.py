@@ -135,9 +135,10 @@ class Balancer:
             self._deployment.want(Goal(content, reason, decision.settled_in))
 
     def _drain(self, plan: Plan, members: frozenset[str]) -> None:
-        """Drain the servers of `members`, and keep drained what is on its way out of the file."""
+        """Drain the servers of `members`, and whatever is on its way out: its reload may have to wait."""
         names = {ServerName(s.backend, s.name): s.member for s in plan.servers}
-        leaving = [name for name in self._drained if name not in names]
+        before = (*self._drained, *(ServerName(s.backend, s.name) for s in self._plan.servers))
+        leaving = [name for name in dict.fromkeys(before) if name not in names]
         drained = [name for name, member in names.items() if member in members]
         self._drained = dict.fromkeys((*leaving, *drained)[-MAX_REMEMBERED_DRAINS:])
         self._deployment.want_drained(self._drained)

@@ -186,9 +186,12 @@ class Deployment:
     async def _reload(self, content: bytes) -> float:
         self._reloaded_at = trio.current_time()
         try:
-            return await self._haproxy.take(content)
+            # Bounded by the reload timeout; cut off here, it would go on in HAProxy all the same.
+            with trio.CancelScope(shield=True):
+                took = await self._haproxy.take(content)
         finally:
             self._wake_drains.set()
+        return took
 
     async def _accept(self, content: bytes) -> None:
         """Remember what was seen to work."""

@@ -71,11 +71,13 @@ class HAProxy:
     async def wait_ready(self) -> bool:
         """Wait until a HAProxy that was just started answers; False if it does not in the reload timeout."""
         deadline = trio.current_time() + self._reload_timeout
-        while await self.processes() is None or await self.digest() is None:
-            if trio.current_time() >= deadline:
-                return False
+        while trio.current_time() < deadline:
+            with suppress(UnreachableError):
+                await self.master.processes()
+                await self.runtime.digest()
+                return True
             await trio.sleep(POLL_INTERVAL)
-        return True
+        return False
 
     def forget_state(self) -> None:
         """Write an empty state file: a cold start must not believe what was true long ago.

@@ -92,3 +92,11 @@ async def eventually(condition, seconds: float = 20.0) -> None:
             if outcome:
                 return
             await trio.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

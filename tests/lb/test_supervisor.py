@@ -12,16 +12,9 @@ from trio.testing import MockClock
 from lb.command_socket import CommandSocket, HAProxyError
 from lb.master import Master
 from lb.supervisor import MAX_LINE_BYTES, Supervisor
-from tests.real_haproxy import Site, eventually
+from tests.real_haproxy import Site, eventually, is_alive
 
 pytestmark = pytest.mark.trio
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def supervising(tmp_path: Path, script: str, stop_timeout: float = 5.0) -> Supervisor:
@@ -35,10 +28,10 @@ async def test_haproxy_and_its_worker_are_gone_after_the_stop(tmp_path: Path) ->
     async with site.running(site.content({})):
         found = await site.haproxy.master.processes()
         assert found.worker is not None
-        assert runs(found.master)
-        assert runs(found.worker)
-    assert not runs(found.master)
-    await eventually(lambda: not runs(found.worker))
+        assert is_alive(found.master)
+        assert is_alive(found.worker)
+    assert not is_alive(found.master)
+    await eventually(lambda: not is_alive(found.worker))
 
 
 @pytest.mark.haproxy
@@ -51,7 +44,7 @@ async def test_killed_haproxy_is_started_again(tmp_path: Path) -> None:
         await eventually(lambda: supervisor.starts == 2)
         await site.haproxy.confirm(content, trio.current_time() + 20)
         assert first.worker is not None
-        await eventually(lambda: not runs(first.worker))
+        await eventually(lambda: not is_alive(first.worker))
 
 
 @pytest.mark.haproxy
@@ -177,4 +170,4 @@ async def test_haproxy_that_ignores_every_gentle_signal_is_killed(tmp_path: Path
         await nursery.start(supervisor.run)
         await eventually(lambda: pid_file.exists() and pid_file.read_text())
         nursery.cancel_scope.cancel()
-    await eventually(lambda: not runs(int(pid_file.read_text())))
+    await eventually(lambda: not is_alive(int(pid_file.read_text())))
