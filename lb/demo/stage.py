@@ -24,6 +24,7 @@ STORY_TIMEOUT = 75.0
 FRESH_SHARE = 0.3
 """Of the requests, those that open a connection of their own."""
 LAST_ANSWERS_TIMEOUT = 12.0
+MAX_FOLDER = 50
 FAILED, INTERRUPTED = 1, 130
 
 
@@ -37,9 +38,15 @@ def perform(*, keep: bool, rate: float, is_live: bool) -> int:
     except NoPremisesError as error:
         click.echo(f"gossip-lb demo: {error}", err=True)
         return FAILED
-    with tempfile.TemporaryDirectory(prefix="gossip-demo-") as folder:
+    with _make_folder() as folder:
         stage = Stage(Premises(block, Path(folder)), is_live=is_live and find_spec("rich") is not None)
         return trio.run(partial(stage.run, keep=keep, rate=rate))
+
+
+def _make_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Return a directory whose name leaves room for those of sockets, which are limited."""
+    is_short = len(tempfile.gettempdir()) <= MAX_FOLDER
+    return tempfile.TemporaryDirectory(prefix="gossip-demo-", dir=None if is_short else "/tmp")  # noqa: S108
 
 
 class Stage:
