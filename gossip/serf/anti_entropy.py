@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from gossip.errors import RemoteProtocolError
 from gossip.serf.lamport import LAST_TIME
 from gossip.serf.members import MemberStatus
+from gossip.serf.roster import GONE
 from gossip.wire.serf_codec import decode_serf, encode_serf
-from gossip.wire.serf_messages import JoinIntent, LeaveIntent, SerfPushPull, UserEvent
+from gossip.wire.serf_messages import LeaveIntent, SerfPushPull, UserEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,13 +89,24 @@ class AntiEntropy:
         left = frozenset(state.left_members)
         for name in state.left_members:
             ltime = state.status_ltimes.get(name, 0)
-            if ltime < LAST_TIME:
+            if ltime < LAST_TIME and self._may_have_left(name):
                 self._apply_leave(LeaveIntent(ltime + 1, name), now)
         for name, ltime in state.status_ltimes.items():
-            if name == self._me and name not in left and ltime <= LAST_TIME:
-                # A later time than our own stands for a leave that only they heard of: we must refute it, or
-                # they hold us leaving for ever. Serf does not, and does.
+            if name in left or ltime > LAST_TIME:
+                continue
+            self._roster.clock.witness(ltime)
+            member = self._roster.members.get(name)
+            if name == self._me and member is not None and ltime > member.status_ltime:
+                # It may stand for a leave that only they heard of: unrefuted, they hold us leaving for ever.
                 self._apply_leave(LeaveIntent(ltime, name), now)
-            elif name not in left and ltime <= LAST_TIME:
-                self._roster.clock.witness(ltime)
-                self._roster.join_intent(JoinIntent(ltime, name), now)
+            else:
+                self._roster.status_time(name, ltime, now)
+
+    def _may_have_left(self, name: str) -> bool:
+        """Tell whether to believe that a member left: not while it answers, as it may be back since.
+
+        Serf makes it leaving then, at a time guessed as one past its status time; its next join intent may
+        bear the same time, and the member would stay leaving for ever.
+        """
+        member = self._roster.members.get(name)
+        return member is not None and (name == self._me or member.status in GONE)

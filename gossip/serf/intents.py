@@ -11,6 +11,17 @@ from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 Intent = JoinIntent | LeaveIntent
 
 
+def overrides(intent: Intent, known: Intent) -> bool:
+    """Tell whether `intent` is newer; at a tie a join overrides a leave.
+
+    Only a member itself says that it joins, and never at the time of its own leave: this leave is by somebody
+    else, who did not know better. Were the join ignored, the member would be leaving for ever.
+    """
+    if intent.ltime == known.ltime:
+        return isinstance(intent, JoinIntent) and isinstance(known, LeaveIntent)
+    return intent.ltime > known.ltime
+
+
 class _Heard(Struct, frozen=True, gc=False):
     intent: Intent
     at: float
@@ -31,18 +42,23 @@ class RecentIntents:
         return len(self._by_name)
 
     def offer(self, intent: Intent, now: float) -> bool:
-        """Remember `intent` if it is newer than what is known; return whether it was.
+        """Remember `intent` if it overrides what is known; return whether it did.
 
         At the limit the longest remembered name makes room.
         """
         known = self._by_name.get(intent.node)
-        if known is not None and intent.ltime <= known.intent.ltime:
+        if known is not None and not overrides(intent, known.intent):
             return False
         self._by_name.pop(intent.node, None)
         if len(self._by_name) >= self._limit:
             del self._by_name[next(iter(self._by_name))]
         self._by_name[intent.node] = _Heard(intent, now)
         return True
+
+    def time_of(self, name: str) -> int:
+        """Return the Lamport time of what is known about `name`, 0 if nothing is."""
+        heard = self._by_name.get(name)
+        return heard.intent.ltime if heard else 0
 
     def take(self, name: str) -> Intent | None:
         """Forget and return what is known about `name`."""

@@ -136,7 +136,7 @@ class SerfNode:
             if kind == REAP:
                 self._roster.reap(now)
             elif kind == PRUNE:
-                self._roster.prune_now(subject)
+                self._roster.prune_now(subject, now)
             elif kind == RECONNECT:
                 self._reconnect(now)
             elif kind == LEAVE:
@@ -366,8 +366,9 @@ class SerfNode:
         """Witness and apply a leave intent; return whether to pass it on."""
         self._roster.clock.witness(intent.ltime)
         if intent.node == self.name and self._leave.stage is LeaveStage.IN:
-            if not self._roster.is_stale(intent):
-                self.announce_join(now)  # not true: we are here
+            # Not true: we are here. At a tie others may have heard of the leave before our join intent.
+            if intent.ltime >= self._roster.members[self.name].status_ltime:
+                self.announce_join(now)
             return False
         return self._roster.leave_intent(intent, now)
 

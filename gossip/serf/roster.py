@@ -106,12 +106,20 @@ class Roster:
         member = self.members.get(intent.node)
         return member is not None and intent.ltime <= member.status_ltime
 
+    def status_time(self, name: str, ltime: int, now: float) -> None:
+        """Apply what a peer says of a member that has not left: a join intent, unless a leave is as new."""
+        member = self.members.get(name)
+        known = member.status_ltime if member is not None else self.recent_intents.time_of(name)
+        if ltime > known:
+            self.join_intent(JoinIntent(ltime, name), now)
+
     def join_intent(self, intent: JoinIntent, now: float) -> bool:
-        """Apply a join intent that was witnessed; return whether to pass it on."""
+        """Apply a join intent that was witnessed; return whether to pass it on. At a tie it beats a leave."""
         member = self.members.get(intent.node)
         if member is None:
             return self._remember(intent, now)
-        if self.is_stale(intent):
+        is_tie = intent.ltime == member.status_ltime and member.status is MemberStatus.LEAVING
+        if self.is_stale(intent) and not is_tie:
             return False
         member.status_ltime = intent.ltime
         if member.status is MemberStatus.LEAVING:
@@ -153,9 +161,13 @@ class Roster:
         if self.gone_members() or len(self.recent_intents):
             self._arm_reaper(now)
 
-    def prune_now(self, name: str) -> None:
-        """Erase a member whose prune had to wait for its leave; a comeback would have cancelled that."""
-        self._erase(self.members[name])
+    def prune_now(self, name: str, now: float) -> None:
+        """Erase a member whose prune had to wait for its leave; a comeback would have cancelled that.
+
+        Who still answers waits on: erased, a member that only we believe to be leaving would be missing here
+        for as long as it lives, as it is in Serf.
+        """
+        self._prune(self.members[name], now)
 
     def gone_members(self) -> list[SerfMember]:
         """Return the members that failed or left."""
@@ -178,7 +190,6 @@ class Roster:
 
     def _prune(self, member: SerfMember, now: float) -> None:
         if member.status is MemberStatus.LEAVING:
-            # It still answers; erased now, it would only come back with the next anti-entropy.
             delay = self._config.broadcast_timeout + self._config.leave_propagate_delay
             self._deadlines.set((PRUNE, member.name), now + delay)
         else:

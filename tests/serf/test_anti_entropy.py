@@ -6,7 +6,7 @@ from gossip.serf.lamport import LAST_TIME
 from gossip.serf.members import MemberStatus
 from gossip.wire.messages import PushPull
 from gossip.wire.serf_codec import encode_serf
-from gossip.wire.serf_messages import MAX_U64, JoinIntent, SerfPushPull, UserEvent
+from gossip.wire.serf_messages import MAX_U64, JoinIntent, LeaveIntent, SerfPushPull, UserEvent
 from tests.serf.rig import ME, Rig, past, query, state
 from tests.swim.rig import row
 
@@ -82,9 +82,24 @@ def test_who_left_is_left_one_after_its_status_time():
 
 def test_who_left_without_a_status_time_left_at_one():
     rig = rig_of("n1")
+    rig.fail("n1")
     rig.merge(state(20, {}, ["n1"]))
-    assert rig.status("n1") is LEAVING
+    assert rig.status("n1") is LEFT
     assert rig.member("n1").status_ltime == 1
+
+
+def test_one_who_answers_has_not_left_whatever_a_peer_remembers():
+    rig = rig_of("n1")
+    rig.merge(state(20, {"n1": 7}, ["n1"]))
+    assert rig.status("n1") is ALIVE
+    assert rig.member("n1").status_ltime == 0
+
+
+def test_one_who_left_before_our_time_may_come_back_at_any_lamport_time():
+    rig = rig_of()
+    rig.merge(state(20, {"n1": 7}, ["n1"]))
+    rig.meet("n1")
+    assert rig.status("n1") is ALIVE
 
 
 def test_status_times_of_others_are_join_intents():
@@ -96,7 +111,8 @@ def test_status_times_of_others_are_join_intents():
 
 def test_a_join_intent_by_push_pull_brings_one_back_that_was_only_leaving():
     rig = rig_of("n1")
-    rig.merge(state(20, {"n1": 7}, ["n1"]))
+    rig.say(LeaveIntent(7, "n1"))
+    assert rig.status("n1") is LEAVING
     rig.merge(state(20, {"n1": 9}))
     assert rig.status("n1") is ALIVE
 
@@ -219,6 +235,7 @@ def test_times_with_no_room_for_a_later_one_are_skipped_alone():
 
 def test_the_last_time_itself_is_taken():
     rig = rig_of("n1", "n2")
+    rig.fail("n2")
     rig.merge(state(1, {"n1": LAST_TIME, "n2": LAST_TIME - 1}, ["n2"]))
     assert rig.member("n1").status_ltime == LAST_TIME
     assert rig.member("n2").status_ltime == LAST_TIME

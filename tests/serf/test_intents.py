@@ -26,9 +26,25 @@ def test_a_newer_intent_replaces_an_older_one():
 def test_an_intent_that_is_not_newer_is_no_news():
     recent = intents()
     recent.offer(LeaveIntent(3, "n1"), 0.0)
-    assert not recent.offer(JoinIntent(3, "n1"), 0.0)
+    assert not recent.offer(LeaveIntent(3, "n1", prune=True), 0.0)
     assert not recent.offer(JoinIntent(2, "n1"), 0.0)
     assert recent.take("n1") == LeaveIntent(3, "n1")
+
+
+def test_at_a_tie_the_join_is_believed_in_either_order():
+    recent = intents()
+    recent.offer(LeaveIntent(3, "n1"), 0.0)
+    assert recent.offer(JoinIntent(3, "n1"), 0.0)
+    assert not recent.offer(LeaveIntent(3, "n1"), 0.0)
+    assert not recent.offer(JoinIntent(3, "n1"), 0.0)
+    assert recent.take("n1") == JoinIntent(3, "n1")
+
+
+def test_the_time_of_an_unknown_name_is_zero():
+    recent = intents()
+    assert recent.time_of("n1") == 0
+    recent.offer(LeaveIntent(3, "n1"), 0.0)
+    assert recent.time_of("n1") == 3
 
 
 def test_at_the_limit_all_names_are_remembered():

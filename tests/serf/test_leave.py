@@ -250,8 +250,8 @@ def test_a_leaver_that_is_pruned_meanwhile_finishes_all_the_same():
     rig = rig_of("n1")
     begin(rig)
     rig.say(LeaveIntent(9, ME, prune=True))
-    rig.advance(6.0)
-    assert rig.node.member(ME) is None
+    rig.advance(7.0)
+    assert rig.status(ME) is LEAVING
     rig.node.set_tags({"a": "b"}, rig.now)
     finish(rig)
     rig.advance(10.0)

@@ -129,13 +129,15 @@ def test_without_an_intent_even_one_who_says_itself_that_it_is_gone_has_failed()
     assert rig.status("n1") is FAILED
 
 
-def test_a_pruned_member_that_still_answers_may_announce_other_tags():
+def test_a_member_to_be_pruned_that_still_answers_may_announce_other_tags_and_come_back():
     rig = rig_of("n1")
     rig.say(LeaveIntent(5, "n1", prune=True))
-    rig.advance(6.0)
-    assert rig.node.member("n1") is None
+    rig.advance(7.0)
     rig.retag("n1", role="web")
     assert rig.emitted(MessageRejected) == []
+    rig.say(JoinIntent(6, "n1"))
+    rig.advance(7.0)
+    assert rig.status("n1") is ALIVE
 
 
 def test_local_health_and_signs_of_life_are_swims():
@@ -272,6 +274,14 @@ def test_a_stale_leave_intent_about_us_needs_no_refutation():
     rig.drain_queues()
     rig.say(LeaveIntent(7, ME))
     assert rig.queued() == []
+
+
+def test_a_leave_intent_of_the_same_time_as_our_join_is_refuted_as_others_may_have_heard_it_first():
+    rig = rig_of("n1")
+    rig.node.announce_join(rig.now)
+    rig.drain_queues()
+    rig.say(LeaveIntent(1, ME))
+    assert rig.queued() == [JoinIntent(2, ME)]
 
 
 def test_a_join_is_stamped_with_the_present_and_the_clock_steps_past_it():
@@ -570,6 +580,8 @@ def test_a_prune_that_had_to_wait_is_carried_out():
     rig.say(LeaveIntent(5, "n1", prune=True))
     rig.advance(5.9)
     assert rig.status("n1") is LEAVING
+    rig.fail("n1")
+    assert rig.status("n1") is LEFT
     rig.advance(0.2)
     assert rig.node.member("n1") is None
 

@@ -159,7 +159,7 @@ def test_a_join_intent_in_every_status(before, after, told):
 def test_an_intent_that_is_not_newer_than_the_last_is_stale(ltime):
     board = Board()
     board.put("n1", LEAVING)  # at 5
-    assert not board.roster.join_intent(JoinIntent(ltime, "n1"), 1.0)
+    assert not board.roster.join_intent(JoinIntent(4, "n1"), 1.0)
     assert not board.roster.leave_intent(LeaveIntent(ltime, "n1", prune=True), 1.0)
     assert board.status("n1") is LEAVING
     assert (PRUNE, "n1") not in board.deadlines
@@ -178,6 +178,27 @@ def test_a_leave_intent_that_overtakes_its_member_makes_it_leaving():
     assert board.status("n1") is LEAVING
     assert board.roster.members["n1"].status_ltime == 7
     assert board.told() == [("MemberJoined", "n1"), ("MemberLeaving", "n1")]
+
+
+def test_a_join_intent_beats_the_leave_intent_of_the_same_time():
+    board = Board()
+    board.put("n1", ALIVE)
+    board.roster.leave_intent(LeaveIntent(7, "n1"), 0.0)
+    assert board.status("n1") is LEAVING
+    assert board.roster.join_intent(JoinIntent(7, "n1"), 1.0)
+    assert board.status("n1") is ALIVE
+    assert not board.roster.join_intent(JoinIntent(7, "n1"), 1.0)
+
+
+def test_a_status_time_does_not_beat_a_leave_of_the_same_time():
+    board = Board()
+    board.put("n1", ALIVE)
+    board.roster.leave_intent(LeaveIntent(7, "n1"), 0.0)
+    board.roster.leave_intent(LeaveIntent(7, "n2"), 0.0)
+    for name in ("n1", "n2"):
+        board.roster.status_time(name, 7, 1.0)
+    assert board.status("n1") is LEAVING
+    assert board.roster.recent_intents.take("n2") == LeaveIntent(7, "n2")
 
 
 def test_a_join_intent_that_overtakes_its_member_gives_it_its_time():
@@ -214,7 +235,11 @@ def test_pruning_waits_for_one_who_still_answers(status):
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
     assert board.status("n1") is LEAVING
     assert board.deadlines.pop_due(1.0 + PRUNE_DELAY) == (PRUNE, "n1")
-    board.roster.prune_now("n1")
+    board.roster.prune_now("n1", 1.0 + PRUNE_DELAY)
+    assert board.status("n1") is LEAVING
+    board.roster.gone("n1", 8.0)
+    assert board.deadlines.pop_due(1.0 + 2 * PRUNE_DELAY) == (PRUNE, "n1")
+    board.roster.prune_now("n1", 1.0 + 2 * PRUNE_DELAY)
     assert board.status("n1") is None
 
 
