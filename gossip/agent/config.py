@@ -8,7 +8,6 @@ several keys must agree on is checked once at the end. After that a configuratio
 import base64
 import binascii
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -126,6 +125,8 @@ def read_file(path: Path) -> dict[str, object]:
     Raises:
         ConfigError: it cannot be read, or is not TOML.
     """
+    import tomllib  # most agents are told everything by flags
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
