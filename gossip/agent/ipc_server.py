@@ -29,6 +29,7 @@ from gossip.ipc.protocol import (
     MONITOR_EXISTS,
     STREAM_EXISTS,
     UNKNOWN_LOG_LEVEL,
+    UNSERVED,
     UNSUPPORTED_COMMAND,
     UNSUPPORTED_VERSION,
     Command,
@@ -146,7 +147,9 @@ class Connection:
     async def _answer(self, request: Request, nursery: trio.Nursery) -> None:
         if (denial := self._denial(request)) is not None:
             await self._write(encode_response(request, error=denial))
-            if denial == AUTHENTICATION_REQUIRED:
+            if denial == AUTHENTICATION_REQUIRED or (
+                denial == UNSUPPORTED_COMMAND and request.command in UNSERVED
+            ):
                 return
             raise RemoteProtocolError(f"{denial} ({request.command[:64]!r})")
         if (session := self._session.get(request.command)) is not None:

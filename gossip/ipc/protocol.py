@@ -64,7 +64,7 @@ UNKNOWN_LOG_LEVEL = "Unknown log level: {level}"
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 
 BODILESS_ERRORS = frozenset((AUTHENTICATION_REQUIRED, HANDSHAKE_REQUIRED, UNSUPPORTED_COMMAND))
-"""Errors found before the command was looked at: they never bring a body, whatever the command."""
+"""Errors found before the command was looked at: they bring no body (but see `UNSERVED`)."""
 
 
 class Command(StrEnum):
@@ -106,12 +106,35 @@ RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
 }
 """Which commands bring a response body, and the one to send beside an error."""
 
+_NO_KEYS: Final[Fields] = {"Messages": {}, "Keys": {}, "NumNodes": 0, "NumErr": 0, "NumResp": 0}
+_NOWHERE: Final[Fields] = {"Adjustment": 0.0, "Error": 0.0, "Height": 0.0, "Vec": None}
+UNSERVED: Final[Mapping[str, Fields | None]] = {
+    "event": None,
+    "query": None,
+    "respond": None,
+    "get-coordinate": {"Coord": _NOWHERE, "Ok": False},
+    "install-key": _NO_KEYS,
+    "use-key": _NO_KEYS,
+    "remove-key": _NO_KEYS,
+    "list-keys": _NO_KEYS,
+}
+"""Serf's commands that are always refused, and what its client reads beside the refusal.
+
+They are refused like any command that fails: were the connection closed, as after an unknown one, Serf's
+client would often see that first and not say why.
+"""
+_UNSERVED_WITHOUT_REQUEST = "list-keys"
+
 RECORDS: Final[Mapping[str, type[Record]]] = {Command.STREAM: StreamEvent, Command.MONITOR: LogLine}
 """Which commands open a subscription, and what it carries."""
 
 
 class Request(NamedTuple):
-    """What a client asks. An unknown `command` has no body: answer `UNSUPPORTED_COMMAND` and close."""
+    """What a client asks.
+
+    Answer `UNSUPPORTED_COMMAND` to one of `UNSERVED`, whose body is dropped, and to an unknown `command`;
+    close after the latter, because nobody knows whether it has a body.
+    """
 
     command: str
     seq: int
@@ -225,11 +248,11 @@ class RequestReader:
         command, seq = self._header
         kind = REQUEST_BODIES.get(command)
         body = None
-        if kind is not None:
+        if kind is not None or (command in UNSERVED and command != _UNSERVED_WITHOUT_REQUEST):
             message = self._messages.next_message()
             if message is None:
                 return None
-            body = kind.from_fields(as_fields(message[0]))
+            body = kind.from_fields(as_fields(message[0])) if kind is not None else None
         self._header = None
         return Request(command, seq, body)
 
@@ -240,6 +263,8 @@ def encode_response(request: Request, *, error: str = "", body: ResponseBody | N
     Beside an `error`, leave `body` out: the zero one is sent where the client waits for one.
     """
     header = _encode({"Error": error, "Seq": request.seq})
+    if error == UNSUPPORTED_COMMAND and (zero := UNSERVED.get(request.command)) is not None:
+        return header + _encode(zero)
     if request.command not in RESPONSE_BODIES or error in BODILESS_ERRORS:
         assert body is None, f"{request.command} has no response body"
         return header

@@ -28,3 +28,24 @@ def test_the_agent_of_the_command_line_answers_all_of_its_commands(agent):
 def test_serfs_command_line_prints_the_same_of_our_agent(agent, words):
     ours, serfs = (agent.run(*words, client=client) for client in (OURS, SERF))
     assert (ours.returncode, ours.stdout) == (serfs.returncode, serfs.stdout)
+
+
+@pytest.mark.serf
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("event", "deploy"),
+        ("query", "load"),
+        ("rtt", "o1", "o2"),
+        ("rtt", "o2"),
+        ("reachability",),
+        ("keys", "-list"),
+        ("keys", "-install=AAAAAAAAAAAAAAAAAAAAAA=="),
+        ("keys", "-use=AAAAAAAAAAAAAAAAAAAAAA=="),
+        ("keys", "-remove=AAAAAAAAAAAAAAAAAAAAAA=="),
+    ],
+)
+def test_serfs_command_line_says_what_our_agent_cannot_do(agent, words):
+    done = agent.run(*words, client=SERF)
+    assert done.returncode == 1
+    assert "Unsupported command" in done.stdout

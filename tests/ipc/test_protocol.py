@@ -30,6 +30,7 @@ from gossip.ipc.protocol import (
     MAX_REQUEST_ITEMS,
     MAX_RESPONSE_BYTES,
     MAX_RESPONSE_ITEMS,
+    UNSUPPORTED_COMMAND,
     ClientConversation,
     Command,
     MessageReader,
@@ -233,6 +234,28 @@ def test_errors_from_before_the_command_bring_no_body(error):
     conversation = ClientConversation()
     conversation.send(Command.MEMBERS)
     assert events_of(conversation, data) == [Response("members", 1, error, None)]
+
+
+@pytest.mark.parametrize("command", ["event", "query", "respond", "no-such-command"])
+def test_an_unknown_command_is_refused_without_a_body(command):
+    data = encode_response(Request(command, 4, None), error=UNSUPPORTED_COMMAND)
+    assert unpack(data) == [{"Error": "Unsupported command", "Seq": 4}]
+
+
+@pytest.mark.parametrize("command", ["install-key", "use-key", "remove-key", "list-keys"])
+def test_serfs_client_reads_an_empty_body_beside_the_refusal_of_a_key_command(command):
+    data = encode_response(Request(command, 4, None), error=UNSUPPORTED_COMMAND)
+    counts = {"NumNodes": 0, "NumErr": 0, "NumResp": 0}
+    assert unpack(data) == [
+        {"Error": "Unsupported command", "Seq": 4},
+        {"Messages": {}, "Keys": {}, **counts},
+    ]
+
+
+def test_serfs_client_reads_an_empty_body_beside_the_refusal_of_a_coordinate():
+    data = encode_response(Request("get-coordinate", 4, None), error=UNSUPPORTED_COMMAND)
+    coordinate = {"Adjustment": 0.0, "Error": 0.0, "Height": 0.0, "Vec": None}
+    assert unpack(data) == [{"Error": "Unsupported command", "Seq": 4}, {"Coord": coordinate, "Ok": False}]
 
 
 @pytest.mark.parametrize(
