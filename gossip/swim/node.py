@@ -140,10 +140,9 @@ class SwimNode:
         """Return the ack for a ping over a stream; None if it is meant for somebody else."""
         return None if ping.node and ping.node != self.view.me.name else Ack(ping.seq)
 
-    def stream_ping_answered(self, seq: int, now: float) -> None:
+    def stream_ping_answered(self, seq: int) -> None:
         """The driver carried out `OpenStreamPing` and got the matching ack."""
         self.detector.receive_stream_ack(seq)
-        self._settle(now)
 
     # --- time -------------------------------------------------------------------------------------------
 

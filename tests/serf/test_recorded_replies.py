@@ -1,4 +1,4 @@
-"""A real agent was sent these datagrams, one after the other; this node must answer what the agent answered."""
+"""A real agent was sent these datagrams, one after the other; this node must answer what it answered."""
 
 import json
 from pathlib import Path

@@ -68,6 +68,16 @@ def test_moving_one_key_for_ever_keeps_memory_bounded():
     assert waits.pop_due(1e9) == A
 
 
+def test_the_order_survives_the_throwing_out_of_leftovers():
+    waits = Deadlines()
+    keys = [(str(number), "") for number in range(50)]
+    for step in range(20):
+        for number, key in enumerate(keys):
+            waits.set(key, float((number * 7 + step * 3) % 50))
+    served = [waits.pop_due(100.0) for _ in keys]
+    assert sorted(keys, key=lambda key: (int(key[0]) * 7 + 19 * 3) % 50) == served
+
+
 KEYS = st.sampled_from([A, B, C])
 SET = st.tuples(st.just("set"), KEYS, st.integers(0, 20).map(float))
 CANCEL = st.tuples(st.just("cancel"), KEYS, st.just(0.0))

@@ -135,6 +135,19 @@ def test_one_above_the_depth_limit_the_oldest_makes_room():
     assert finished == [1]
 
 
+def test_whom_to_drop_is_found_among_those_that_wait_still():
+    waiting, finished = queue(3)
+    waiting.enqueue(b"long long", token=1)
+    waiting.enqueue(b"x", key="n1", token=2)
+    assert waiting.take(1 + COMPOUND_ENTRY_BYTES, 1) == [b"x"]
+    for token in (3, 4, 5):
+        waiting.enqueue(b"medium", token=token)
+    waiting.enqueue(b"y", key="n1", token=6)
+    waiting.enqueue(b"another", key="n1", token=7)
+    waiting.enqueue(b"medium", token=8)
+    assert finished == [2, 3, 4, 6, 5]
+
+
 def test_what_was_sent_most_makes_room_before_what_is_older():
     waiting, finished = queue(2)
     waiting.enqueue(b"old", token=1)

@@ -121,6 +121,15 @@ def test_company_is_somebody_else_who_is_not_gone():
     assert not membership.any_other_alive(me)
 
 
+def test_the_rare_are_chosen_about_as_often_as_each_other():
+    membership, _ = table(500)
+    counts = Counter(
+        m.name for _ in range(300) for m in membership.choose(1, lambda m: m.name in ("n77", "n99", "n400"))
+    )
+    assert min(counts.values()) > 60
+    assert len(counts) == 3
+
+
 def test_the_same_seed_makes_the_same_choices():
     def run(seed: int) -> list[str]:
         membership, me = table(10, seed)

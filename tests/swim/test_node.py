@@ -188,6 +188,22 @@ def test_two_gossip_ticks_are_never_closer_than_the_interval(interval, seed, pau
     assert all(gap >= interval * (1 - 1e-9) - 1e-9 for gap in gaps)
 
 
+def test_the_ticker_has_a_random_phase():
+    phases = []
+    for seed in range(300):
+        rig = Rig(seed=seed, members=["n1"])
+        rig.fire_until("gossip")
+        phases.append(rig.now - 1000.0)
+    assert 0.0 <= min(phases) < 0.02
+    assert 0.18 < max(phases) <= 0.2
+
+
+def test_news_of_a_push_pull_are_gossiped():
+    rig = rig_of("n1")
+    rig.merge(row("n2"))
+    assert ("gossip", "") in rig.node.deadlines
+
+
 def test_gossip_stops_when_everything_was_sent_often_enough():
     rig = rig_of("n1")
     rig.node.queue.enqueue(EVENT)
@@ -205,6 +221,10 @@ def test_how_often_a_broadcast_is_sent_follows_the_size_of_the_cluster(others, l
     rig.node.wake(rig.now)
     rig.advance(30.0)
     assert sum(packet.parts.count(EVENT) for packet in rig.packets()) == limit
+
+
+def test_a_new_node_knows_how_often_it_would_send():
+    assert Rig().node.retransmit_limit == 4
 
 
 def test_a_tick_sends_to_as_many_different_members_as_configured():
