@@ -1,9 +1,10 @@
 """Verbs for tests with a real HAProxy: files from the real renderer, web servers, a supervised HAProxy."""
 
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import trio
 from gossip.serf.members import MemberStatus
 from lb.demo.web import WebServer
 from lb.haproxy import HAProxy, Sockets
+from lb.master import Processes
 from lb.plan import MemberFact, PlanConfig, plan_members
 from lb.render import Frontend, RenderConfig, Renderer
 from lb.supervisor import Supervisor, haproxy_command
@@ -100,3 +102,11 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def end_haproxy(found: Processes) -> None:
+    """End all processes of a HAProxy at once. (A master that re-executes itself would overhear SIGTERM.)"""
+    for pid in (found.master, found.worker, *found.old_workers):
+        with suppress(ProcessLookupError):
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)

@@ -26,7 +26,7 @@ from lb.inheritance import Origin
 from lb.master import Processes
 from lb.render import default_template
 from lb.server_state import configured_servers
-from tests.real_haproxy import HOST, Site, eventually, free_port, is_alive, web_servers
+from tests.real_haproxy import HOST, Site, end_haproxy, eventually, free_port, is_alive, web_servers
 
 pytestmark = pytest.mark.haproxy
 
@@ -392,6 +392,8 @@ async def test_reload_signal_and_log_level_are_obeyed(site: Site) -> None:
         config_file.write_text('log_level = "info"\n')
         running.send_signal(signal.SIGHUP)
         await eventually(lambda: b"configuration reloaded" in (site.directory / "log").read_bytes())
+        running.kill()
+        end_haproxy(await ask_master(site))
 
 
 def test_second_load_balancer_on_the_same_file_is_refused(
