@@ -121,7 +121,7 @@ class SerfNode:
 
     def stream_ping_answered(self, seq: int, now: float) -> None:
         """The driver carried out `OpenStreamPing` and got the matching ack in time."""
-        self._swim.stream_ping_answered(seq, now)
+        self._swim.stream_ping_answered(seq)
 
     # --- time ---------------------------------------------------------------------------------------------
 
