@@ -18,6 +18,7 @@ import trio
 from gossip.agent import service
 from gossip.agent.config import AgentConfig, load_config
 from gossip.agent.log import LEVELS, logging_to_stderr
+from gossip.agent.readiness import check_ready_fd
 from gossip.agent.service import EXIT_FAILED, EXIT_USAGE, Agent
 from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
@@ -167,6 +168,7 @@ def main(
 
     try:
         agent_config = load()
+        check_ready_fd(agent_config.ready_fd)
         config = load_lb_config(lb_overrides, lb_config_file, os.environ)
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)

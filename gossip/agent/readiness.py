@@ -5,11 +5,29 @@ import os
 import socket
 from collections.abc import Mapping
 
+from gossip.errors import ConfigError
+
 NOTIFY_VARIABLE = "NOTIFY_SOCKET"
 READY = b"READY=1"
 STOPPING = b"STOPPING=1"
 
 log = logging.getLogger("gossip.agent")
+
+
+def check_ready_fd(ready_fd: int | None) -> None:
+    """Refuse a descriptor that nobody opened, before its number becomes that of a socket of ours.
+
+    Raises:
+        ConfigError: `ready_fd` is not open.
+    """
+    if ready_fd is None:
+        return
+    try:
+        os.fstat(ready_fd)
+    except (OSError, OverflowError):
+        raise ConfigError(
+            f"ready_fd {ready_fd} is not an open descriptor: the supervisor has to open it"
+        ) from None
 
 
 def announce_ready(ready_fd: int | None, environ: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ from gossip.agent.endpoint import Endpoint
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
 from gossip.agent.ipc_server import IpcServer
 from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
-from gossip.agent.readiness import STOPPING, announce_ready, notify
+from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
 from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener
 from gossip.agent.sealing import Sealer
@@ -123,6 +123,7 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
 
     try:
         config = load()
+        check_ready_fd(config.ready_fd)
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)
     with logging_to_stderr(config.log_format, config.log_level) as handler:

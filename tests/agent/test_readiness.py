@@ -2,7 +2,10 @@ import logging
 import os
 import socket
 
-from gossip.agent.readiness import STOPPING, announce_ready, notify
+import pytest
+
+from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
+from gossip.errors import ConfigError
 
 
 def test_readiness_is_a_newline_and_then_the_end_of_the_file():
@@ -51,3 +54,14 @@ def test_without_a_supervisor_nothing_is_said(caplog):
     notify(b"READY=1", {})
     announce_ready(None, {})
     assert not caplog.records
+
+
+def test_a_descriptor_has_to_be_open_before_anything_else_is():
+    reading, writing = os.pipe()
+    check_ready_fd(writing)
+    check_ready_fd(None)
+    os.close(reading)
+    os.close(writing)
+    for closed in (writing, 2**40):
+        with pytest.raises(ConfigError, match=f"ready_fd {closed} is not an open descriptor"):
+            check_ready_fd(closed)
