@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import randrange
 
 OURS = (sys.executable, "-m", "gossip")
 SERF = ("serf",)
@@ -76,11 +78,20 @@ class Agent:
         return {name: row.status for name, row in self.members().items()}
 
 
+def free_block() -> str:
+    """Return the first three numbers of loopback addresses that nobody uses, not even a second test run."""
+    while True:
+        block = f"127.{randrange(64, 128)}.{randrange(1, 255)}"
+        with socket.socket() as probe:
+            if probe.connect_ex((f"{block}.1", 7946)) != 0:
+                return block
+
+
 class Agents:
     """The agents of one test, in one block of loopback addresses."""
 
-    def __init__(self, block: str, folder: Path) -> None:
-        self._block = block  # the first three numbers of the addresses
+    def __init__(self, folder: Path) -> None:
+        self._block = free_block()
         self._folder = folder
         self.all: list[Agent] = []
 
@@ -108,9 +119,9 @@ class Agents:
 
 
 @contextmanager
-def agents(block: str, folder: Path) -> Iterator[Agents]:
+def agents(folder: Path) -> Iterator[Agents]:
     """Hand out `Agents` and kill them all at the end."""
-    started = Agents(block, folder)
+    started = Agents(folder)
     try:
         yield started
     finally:

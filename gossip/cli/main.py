@@ -9,8 +9,10 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
-from io import TextIOWrapper
+from io import TextIOWrapper, UnsupportedOperation
+from pathlib import Path
 
 import click
 
@@ -96,6 +98,7 @@ def run(args: Sequence[str]) -> int:
     """Run the command line `args` and return its exit code."""
     try:
         result = cli.main(args, PROGRAM, standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written shows here, not while the interpreter ends
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
         reason = error.format_message().rstrip(".")
@@ -109,8 +112,16 @@ def run(args: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
+        _discard_output()
         return _fail(FAILED, f"{PROGRAM}: cannot write the output: {os.strerror(error.errno).lower()}")
     return result if isinstance(result, int) else DONE
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere: the interpreter would try once more, and complain."""
+    # A captured output has no file behind it, and nobody flushes it at the end.
+    with suppress(UnsupportedOperation), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _fail(code: int, text: str) -> int:

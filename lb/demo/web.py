@@ -108,10 +108,13 @@ def main(bind: str, name: str, delay: float) -> None:
     host, _, port = bind.rpartition(":")
     if not port.isdecimal():
         raise click.UsageError(f"--bind {bind!r} is not HOST:PORT")
+    reason: BaseException | None = None
     try:
         trio.run(serve_until_signal, name, host, int(port), delay)
     except* OSError as group:
-        raise SystemExit(f"cannot listen on {bind}: {group.exceptions[0]}") from None
+        reason = group.exceptions[0]  # raised from in here, an exit would be wrapped into a group
+    if reason is not None:
+        raise SystemExit(f"cannot listen on {bind}: {reason}")
 
 
 if __name__ == "__main__":

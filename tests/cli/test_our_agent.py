@@ -7,17 +7,17 @@ from tests.agents import OURS, SERF, agents, eventually
 
 @pytest.fixture
 def agent(tmp_path):
-    with agents("127.2.10", tmp_path) as started:
+    with agents(tmp_path) as started:
         yield started.start(OURS, "o1", "-tag=role=web", "-log-level=debug")
 
 
 def test_the_agent_of_the_command_line_answers_all_of_its_commands(agent):
-    assert agent.run("members").stdout == "o1  127.2.10.1:7946  alive  role=web\n"
+    assert agent.run("members").stdout == f"o1  {agent.host}:7946  alive  role=web\n"
     assert "agent:\n\tname = o1\n" in agent.run("info").stdout
     assert agent.run("tags", "-set=role=db").stdout == "Successfully updated agent tags\n"
     eventually(lambda: agent.members()["o1"].tags == {"role": "db"}, 10, "the tag to change")
     assert agent.run("force-leave", "nobody").returncode == 0
-    assert agent.run("join", "127.2.10.99").returncode == 1
+    assert agent.run("join", f"{agent.host}9").returncode == 1
     assert agent.run("members", "-status=(").returncode == 1
     assert agent.run("leave").stdout == "Graceful leave complete\n"
     assert agent.wait(20) == 0

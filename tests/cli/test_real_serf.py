@@ -20,12 +20,9 @@ PATIENCE = 30.0
 
 
 @pytest.fixture
-def cluster(request, tmp_path):
-    """Hand out Serf agents in a block of addresses of this test's own."""
-    block = 20 + [item.name for item in request.session.items if item.fspath == request.fspath].index(
-        request.node.name
-    )
-    with agents(f"127.2.{block}", tmp_path) as started:
+def cluster(tmp_path):
+    """Hand out Serf agents."""
+    with agents(tmp_path) as started:
         yield started
 
 

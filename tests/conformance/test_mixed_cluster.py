@@ -96,12 +96,12 @@ def story(cluster: Agents, rng: Random) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_mixed_cluster_agrees_through_kill_leave_tags_and_pause(seed: int, tmp_path: Path) -> None:
-    with agents(f"127.5.{seed}", tmp_path) as cluster:
+    with agents(tmp_path) as cluster:
         story(cluster, Random(seed))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(101, 121))
 def test_twenty_mixed_clusters_in_a_row_never_disagree(seed: int, tmp_path: Path) -> None:
-    with agents(f"127.5.{seed}", tmp_path) as cluster:
+    with agents(tmp_path) as cluster:
         story(cluster, Random(seed))
