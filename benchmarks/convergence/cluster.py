@@ -21,8 +21,8 @@ START_LIMIT = 60.0
 """Seconds until all agents must answer; 32 interpreters on a busy core start for a while."""
 CONNECT_PAUSE = 0.002
 """Seconds between two attempts to reach an agent that is starting: the resolution of that figure."""
-POLL_PAUSE = 0.05
-"""Seconds between two questions to one agent: the resolution of all convergence figures."""
+QUESTIONS_PER_SECOND = 640
+"""Asked of a cluster while it is watched: few enough not to be what keeps it busy."""
 REAP_LIMIT = 10.0
 LOG_TAIL = 400
 
@@ -111,6 +111,11 @@ class Cluster:
         """The address of the first agent."""
         return f"{BLOCK}.1.1"
 
+    @property
+    def poll_pause(self) -> float:
+        """Seconds between two questions to one agent."""
+        return self.size / QUESTIONS_PER_SECOND
+
     def start(self, *options: str) -> float:
         """Start all agents at once; return when the first was started."""
         began = time.monotonic()
@@ -137,6 +142,8 @@ class Cluster:
     ) -> list[float]:
         """Ask `agents` until `seen` holds for each; return when each of them first said so.
 
+        Each is asked every `poll_pause` seconds, which is the resolution of the times.
+
         Raises:
             TrialFailedError: some do not say so within `limit` seconds.
         """
@@ -146,7 +153,7 @@ class Cluster:
             while time.monotonic() < deadline:
                 if seen(agent.ipc):
                     return time.monotonic()
-                time.sleep(POLL_PAUSE)
+                time.sleep(self.poll_pause)
             return None
 
         times = self.each(watch_one, agents)
