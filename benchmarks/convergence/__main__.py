@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from benchmarks.convergence.contender import CONTENDERS, OURS, Contender, environment
 from benchmarks.convergence.namespace import isolating_command
 from benchmarks.convergence.table import Trials, lines
+from benchmarks.convergence.trial import stop_on_signals
 
 SIZES = "1,8,32"
 TRIALS = 5
@@ -100,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"a size must be 1 or from {MIN_CLUSTER} to {MAX_CLUSTER}")
     if shutil.which("serf") is None:
         parser.error("serf is not installed (Debian: apt-get install serf)")
+    stop_on_signals()
     isolate = isolating_command()
     results = measure(sizes, wanted.trials, wanted.rest, isolate)
     return 1 if report(results, wanted.trials, isolated=bool(isolate)) else 0

@@ -6,7 +6,7 @@ Nothing outlives the `with` block: every agent is killed by its process id and r
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -136,6 +136,10 @@ class Cluster:
     def each(self, act: Callable[[Agent], T], agents: Sequence[Agent]) -> list[T]:
         """Do `act` with all `agents` at the same time and return the results in order."""
         return list(self._pool.map(act, agents))
+
+    def begin(self, act: Callable[[], T]) -> Future[T]:
+        """Start `act` and return at once."""
+        return self._pool.submit(act)
 
     def watch(
         self, what: str, seen: Callable[[Client], bool], agents: Sequence[Agent], limit: float

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from types import FrameType
@@ -148,11 +147,13 @@ def _delays(
 ) -> list[float]:
     """Let `actor` act; return after how many seconds each of the others has `seen` it."""
     others = [agent for agent in cluster.agents if agent is not actor]
-    with ThreadPoolExecutor(max_workers=1) as stage:
-        began = time.monotonic()
-        acting = stage.submit(act)
-        times = cluster.watch(f"what {actor.name} did", seen, others, limit)
-        acting.result()
+    began = time.monotonic()
+    acting = cluster.begin(act)
+    times = cluster.watch(f"what {actor.name} did", seen, others, limit)
+    try:
+        acting.result(limit)
+    except TimeoutError:
+        raise TrialFailedError(f"{actor.name} does not end what it did") from None
     return [at - began for at in times]
 
 
@@ -173,8 +174,14 @@ def run(contender: Contender, size: int, rest: float) -> Figures:
         return cold_start(contender, size, folder) | life(contender, size, rest, folder)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit("stopped")  # on its way out it kills the agents
+def stop_on_signals() -> None:
+    """Let SIGTERM and Ctrl-C raise SystemExit: on the way out all that was started is ended."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit("stopped")
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -185,7 +192,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rest", type=float, required=True)
     parser.add_argument("--isolated", action="store_true", help="this is a new network namespace")
     wanted = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    stop_on_signals()
     if wanted.isolated:
         raise_loopback()
     try:
