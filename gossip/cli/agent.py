@@ -29,7 +29,7 @@ from gossip.cli.dialect import SerfCommand
     "retry_max_attempts",
     type=int,
     metavar="N",
-    help="Give up after N tries.  [default: 0: never]",
+    help="Give up after N more tries.  [default: 0: never]",
 )
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag of this agent; repeatable.")
 @click.option("--role", metavar="ROLE", help="Deprecated: use --tag role=ROLE.")
