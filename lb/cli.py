@@ -25,7 +25,9 @@ _AGENT_OPTIONS = (
     click.option("--join", "start_join", metavar="SEED", multiple=True, help="Join, or fail; repeatable."),
     click.option("--retry-join", metavar="SEED", multiple=True, help="Join, try until it works; repeatable."),
     click.option("--retry-interval", metavar="DURATION", help="Time between tries.  [default: 30s]"),
-    click.option("--retry-max", "retry_max_attempts", type=int, metavar="N", help="Give up after N more tries."),
+    click.option(
+        "--retry-max", "retry_max_attempts", type=int, metavar="N", help="Give up after N more tries."
+    ),
     click.option(
         "--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag of this agent; repeatable."
     ),
