@@ -255,6 +255,12 @@ def test_the_dead_are_gossiped_to_for_the_configured_time(ago, told):
     assert bool(rig.packets()) is told
 
 
+def test_even_without_any_time_the_dead_are_told_in_the_moment_of_their_death():
+    rig = rig_of("n1", config=SwimConfig(gossip_to_the_dead=0.0))
+    rig.bury("n1")
+    assert ("gossip", "") in rig.node.deadlines
+
+
 def test_the_left_are_never_gossiped_to():
     rig = rig_of("n1", "n2")
     rig.bury("n1", "n1")

@@ -20,8 +20,9 @@ def test_with_nobody_to_confirm_the_minimum_is_waited():
     assert Suspicion("n1", 0, 2.0, 12.0, 100.0).deadline == 102.0
 
 
-def test_an_unconfirmed_suspicion_waits_the_maximum():
-    assert Suspicion("n1", 3, 2.0, 12.0, 100.0).deadline == 112.0
+@pytest.mark.parametrize("k", [1, 3])
+def test_an_unconfirmed_suspicion_waits_the_maximum(k):
+    assert Suspicion("n1", k, 2.0, 12.0, 100.0).deadline == 112.0
 
 
 def test_each_confirmation_shortens_the_wait_less_than_the_one_before():

@@ -21,6 +21,17 @@ def test_no_rows_are_compatible():
     verify_versions([])
 
 
+@pytest.mark.parametrize("numbers", [(2, 5, 2, 5, 5, 5), (1, 2, 2, 2, 5, 5), (2, 2, 2, 5, 5, 5)])
+def test_the_ends_of_the_range_are_compatible(numbers):
+    verify_versions([OURS, row("n2", versions=versions(*numbers))])
+
+
+@pytest.mark.parametrize("current", [0, 255])
+def test_with_nobody_alive_any_version_is_compatible(current):
+    gone = versions(1, 5, current, 2, 5, current)
+    verify_versions([row("n2", state=MemberState.DEAD, versions=gone)])
+
+
 def test_a_member_within_everybodys_range_is_compatible():
     verify_versions([OURS, row("n2", versions=versions(1, 4, 3, 3, 5, 4))])
 

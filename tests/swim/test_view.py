@@ -64,6 +64,7 @@ def test_a_greater_incarnation_replaces_an_announcement():
     rig.hear(alive("n1", 2, meta=b"new"))
     assert rig.member("n1").alive.meta == b"new"
     assert rig.layer.heard == [("updated", "n1")]
+    assert rig.queued() == [alive("n1", 2, meta=b"new")]
 
 
 def test_a_greater_incarnation_with_the_same_metadata_is_no_update():
@@ -127,6 +128,13 @@ def test_a_claim_that_cannot_be_a_members_is_ignored(claim):
     rig.hear(claim)
     assert list(rig.node.membership.by_name) == [ME]
     assert rig.queued() == []
+
+
+@pytest.mark.parametrize("numbers", [(2, 2, 2, 5, 5, 5), (3, 5, 2, 2, 5, 5)])
+def test_any_range_of_versions_is_a_members(numbers):
+    rig = rig_of()
+    rig.hear(alive("n1", versions=bytes(numbers)))
+    assert rig.state("n1") is ALIVE
 
 
 def test_a_renewal_without_versions_does_not_take_them_away():
@@ -325,6 +333,14 @@ def test_nobody_dies_twice():
     assert rig.layer.heard == [("gone", "n1")]
 
 
+def test_nobody_waits_for_the_end_of_other_peoples_deaths():
+    rig = rig_of("n1", "n2")
+    rig.bury("n1")
+    rig.advance(10.0)
+    assert rig.queued() == []
+    assert rig.layer.finished == []
+
+
 def test_a_death_ends_the_suspicion():
     rig = rig_of("n1")
     rig.suspect("n1")
@@ -493,9 +509,10 @@ def test_an_alive_row_that_says_nothing_new_changes_nothing():
     assert rig.queued() == []
 
 
-def test_an_alive_row_at_another_address_is_a_conflict():
+@pytest.mark.parametrize("moved", [{"addr": ELSEWHERE}, {"port": 1}])
+def test_an_alive_row_at_another_address_is_a_conflict(moved):
     rig = rig_of("n1")
-    rig.merge(row("n1", 1, port=1))
+    rig.merge(row("n1", 1, **moved))
     assert len(rig.emitted(NameConflict)) == 1
 
 
