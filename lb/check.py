@@ -1,6 +1,7 @@
 """``gossip-lb check``: everything that must be right before a load balancer can run, looked at one by one.
 
-No file is changed and HAProxy is only asked; the directory is locked for the moment of the look.
+The configuration and HAProxy stay as they are. The directory is locked for the moment of the look, as a run
+would lock it: the lock file stays, and what a killed run left half-written is removed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
