@@ -205,6 +205,7 @@ class Cluster:
         """Let the agent take `cost` seconds for each packet; 0 for none."""
         host.cost = cost
         host.busy_until = self.now
+        self.driver.arm(host)
         self.note(host.name, f"takes {cost:g} s for each packet")
 
     def jump(self, host: Host, seconds: float) -> None:

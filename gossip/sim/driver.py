@@ -75,7 +75,8 @@ class Driver:
         node = host.node
         if node is None:
             return
-        at = node.next_deadline() - host.offset
+        # A slow agent is busy with a packet when the alarm rings, but gets round to it after that one.
+        at = node.next_deadline() - host.offset + host.cost
         if at < host.wake_at:
             host.wake_at = at
             if at != inf:
@@ -83,14 +84,14 @@ class Driver:
 
     def stop(self, host: Host, why: Absence) -> None:
         """End the agent's process; whatever waited for it is lost."""
+        for observer in self.observers:
+            observer.stopped(host, self._schedule.now)
         host.node = None
         host.absence = why
         host.down_since = self._schedule.now
         host.stall = Stall.NONE
         host.inbox, host.outbox = [], []
         host.waiting = 0
-        for observer in self.observers:
-            observer.stopped(host, self._schedule.now)
 
     def resume(self, host: Host, *, timers_first: bool) -> None:
         """End a pause: everything that waited is handled now, one thing after the other."""
@@ -207,10 +208,6 @@ class Driver:
         if node is None or host.life != life or host.wake_at != at or host.stall is Stall.ALL:
             return
         host.wake_at = inf
-        if host.cost and host.busy_until > self._schedule.now:
-            host.wake_at = host.busy_until
-            self._schedule.at(host.busy_until, partial(self._wake, host, life, host.busy_until))
-            return
         now = host.local_time(self._schedule.now)
         deadline = node.next_deadline()
         if deadline - now < ROUNDING:

@@ -32,6 +32,11 @@ class Stall(Enum):
     ALL = "stands still"
     """As under SIGSTOP, or a frozen virtual machine."""
 
+    @property
+    def is_running_timers(self) -> bool:
+        """Whether the agent still keeps time."""
+        return self is not Stall.ALL
+
 
 class Absence(Enum):
     """Why there is no agent on a host."""

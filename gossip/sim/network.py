@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0)]
+Shape = Literal["constant", "uniform", "exponential", "lognormal"]
 Bytes = Annotated[int, Meta(ge=0)]
 
 MAX_HELD = 100_000
@@ -38,7 +39,7 @@ class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     and lognormal (median `spread` above `low`, sigma 1: a long tail).
     """
 
-    shape: Literal["constant", "uniform", "exponential", "lognormal"] = "uniform"
+    shape: Shape = "uniform"
     low: Seconds = 0.0002
     spread: Seconds = 0.0008
 

@@ -22,7 +22,7 @@ class Observer:
         """An agent starts on `host`."""
 
     def stopped(self, host: Host, now: float) -> None:
-        """The agent on `host` is gone: crashed or left."""
+        """The agent on `host` is about to vanish, whether it crashed or left."""
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
         """The agent on `host` told its driver `effects`, in the course of one input; packets are left out."""

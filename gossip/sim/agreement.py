@@ -1,0 +1,117 @@
+"""What the core must agree on once all faults have ended: the truth, which only the simulator knows.
+
+`missing` says in words what is still wrong; nothing means that all views agree and nobody has anything left
+to tell.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from gossip.serf.members import MemberStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gossip.serf.members import SerfMember
+    from gossip.serf.node import SerfNode
+    from gossip.sim.cluster import Cluster
+    from gossip.sim.host import Host
+
+GONE = (MemberStatus.FAILED, MemberStatus.LEFT)
+
+
+class Agreement:
+    """Compares the views of the hosts in `core` with the truth."""
+
+    def __init__(self, cluster: Cluster, core: Sequence[str]) -> None:
+        self._cluster = cluster
+        self._core = core
+        self._last: tuple[str, str] | None = None  # observer and member that disagreed last: asked first
+
+    def is_reached(self) -> bool:
+        """Tell whether nothing is missing; cheap while something is."""
+        if self._last is not None and any(True for _ in self._about(*self._last)):
+            return False
+        return next(self._all(), None) is None
+
+    def holds(self) -> bool:
+        """Tell whether all views agree with the truth, though somebody may have something to tell."""
+        return next(self._wrong(), None) is None
+
+    def missing(self, limit: int = 10) -> list[str]:
+        """Return at most `limit` things that are still wrong, in words."""
+        return list(islice(self._all(), limit))
+
+    def _all(self) -> Iterator[str]:
+        yield from self._wrong()
+        yield from self._restless()
+
+    def _wrong(self) -> Iterator[str]:
+        for observer in self._core:
+            for name in self._cluster.hosts:
+                for complaint in self._about(observer, name):
+                    self._last = (observer, name)
+                    yield complaint
+        self._last = None
+        yield from self._differing()
+
+    def _about(self, observer: str, name: str) -> Iterator[str]:
+        """Yield what `observer` has wrong about `name`."""
+        node = self._cluster.hosts[observer].node
+        if node is None:
+            yield f"{observer} is down"
+            return
+        host, member = self._cluster.hosts[name], node.member(name)
+        if host.node is None:
+            if member is not None and member.status not in GONE:
+                status = member.status.name.lower()
+                yield f"{observer} holds {name} {status}, but it {_end_of(host)}"
+            return
+        if name in self._core:
+            complaint = _complaint(host, host.node, member)
+            if complaint:
+                yield f"{observer} {complaint}"
+            elif node.is_suspect(name):
+                yield f"{observer} suspects {name}, which is up since {host.up_since:.1f}"
+
+    def _differing(self) -> Iterator[str]:
+        """Yield the members that are gone in one way here and in another there."""
+        for name, host in self._cluster.hosts.items():
+            if host.node is not None:
+                continue
+            views: dict[MemberStatus, str] = {}
+            for observer in self._core:
+                node = self._cluster.hosts[observer].node
+                member = node.member(name) if node is not None else None
+                if member is not None:
+                    views.setdefault(member.status, observer)
+            if len(views) > 1:
+                shown = ", ".join(f"{status.name.lower()} at {who}" for status, who in views.items())
+                yield f"{name}, which {_end_of(host)}, is {shown}"
+
+    def _restless(self) -> Iterator[str]:
+        for observer in self._core:
+            node = self._cluster.hosts[observer].node
+            if node is not None and (len(node.swim.queue) or node.pending_broadcasts()):
+                count = len(node.swim.queue) + node.pending_broadcasts()
+                yield f"{observer} still has broadcasts to send ({count})"
+
+
+def _complaint(host: Host, owner: SerfNode, member: SerfMember | None) -> str:
+    """Return what is wrong with a row about a host that is up, empty if nothing is."""
+    since = f"up since {host.up_since:.1f}"
+    if member is None:
+        return f"has never heard of {host.name}, {since}"
+    if member.status is not MemberStatus.ALIVE:
+        return f"holds {host.name} {member.status.name.lower()}, {since}"
+    if member.address != host.address:
+        return f"knows {host.name} at {member.address}, but it is at {host.address}"
+    if member.tags != owner.tags:
+        return f"knows old tags of {host.name}: {dict(member.tags)} instead of {dict(owner.tags)}"
+    return ""
+
+
+def _end_of(host: Host) -> str:
+    return f"{host.absence.value} at {host.down_since:.1f}"

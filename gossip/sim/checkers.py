@@ -1,0 +1,292 @@
+"""What must hold at all times, whatever the network does: checked from outside the nodes.
+
+Each rule is an observer of its own that raises `RuleBrokenError`. It looks at the row, the clock or the table
+that an event concerns, and once a second at the tables as a whole.
+"""
+
+from __future__ import annotations
+
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from gossip.serf.effects import (
+    MemberFailed,
+    MemberJoined,
+    MemberLeaving,
+    MemberLeft,
+    MemberReaped,
+    MemberSuspected,
+    MemberUpdated,
+    SuspicionRefuted,
+    UserEventReceived,
+)
+from gossip.serf.members import MemberStatus
+from gossip.sim.observer import Observer
+from gossip.sim.rules import RuleBrokenError
+from gossip.swim.member import Member
+from gossip.wire.address import Address
+from gossip.wire.messages import MemberState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gossip.serf.effects import Effect
+    from gossip.serf.node import SerfNode
+    from gossip.sim.cluster import Cluster
+    from gossip.sim.host import Host
+
+MEMBER_EVENTS = (
+    MemberJoined,
+    MemberUpdated,
+    MemberSuspected,
+    SuspicionRefuted,
+    MemberLeaving,
+    MemberLeft,
+    MemberFailed,
+)
+FIXED_TIMERS = 10
+"""Timer keys of a node that concern nobody else: gossip, probe, push/pull, reap, leave and so on."""
+
+OVERDUE = 1.0
+"""Seconds by which the deadline of an agent that is not paused may have passed."""
+
+
+def all_checkers(cluster: Cluster) -> list[Observer]:
+    """Return one of each checker for `cluster`."""
+    return [
+        Precedence(cluster),
+        LamportOrder(cluster),
+        OnceEach(),
+        Bounds(cluster),
+        Consistency(cluster),
+        NoStorm(cluster),
+    ]
+
+
+class Row(Struct, frozen=True):
+    """A row of SWIM's table as it was; `member` is the row itself, which changes."""
+
+    member: Member
+    incarnation: int
+    state: MemberState
+    address: Address
+
+    def __str__(self) -> str:
+        """Return the row in words."""
+        return f"{self.state.name.lower()} at incarnation {self.incarnation} and {self.address}"
+
+
+class Precedence(Observer):
+    """Per member and incarnation a state only goes alive, suspect, dead; only its owner raises it.
+
+    Who left may come back under another address with any incarnation, as in memberlist. And a row that was
+    forgotten, as rows of the dead and the left are after a while, begins anew.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._announced: dict[str, int] = {}  # the greatest incarnation of each owner's earlier lives
+
+    def started(self, host: Host, now: float) -> None:
+        """A new life knows nothing: forget what the last one knew."""
+        for key in [key for key in self._rows if key[0] == host.name]:
+            del self._rows[key]
+
+    def stopped(self, host: Host, now: float) -> None:
+        """Remember how far the owner had come."""
+        self._announced[host.name] = self._greatest(host.name)
+
+    def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
+        """Compare the row that each event is about with what it was."""
+        for effect in effects:
+            if isinstance(effect, MEMBER_EVENTS):
+                self._check(host, effect.member.name, now)
+
+    def _check(self, host: Host, name: str, now: float) -> None:
+        assert host.node is not None
+        member = host.node.swim.membership.by_name.get(name)
+        if member is None:
+            return
+        key = (host.name, name)
+        row = Row(member, member.incarnation, member.state, member.address)
+        before = self._rows.get(key)
+        self._rows[key] = row
+        if member.incarnation > self._greatest(name):
+            detail = f"{host.name} holds {name} at incarnation {member.incarnation}, which it never announced"
+            raise RuleBrokenError("only the owner raises an incarnation", detail, now)
+        if before is not None and not _may_follow(before, row):
+            detail = f"{host.name} held {name} {before}, then {row}"
+            raise RuleBrokenError("per incarnation a state only goes alive, suspect, dead", detail, now)
+
+    def _greatest(self, name: str) -> int:
+        host = self._cluster.hosts.get(name)
+        present = host.node.swim.view.me.incarnation if host is not None and host.node is not None else 0
+        return max(present, self._announced.get(name, 0))
+
+
+def _may_follow(before: Row, after: Row) -> bool:
+    if before.member is not after.member:
+        return before.member.state >= MemberState.DEAD  # others are not forgotten
+    if before.state is MemberState.LEFT and before.address != after.address:
+        return True  # who left may come back elsewhere
+    if after.incarnation != before.incarnation:
+        return after.incarnation > before.incarnation
+    return after.state >= before.state
+
+
+class LamportOrder(Observer):
+    """Lamport clocks never go back, nor does the Lamport time of a member's status."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._clocks: dict[str, tuple[int, ...]] = {}
+        self._statuses: dict[tuple[str, str], int] = {}
+
+    def started(self, host: Host, now: float) -> None:
+        """A new life begins anew."""
+        self._clocks.pop(host.name, None)
+        for key in [key for key in self._statuses if key[0] == host.name]:
+            del self._statuses[key]
+
+    def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
+        """Check the member that each event is about."""
+        for effect in effects:
+            if isinstance(effect, MemberReaped):
+                self._statuses.pop((host.name, effect.member.name), None)
+            elif isinstance(effect, MEMBER_EVENTS):
+                key = (host.name, effect.member.name)
+                ltime = effect.member.status_ltime
+                if ltime < self._statuses.get(key, 0):
+                    detail = f"{host.name} has {ltime} for {effect.member.name} after {self._statuses[key]}"
+                    raise RuleBrokenError("the lamport time of a status never goes back", detail, now)
+                self._statuses[key] = ltime
+
+    def ticked(self, now: float) -> None:
+        """Check the clocks of all nodes."""
+        for host in self._cluster.up():
+            assert host.node is not None
+            stats = host.node.stats()
+            clocks = tuple(int(stats[key]) for key in ("member_time", "event_time", "query_time"))
+            before = self._clocks.get(host.name, (1, 1, 1))
+            if any(later < earlier for later, earlier in zip(clocks, before, strict=True)):
+                detail = f"{host.name} has {clocks} after {before}"
+                raise RuleBrokenError("lamport clocks never go back", detail, now)
+            self._clocks[host.name] = clocks
+
+
+class OnceEach(Observer):
+    """A user event is delivered at most once in each life of a node."""
+
+    def __init__(self) -> None:
+        self._delivered: dict[str, set[tuple[int, str, bytes]]] = {}
+
+    def started(self, host: Host, now: float) -> None:
+        """A new life may hear everything again."""
+        self._delivered[host.name] = set()
+
+    def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
+        """Check each delivery."""
+        for effect in effects:
+            if isinstance(effect, UserEventReceived):
+                event = (effect.event.ltime, effect.event.name, effect.event.payload)
+                if event in self._delivered[host.name]:
+                    detail = f"{host.name} received {event[1]!r} of time {event[0]} twice"
+                    raise RuleBrokenError("a user event is delivered at most once", detail, now)
+                self._delivered[host.name].add(event)
+
+
+class Bounds(Observer):
+    """Every queue, table and timer heap stays within its bound, and no deadline is overdue."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def ticked(self, now: float) -> None:
+        """Measure all nodes."""
+        for host in self._cluster.up():
+            assert host.node is not None
+            for what, size, bound in _sizes(host.node):
+                if size > bound:
+                    detail = f"{host.name} has {size} {what}, at most {bound} allowed"
+                    raise RuleBrokenError("everything is bounded", detail, now)
+            self._check_deadline(host, host.node, now)
+
+    def _check_deadline(self, host: Host, node: SerfNode, now: float) -> None:
+        deadline = node.next_deadline()
+        if deadline == inf:
+            raise RuleBrokenError("a running node waits for something", f"{host.name} has no timer", now)
+        is_late = deadline < now + host.offset - host.cost - OVERDUE
+        if is_late and host.stall.is_running_timers:
+            detail = f"{host.name} should have been woken at {deadline - host.offset:.3f}"
+            raise RuleBrokenError("no deadline is overdue", detail, now)
+
+
+def _sizes(node: SerfNode) -> list[tuple[str, int, int]]:
+    swim, config, stats = node.swim, node.config, node.stats()
+    rows, members = len(swim.membership), int(stats["members"])
+    relays = len(swim.detector.relays)
+    timers = FIXED_TIMERS + len(swim.view.suspicions) + relays + members
+    queues = [
+        (f"broadcasts in the {kind} queue", int(stats[f"{kind}_queue"]), config.max_queue_depth)
+        for kind in ("intent", "event", "query")
+    ]
+    return [
+        *queues,
+        ("claims queued", len(swim.queue), rows + 1),  # one per name, and our own refutation
+        ("rows", rows, config.swim.max_members),
+        ("members", members, 2 * config.swim.max_members),
+        ("relayed pings", relays, config.swim.max_relays),
+        ("timers", len(swim.deadlines), timers),
+        ("points of local health", node.local_health, config.swim.awareness_max - 1),
+    ]
+
+
+class Consistency(Observer):
+    """A node's tables agree with each other: SWIM's rows, the suspicions, Serf's members."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def ticked(self, now: float) -> None:
+        """Compare the tables of all nodes."""
+        for host in self._cluster.up():
+            assert host.node is not None
+            self._compare(host.name, host.node, now)
+
+    def _compare(self, who: str, node: SerfNode, now: float) -> None:
+        swim = node.swim
+        for name, row in swim.membership.by_name.items():
+            has_suspicion = name in swim.view.suspicions
+            if (row.state is MemberState.SUSPECT) is not has_suspicion:
+                detail = f"{who} holds {name} {row.state.name.lower()}, suspicion: {has_suspicion}"
+                raise RuleBrokenError("who is suspected has a suspicion that ends", detail, now)
+            member = node.member(name)
+            is_gone = member is not None and member.status in (MemberStatus.FAILED, MemberStatus.LEFT)
+            if member is not None and row.is_gone is not is_gone and row is not swim.view.me:
+                detail = f"{who} holds {name} {row.state.name.lower()} and {member.status.name.lower()}"
+                raise RuleBrokenError("swim and serf agree on who is gone", detail, now)
+
+
+class NoStorm(Observer):
+    """Packets per node and second stay within what the timers and the answers to others allow."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        swim = cluster.config.swim
+        gossip = (ceil(1.0 / swim.gossip_interval) + 1) * swim.gossip_nodes
+        probes = (ceil(1.0 / swim.probe_interval) + 1) * (1 + swim.indirect_checks)
+        self._own = gossip + probes
+        self._before: dict[int, tuple[int, int, int]] = {}  # per machine: sent, received, received before
+
+    def ticked(self, now: float) -> None:
+        """Count what each node sent in the last second: an answer comes at most a second after its cause."""
+        for host in self._cluster.hosts.values():
+            sent, received, earlier = self._before.get(host.number, (0, 0, 0))
+            self._before[host.number] = (host.packets_sent, host.packets_received, received)
+            allowed = self._own + 2 * (host.packets_received - earlier)
+            if host.packets_sent - sent > allowed:
+                detail = f"{host.name} sent {host.packets_sent - sent} packets in a second, {allowed} allowed"
+                raise RuleBrokenError("no broadcast storms", detail, now)

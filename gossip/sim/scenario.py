@@ -1,0 +1,158 @@
+"""A scenario: sizes, network, and what happens when, in TOML that a person can read and a run can replay.
+
+A run has two phases (after TigerBeetle's VOPR). In the first, `duration` seconds long, `acts` happen; only
+what must hold at all times is checked. Then every fault ends, and the `core` has `settle` seconds to agree on
+the truth.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gossip.errors import ConfigError
+from gossip.serf.config import SerfConfig
+from gossip.sim.acts import AnyAct, ForceLeave, JoinAgain, Link, MassRestart, Move, Names, Partition
+from gossip.sim.network import Conditions, Latency, Seconds
+from gossip.sim.toml_text import toml_text
+from gossip.swim.config import SwimConfig
+from gossip.wire.keyring import OVERHEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+MAX_NODES = 4096
+"""Nodes of one scenario: all of them in one process, with all their tables."""
+
+Profile = Literal["lan", "wan", "local"]
+
+_RANGE = re.compile(r"n(\d+)\.\.n(\d+)")
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Everything that decides what happens, given a seed. Hosts are called n0, n1 and so on."""
+
+    name: str = ""
+    seed: int = 0
+    nodes: Annotated[int, Meta(ge=1, le=MAX_NODES)] = 5
+    profile: Profile = "lan"
+    swim: dict[str, float] = {}  # protocol parameters that differ from the profile
+    start: Literal["join", "agreed"] = "join"  # through the seeds, or knowing each other already
+    spread: Seconds = 1.0  # agents start within so many seconds
+    seeds: Annotated[int, Meta(ge=1)] = 1  # the first so many hosts are where the others join
+    retry_interval: Annotated[float, Meta(gt=0.0)] = 30.0
+    clocks: Seconds = 0.0  # hosts' clocks differ by up to so much
+    encrypt: bool = False
+    compress: bool = True
+    duration: Seconds = 60.0
+    settle: Seconds = 600.0
+    core: Names = ("*",)
+    latency: Latency = Latency()
+    network: Conditions = Conditions()
+    acts: tuple[AnyAct, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all hosts."""
+        return tuple(f"n{number}" for number in range(self.nodes))
+
+    @property
+    def seed_names(self) -> tuple[str, ...]:
+        """The names of the hosts where others join."""
+        return self.names[: self.seeds]
+
+    def config(self) -> SerfConfig:
+        """Return the nodes' configuration."""
+        base = msgspec.to_builtins(getattr(SwimConfig, self.profile)())
+        base["packet_overhead"] = OVERHEAD if self.encrypt else 0
+        return SerfConfig(swim=msgspec.convert(base | self.swim, SwimConfig, strict=False))
+
+    def expand(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the hosts that `names` stands for, each once, in the order of the scenario."""
+        wanted = {name: None for text in names for name in self._each(text)}
+        return tuple(name for name in self.names if name in wanted)
+
+    def text(self) -> str:
+        """Return the scenario as TOML."""
+        return toml_text(msgspec.to_builtins(self))
+
+    def _each(self, text: str) -> Iterator[str]:
+        if text == "*":
+            yield from self.names
+        elif (match := _RANGE.fullmatch(text)) is not None:
+            yield from self.names[int(match[1]) : int(match[2]) + 1]
+        else:
+            yield text
+
+
+def read_scenario(text: str, source: str = "scenario") -> Scenario:
+    """Return the scenario in `text`, which came from `source`.
+
+    Raises:
+        ConfigError: one line that names the source and what is wrong where.
+    """
+    try:
+        scenario = msgspec.convert(tomllib.loads(text), Scenario)
+    except tomllib.TOMLDecodeError as error:
+        reason = str(error)
+        raise ConfigError(f"{source} is not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
+    except msgspec.ValidationError as error:
+        reason = str(error)
+        raise ConfigError(f"{source}: {reason[:1].lower()}{reason[1:]}") from None
+    _check(scenario, source)
+    return scenario
+
+
+def _check(scenario: Scenario, source: str) -> None:
+    if scenario.seeds > scenario.nodes:
+        raise ConfigError(f"{source}: seeds ({scenario.seeds}) must be at most nodes ({scenario.nodes})")
+    _check_parameters(scenario.swim, source)
+    known = frozenset(scenario.names)
+    for where, name in _mentioned(scenario):
+        if name not in known and name != "*" and not _RANGE.fullmatch(name):
+            last = scenario.names[-1]
+            raise ConfigError(f"{source}: {where} names {name!r}; hosts are n0 to {last}, n1..n3, or *")
+    for number, act in enumerate(scenario.acts):
+        if act.at > scenario.duration:
+            raise ConfigError(
+                f"{source}: act {number} happens at {act.at:g}, after the duration ({scenario.duration:g})"
+            )
+
+
+def _check_parameters(swim: Mapping[str, float], source: str) -> None:
+    for key in swim:
+        if key not in SwimConfig.__struct_fields__:
+            raise ConfigError(f"{source}: swim.{key} is no parameter of the protocol")
+    try:
+        msgspec.convert(swim, SwimConfig, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: swim: {error}") from None
+
+
+def _mentioned(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield every name in the scenario, with where it stands."""
+    for name in scenario.core:
+        yield "core", name
+    for number, act in enumerate(scenario.acts):
+        where = f"act {number}"
+        match act:
+            case MassRestart():
+                names: tuple[str, ...] = act.nodes
+            case Partition():
+                names = (*act.one, *act.other)
+            case Link():
+                names = (*act.sources, *act.targets)
+            case JoinAgain():
+                names = (act.node, *act.to)
+            case ForceLeave():
+                names = (act.node, act.about)
+            case Move():
+                names = (act.node, act.to_address_of or act.node)
+            case _:
+                names = (act.node,)
+        for name in names:
+            yield where, name
