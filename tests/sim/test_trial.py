@@ -8,7 +8,7 @@ import pytest
 
 from gossip.serf.members import MemberStatus
 from gossip.sim.observer import Observer
-from gossip.sim.scenario import Scenario, read_scenario
+from gossip.sim.scenario import read_scenario
 from gossip.sim.swarm import swarm
 from gossip.sim.trial import LIVENESS, NO_EXCEPTION, Trial
 
