@@ -138,7 +138,10 @@ def _may_follow(before: Row, after: Row) -> bool:
 
 
 class LamportOrder(Observer):
-    """Lamport clocks never go back, nor does the Lamport time of a member's status."""
+    """Lamport clocks never go back, nor does the Lamport time of a member's status.
+
+    A snapshot keeps the clocks; without one a new life begins anew.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -147,7 +150,8 @@ class LamportOrder(Observer):
 
     def started(self, host: Host, now: float) -> None:
         """A new life begins anew."""
-        self._clocks.pop(host.name, None)
+        if not host.remembers:
+            self._clocks.pop(host.name, None)
         for key in [key for key in self._statuses if key[0] == host.name]:
             del self._statuses[key]
 
@@ -178,14 +182,15 @@ class LamportOrder(Observer):
 
 
 class OnceEach(Observer):
-    """A user event is delivered at most once in each life of a node."""
+    """A user event is delivered at most once in each life of a node, and over all that a snapshot joins."""
 
     def __init__(self) -> None:
         self._delivered: dict[str, set[tuple[int, str, bytes]]] = {}
 
     def started(self, host: Host, now: float) -> None:
-        """A new life may hear everything again."""
-        self._delivered[host.name] = set()
+        """A new life may hear everything again, unless it remembers."""
+        if not host.remembers or host.name not in self._delivered:
+            self._delivered[host.name] = set()
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
         """Check each delivery."""

@@ -91,9 +91,10 @@ class Cluster:
         """Configure where the host's agent joins: the present addresses of the hosts `seeds`."""
         host.seeds = tuple(self.hosts[name].address for name in seeds)
 
-    def boot(self, host: Host) -> None:
-        """Start the agent of `host`: it knows nobody, except what it kept in a snapshot."""
+    def boot(self, host: Host, *, remembers: bool = False) -> None:
+        """Start the agent of `host`: it knows nobody. With a snapshot it `remembers` its clocks and events."""
         host.life += 1
+        host.remembers = remembers
         now = host.local_time(self.now)
         host.rng = Random(f"{self.seed}/{host.name}/{host.life}")
         me = LocalMember(host.name, pack_address(host.address.host), host.address.port, host.tags)
@@ -166,7 +167,7 @@ class Cluster:
         """
         known = self._known(host) if snapshot else ()
         self.crash(host)
-        self.boot(host)
+        self.boot(host, remembers=snapshot)
         if rejoin:
             self.rejoin(host, known)
 

@@ -70,6 +70,7 @@ class Host:
         "outgoing",
         "packets_received",
         "packets_sent",
+        "remembers",
         "rng",
         "seeds",
         "stall",
@@ -91,6 +92,7 @@ class Host:
         self.life = 0  # how often the agent was started
         self.absence = Absence.CRASHED
         self.known: tuple[Address, ...] = ()  # members that the last life knew, for a snapshot
+        self.remembers = False  # this life began with a snapshot of the last
         self.up_since = 0.0
         self.down_since = 0.0
         # Time as this host sees it: the world's plus `offset`.

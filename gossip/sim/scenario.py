@@ -41,6 +41,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
     nodes: Annotated[int, Meta(ge=1, le=MAX_NODES)] = 5
     profile: Profile = "lan"
     swim: dict[str, float] = {}  # protocol parameters that differ from the profile
+    serf: dict[str, float] = {}  # and those of Serf's layer
     start: Literal["join", "agreed"] = "join"  # through the seeds, or knowing each other already
     spread: Seconds = 1.0  # agents start within so many seconds
     seeds: Annotated[int, Meta(ge=1)] = 1  # the first so many hosts are where the others join
@@ -69,7 +70,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
         """Return the nodes' configuration."""
         base = msgspec.to_builtins(getattr(SwimConfig, self.profile)())
         base["packet_overhead"] = OVERHEAD if self.encrypt else 0
-        return SerfConfig(swim=msgspec.convert(base | self.swim, SwimConfig, strict=False))
+        swim = msgspec.convert(base | self.swim, SwimConfig, strict=False)
+        return msgspec.structs.replace(msgspec.convert(self.serf, SerfConfig, strict=False), swim=swim)
 
     def expand(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return the hosts that `names` stands for, each once, in the order of the scenario."""
@@ -110,7 +112,8 @@ def read_scenario(text: str, source: str = "scenario") -> Scenario:
 def _check(scenario: Scenario, source: str) -> None:
     if scenario.seeds > scenario.nodes:
         raise ConfigError(f"{source}: seeds ({scenario.seeds}) must be at most nodes ({scenario.nodes})")
-    _check_parameters(scenario.swim, source)
+    _check_parameters("swim", scenario.swim, SwimConfig, source)
+    _check_parameters("serf", scenario.serf, SerfConfig, source)
     known = frozenset(scenario.names)
     for where, name in _mentioned(scenario):
         if name not in known and name != "*" and not _RANGE.fullmatch(name):
@@ -123,14 +126,14 @@ def _check(scenario: Scenario, source: str) -> None:
             )
 
 
-def _check_parameters(swim: Mapping[str, float], source: str) -> None:
-    for key in swim:
-        if key not in SwimConfig.__struct_fields__:
-            raise ConfigError(f"{source}: swim.{key} is no parameter of the protocol")
+def _check_parameters(table: str, given: Mapping[str, float], kind: type[Struct], source: str) -> None:
+    for key in given:
+        if key not in kind.__struct_fields__:
+            raise ConfigError(f"{source}: {table}.{key} is no parameter of the protocol")
     try:
-        msgspec.convert(swim, SwimConfig, strict=False)
+        msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: swim: {error}") from None
+        raise ConfigError(f"{source}: {table}: {error}") from None
 
 
 def _mentioned(scenario: Scenario) -> Iterator[tuple[str, str]]:
