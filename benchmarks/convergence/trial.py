@@ -6,6 +6,7 @@ namespace of its own. It prints its figures as one JSON object.
 
 import argparse
 import json
+import random
 import signal
 import sys
 import tempfile
@@ -30,8 +31,9 @@ NEWS_LIMIT = 30.0
 DETECTION_LIMIT = 60.0
 CALM = 10.0
 """Seconds after a join until it is no longer talked about; measured rest starts then."""
-BETWEEN_ACTS = 3.0
-"""Seconds between one act's end and the next act, so that the news of the first have run out."""
+BETWEEN_ACTS = (3.0, 4.0)
+"""Seconds between one act's end and the next act: the news of the first have run out, and the next act does not
+always fall upon the same moment of the agents' gossip ticks, which start together and keep in step."""
 MILLISECONDS = 1000.0
 MINUTE = 60.0
 MEGABYTE = 1e6
@@ -74,11 +76,12 @@ def life(contender: Contender, size: int, rest: float, folder: Path) -> Figures:
         time.sleep(CALM)
         figures |= _rest(cluster, rest)
         cluster.connect()
+        time.sleep(random.uniform(*BETWEEN_ACTS))
         *_, changer, leaver, victim = cluster.agents
         figures |= _change_tag(cluster, changer)
-        time.sleep(BETWEEN_ACTS)
+        time.sleep(random.uniform(*BETWEEN_ACTS))
         figures |= _leave(cluster, leaver)
-        time.sleep(BETWEEN_ACTS)
+        time.sleep(random.uniform(*BETWEEN_ACTS))
         return figures | _crash(cluster, victim)
 
 
