@@ -72,6 +72,8 @@ class LoadBalancer:
             ConfigError: the directory cannot be used, or the template cannot be rendered.
             SwapError: HAProxy refuses the starter configuration, or it cannot be written.
         """
+        if self._config.start_haproxy:
+            _check_directories(self._config)
         self._file.open()
         try:
             inheritance = inherit(self._file, self._plan_config.backends)
@@ -190,6 +192,19 @@ def main(
         except Exception:
             sys.stderr.write("this is a bug in gossip-lb: please report it with the traceback\n")
             raise
+
+
+def _check_directories(config: LbConfig) -> None:
+    """HAProxy would only say that it cannot bind a socket.
+
+    Raises:
+        ConfigError: the directory of one of the sockets does not exist.
+    """
+    for socket in (config.sockets.master, config.sockets.admin):
+        if not socket.parent.is_dir():
+            raise ConfigError(
+                f"haproxy cannot make its socket {socket}: create the directory {socket.parent}"
+            )
 
 
 def _is_on_loopback(config: AgentConfig) -> bool:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection
 
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
+from lb.binds import find_unbindable
 from lb.command_socket import HAProxyError, UnreachableError
 from lb.haproxy import HAProxy
 from lb.render import embedded_digest
@@ -20,6 +22,7 @@ from lb.swap import ConfigFile, RejectedError, SwapError, Swapped
 
 log = logging.getLogger(__name__)
 
+MAX_REASON_LENGTH = 500
 WATCH_INTERVAL = 1.0
 """How soon a new worker, whoever made it, gets its drained servers back."""
 OLD_WORKERS_POLL = 0.5
@@ -72,6 +75,7 @@ class Deployment:
         self._config = config
         self._explain = explain
         self._goal: Goal | None = None
+        self._is_waiting = False  # for its turn: nobody has begun with the goal
         self._drained: frozenset[ServerName] = frozenset()
         self._wake = trio.Event()
         self._wake_drains = trio.Event()
@@ -80,8 +84,12 @@ class Deployment:
         self._crowded_since: float | None = None
 
     def want(self, goal: Goal) -> None:
-        """Replace whatever was wished before."""
+        """Replace whatever was wished before; why that was wished is not lost if it has not been begun."""
+        if self._goal is not None and self._is_waiting:
+            reasons = f"{self._goal.reason}; {goal.reason}"[:MAX_REASON_LENGTH]
+            goal = replace(goal, reason=reasons, settled_in=max(goal.settled_in, self._goal.settled_in))
         self._goal = goal
+        self._is_waiting = True
         self._wake.set()
 
     def want_drained(self, servers: Collection[ServerName]) -> None:
@@ -108,7 +116,10 @@ class Deployment:
     async def _advance(self) -> float:
         """Do what can be done now; return after how many seconds to look again."""
         goal = self._goal
-        if goal is None or await self._is_fulfilled(goal):
+        if goal is None:
+            return self._config.reconcile_interval
+        if await self._is_fulfilled(goal):
+            self._is_waiting = self._is_waiting and self._goal is not goal
             return self._config.reconcile_interval
         now = trio.current_time()
         if self.refusal is not None and self.refusal.content == goal.content and now < self.refusal.retry_at:
@@ -152,8 +163,12 @@ class Deployment:
 
     async def _take_over(self, goal: Goal) -> None:
         start = trio.current_time()
+        self._is_waiting = False
         try:
             before = await trio.to_thread.run_sync(self._file.read)
+            if problem := find_unbindable(before, goal.content):
+                self._refuse(goal, problem)
+                return
             done = await self._swap(goal.content)
             took = await self._reload(goal.content)
         except UnreachableError as error:

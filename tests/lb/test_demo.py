@@ -26,7 +26,7 @@ from lb.demo.screen import Screen, summary
 from lb.demo.stage import Stage, perform
 from lb.demo.story import ExpectationError, Measured, Story, ways_to_look
 from lb.demo.timeline import Line, Timeline
-from lb.demo.web import WebServer
+from lb.demo.web import WebServer, serve_until_signal
 from lb.demo.witness import Witness
 from tests.real_haproxy import HOST, eventually, free_port, web_servers
 
@@ -135,6 +135,15 @@ async def _wait_for(port: int) -> None:
             return False
 
     await eventually(listens)
+
+
+@pytest.mark.trio
+async def test_server_serves_until_it_gets_a_signal() -> None:
+    port = free_port()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_until_signal, "web-1", HOST, port, 0.0)
+        await _wait_for(port)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 import trio
 
 from lb.demo.load import Load, Target
-from lb.deployment import Deployment, DeploymentConfig, Goal
+from lb.deployment import MAX_REASON_LENGTH, Deployment, DeploymentConfig, Goal
 from lb.server_state import ServerName
 from lb.swap import ConfigFile
 from lb.validation import Validator
@@ -82,18 +83,33 @@ async def test_goal_that_is_fulfilled_already_changes_nothing(site: Site) -> Non
         assert deployment.swaps == 0
 
 
-async def test_newer_goal_replaces_one_that_waits(site: Site) -> None:
+async def test_newer_goal_replaces_one_that_waits_and_keeps_its_reason(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     old = site.content({})
     contents = [site.content({"a": port}) for port in range(1, 6)]
     config = msgspec.structs.replace(QUICK, min_reload_interval=1.0)
     async with site.running(old), deploying(site, config) as deployment:
         deployment.want(Goal(contents[0], "first"))
         await runs(site, contents[0])
-        for content in contents[1:]:
-            deployment.want(Goal(content, "more"))
+        for number, content in enumerate(contents[1:]):
+            deployment.want(Goal(content, f"more {number}"))
             await trio.sleep(0.01)
         await runs(site, contents[-1])
-        assert deployment.swaps == 2
+        await eventually(lambda: len(events(caplog, "lb.swap")) == 2)
+    reasons = [record.reason for record in caplog.records if getattr(record, "event", "") == "lb.swap"]
+    assert reasons == ["first", "more 0; more 1; more 2; more 3"]
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+async def test_reasons_of_goals_that_wait_are_bounded(site: Site, excess: int) -> None:
+    deployment = Deployment(ConfigFile(site.config, Validator()), site.haproxy, QUICK)
+    deployment.want(Goal(b"", "x" * (MAX_REASON_LENGTH - 3 + excess)))
+    deployment.want(Goal(b"", "y"))
+    assert deployment._goal is not None
+    assert len(deployment._goal.reason) == MAX_REASON_LENGTH
+    assert deployment._goal.reason.endswith("y") is (excess == 0)
 
 
 async def test_invalid_configuration_leaves_file_and_worker_and_says_why(
@@ -131,9 +147,49 @@ async def test_refused_content_is_tried_again_with_growing_pauses(site: Site) ->
         await runs(site, new)
 
 
+FAILS_CHECK = {
+    "parse error": (b"mode http", b"mood http"),
+    "unknown backend": (b"default_backend web", b"default_backend wob"),
+    "duplicate id": (b"id 1042540566", b"id 1251442962"),
+    "cut in the middle of a line": (b" check\n", b" che"),
+    "everything gone": (b"", b""),
+}
+
+
+@pytest.mark.parametrize("case", FAILS_CHECK)
+async def test_content_that_haproxy_refuses_changes_nothing(site: Site, case: str) -> None:
+    old, new = site.content({"a": 1}), site.content({"a": 1, "b": 2})
+    bad = new.replace(*FAILS_CHECK[case]) if any(FAILS_CHECK[case]) else b""
+    async with site.running(old), deploying(site) as deployment:
+        before = await site.haproxy.master.processes()
+        deployment.want(Goal(bad, case))
+        await eventually(lambda: deployment.problem.startswith("configuration rejected: "))
+        assert site.config.read_bytes() == old
+        assert await site.haproxy.master.processes() == before
+
+
+async def test_listener_that_cannot_be_had_costs_no_reload(site: Site) -> None:
+    old = site.content({"a": 1})
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        busy = f"bind {HOST}:{taken.getsockname()[1]}".encode()
+        async with site.running(old), deploying(site) as deployment:
+            before = await site.haproxy.master.processes()
+            for addition, words in (
+                (busy, "address already in use"),
+                (b"bind 203.0.113.7:80", "cannot assign"),
+            ):
+                bad = old.replace(b"    bind", b"    " + addition + b"\n    bind")
+                assert Validator().check(_written(site, bad), shown_as=site.config) is None
+                deployment.want(Goal(bad, "listen"))
+                await eventually(lambda words=words: words in deployment.problem)
+            assert site.config.read_bytes() == old
+            assert await site.haproxy.master.processes() == before
+
+
 # What `haproxy -c` lets pass and a reload does not take.
 PASSES_CHECK = {
-    "foreign address": (b"bind 127.4", b"bind 203.0.113.7:80\n    bind 127.4"),
     "too many connections": (b"    setenv", b"    maxconn 9000000\n    setenv"),
     "socket in a missing directory": (b"    setenv", b"    stats socket /no/such/dir/s\n    setenv"),
 }

@@ -417,6 +417,7 @@ def test_second_load_balancer_on_the_same_file_is_refused(
         (["--validate-command", "false {file}"], 1, "false refused"),
         (["--no-such-flag"], 2, "no such option"),
         (["--config-path", "/no/such/dir/haproxy.cfg"], 2, "is not a directory"),
+        (["--admin-socket", "/no/such/a.sock"], 2, "create the directory /no/such"),
         (["--lb-config", "/no/such.toml"], 2, "cannot read configuration"),
     ],
 )
