@@ -35,6 +35,7 @@ COMMANDS = {
     "leave": "gossip.cli.leave",
     "members": "gossip.cli.members",
     "monitor": "gossip.cli.monitor",
+    "sim": "gossip.cli.sim",
     "tags": "gossip.cli.tags",
     "version": "gossip.cli.version",
 }

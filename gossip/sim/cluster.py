@@ -92,7 +92,7 @@ class Cluster:
         host.seeds = tuple(self.hosts[name].address for name in seeds)
 
     def boot(self, host: Host, *, remembers: bool = False) -> None:
-        """Start the agent of `host`: it knows nobody. With a snapshot it `remembers` its clocks and events."""
+        """Start the agent of `host`: it knows nobody. With a snapshot it `remembers` clocks and events."""
         host.life += 1
         host.remembers = remembers
         now = host.local_time(self.now)
