@@ -113,7 +113,6 @@ class SerfNode:
             self._anti_entropy.merge(state, ignore_old=ignore_old, now=now)
         left = state.left_members if state else ()
         self._emit(PushPullReceived(remote.nodes, left, initiated))
-        self._swim.wake(now)
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
         """Return the ack for a ping over a stream; None if it is meant for somebody else."""

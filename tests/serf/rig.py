@@ -32,7 +32,7 @@ from gossip.wire.serf_messages import (
 )
 from tests.swim.rig import ME, PORT, STRANGER, alive, home, host
 
-__all__ = ["ME", "PORT", "STRANGER", "Rig", "alive", "home", "host", "past", "query", "state"]
+__all__ = ["ME", "PORT", "STRANGER", "Rig", "alive", "home", "host", "past", "query", "rig_of", "state"]
 
 E = TypeVar("E")
 
@@ -196,3 +196,13 @@ class Rig:
         queue = self.node.swim.queue
         waiting = [decode(b.data) for tier in queue.tiers for stack in tier.values() for b in stack]
         return [message for message in waiting if isinstance(message, Alive) and message.node == ME]
+
+
+def rig_of(*members: str, config: SerfConfig | None = None) -> Rig:
+    """Return a rig at rest: it knows `members`, has nothing to say, and does not probe."""
+    rig = Rig(config, members=members)
+    rig.quiet()
+    rig.drain_queues()
+    rig.advance(1.0)
+    rig.forget()
+    return rig

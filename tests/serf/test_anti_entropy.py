@@ -7,7 +7,7 @@ from gossip.serf.members import MemberStatus
 from gossip.wire.messages import PushPull
 from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import MAX_U64, JoinIntent, LeaveIntent, SerfPushPull, UserEvent
-from tests.serf.rig import ME, Rig, past, query, state
+from tests.serf.rig import ME, Rig, past, query, rig_of, state
 from tests.swim.rig import row
 
 ALIVE, LEAVING, LEFT, FAILED = (
@@ -16,13 +16,6 @@ ALIVE, LEAVING, LEFT, FAILED = (
     MemberStatus.LEFT,
     MemberStatus.FAILED,
 )
-
-
-def rig_of(*members: str) -> Rig:
-    rig = Rig(members=members)
-    rig.quiet()
-    rig.drain_queues()
-    return rig
 
 
 def local(rig: Rig) -> SerfPushPull:
@@ -57,6 +50,12 @@ def test_all_three_clocks_and_the_recent_events_are_said():
 
 
 # --- what it makes of a peer's ----------------------------------------------------------------------------
+
+
+def test_status_times_are_witnessed_even_if_they_are_stale():
+    rig = rig_of("n1")
+    rig.merge(state(1, {"n1": 30}))
+    assert local(rig).ltime == 31
 
 
 def test_a_peers_clock_is_witnessed_less_one():
@@ -225,10 +224,12 @@ def test_a_clock_at_the_end_of_time_does_no_harm(last):
 
 def test_times_with_no_room_for_a_later_one_are_skipped_alone():
     rig = rig_of("n1", "n2", "n3", "n4")
+    rig.fail("n3")
+    rig.fail("n4")
     times = {"n1": MAX_U64, "n2": 7, "n3": MAX_U64, "n4": LAST_TIME}
     rig.merge(state(20, times, ["n3", "n4"], 30, [past(MAX_U64, "never"), past(20, "deploy")]))
     assert [rig.member(name).status_ltime for name in times] == [0, 7, 0, 0]
-    assert [rig.status(name) for name in times] == [ALIVE] * 4
+    assert [rig.status(name) for name in times] == [ALIVE, ALIVE, FAILED, FAILED]
     assert rig.events() == ["deploy"]
     assert local(rig).ltime == 20
 
@@ -236,6 +237,8 @@ def test_times_with_no_room_for_a_later_one_are_skipped_alone():
 def test_the_last_time_itself_is_taken():
     rig = rig_of("n1", "n2")
     rig.fail("n2")
-    rig.merge(state(1, {"n1": LAST_TIME, "n2": LAST_TIME - 1}, ["n2"]))
+    times = {"n1": LAST_TIME, "n2": LAST_TIME - 1}
+    rig.merge(state(1, times, ["n2"], 1, [past(LAST_TIME, "deploy")]))
+    assert rig.events() == ["deploy"]
     assert rig.member("n1").status_ltime == LAST_TIME
     assert rig.member("n2").status_ltime == LAST_TIME

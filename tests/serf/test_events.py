@@ -80,6 +80,11 @@ def test_an_encoded_event_one_byte_above_the_limit_is_refused():
     assert known.clock.time == 1
 
 
+def test_name_and_payload_as_long_as_the_limit_are_only_too_long_when_encoded():
+    with pytest.raises(LocalProtocolError, match="after encoding"):
+        events().create("x" * 12, bytes(500), coalesce=False)
+
+
 @pytest.mark.parametrize(("name", "payload"), [("x" * 513, 0), ("x" * 13, 500), ("ä" * 250, 13)])
 def test_name_and_payload_one_byte_above_the_limit_are_refused_before_encoding(name, payload):
     with pytest.raises(

@@ -81,6 +81,21 @@ def test_a_newer_intent_keeps_a_name_remembered():
     assert recent.take("n1") == JoinIntent(6, "n1")
 
 
+def test_a_newer_intent_counts_as_remembered_last():
+    recent = intents(3)
+    for name, ltime in (("n1", 5), ("n2", 5), ("n1", 6), ("n3", 5), ("n4", 5)):
+        recent.offer(JoinIntent(ltime, name), 0.0)
+    assert recent.take("n2") is None
+    assert recent.take("n1") == JoinIntent(6, "n1")
+
+
+def test_a_newer_intent_makes_nobody_forgotten():
+    recent = intents(2)
+    for name, ltime in (("n1", 5), ("n2", 5), ("n2", 6)):
+        recent.offer(JoinIntent(ltime, name), 0.0)
+    assert recent.take("n1") == JoinIntent(5, "n1")
+
+
 def test_an_intent_is_forgotten_after_the_timeout_and_not_before():
     recent = intents()
     recent.offer(JoinIntent(1, "n1"), 100.0)

@@ -8,16 +8,9 @@ from gossip.serf.members import MemberStatus
 from gossip.swim.effects import BroadcastFinished
 from gossip.wire.messages import Ack, Dead, Ping
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
-from tests.serf.rig import ME, Rig
+from tests.serf.rig import ME, Rig, rig_of
 
 ALIVE, LEAVING, LEFT = MemberStatus.ALIVE, MemberStatus.LEAVING, MemberStatus.LEFT
-
-
-def rig_of(*members: str, config: SerfConfig | None = None) -> Rig:
-    rig = Rig(config, members=members)
-    rig.quiet()
-    rig.drain_queues()
-    return rig
 
 
 def stage(rig: Rig) -> LeaveStage:
@@ -129,6 +122,8 @@ def test_alone_a_node_leaves_at_once():
     assert rig.emitted(LeaveFinished) == [LeaveFinished()]
     assert rig.node.status is LEFT
     assert (LEAVE, "") not in rig.node.swim.deadlines
+    rig.advance(60.0)
+    assert rig.emitted(BroadcastFinished) == []
 
 
 def test_with_only_the_gone_a_node_is_alone():

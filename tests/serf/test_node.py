@@ -27,6 +27,7 @@ from gossip.wire.messages import (
     MemberState,
     Nack,
     Ping,
+    PushPull,
     UserMessage,
 )
 from gossip.wire.serf_codec import encode_serf
@@ -37,7 +38,7 @@ from gossip.wire.serf_messages import (
     QueryResponse,
     UserEvent,
 )
-from tests.serf.rig import ME, PORT, STRANGER, Rig, alive, home, host, past, query, state
+from tests.serf.rig import ME, PORT, STRANGER, Rig, alive, home, host, past, query, rig_of, state
 from tests.swim.rig import row
 
 ALIVE, LEAVING, LEFT, FAILED = (
@@ -46,13 +47,6 @@ ALIVE, LEAVING, LEFT, FAILED = (
     MemberStatus.LEFT,
     MemberStatus.FAILED,
 )
-
-
-def rig_of(*members: str, config: SerfConfig | None = None) -> Rig:
-    rig = Rig(config, members=members)
-    rig.quiet()
-    rig.drain_queues()
-    return rig
 
 
 # --- birth ------------------------------------------------------------------------------------------------
@@ -294,6 +288,13 @@ def test_a_join_is_stamped_with_the_present_and_the_clock_steps_past_it():
 # --- push/pull --------------------------------------------------------------------------------------------
 
 
+def test_a_join_ignores_old_events_unless_it_is_told_not_to():
+    rig = rig_of()
+    user_state = encode_serf(state(1, event_ltime=30, events=[past(20, "old")]))
+    rig.node.merge_remote_state(PushPull(True, (), user_state), initiated=True, now=rig.now)
+    assert rig.events() == []
+
+
 def test_a_push_pull_is_told_with_its_rows_and_who_left():
     rig = rig_of()
     rows = (row("n1"), row("n2", state=MemberState.DEAD))
@@ -436,6 +437,15 @@ def test_an_own_event_is_delivered_here_and_sent_to_everybody():
     assert rig.sent(UserEvent) == [event] * 4
 
 
+def test_nobody_is_told_when_events_and_joins_have_spread():
+    rig = rig_of("n1")
+    rig.node.user_event("deploy", b"v1", coalesce=False, now=rig.now)
+    rig.node.announce_join(rig.now)
+    rig.advance(5.0)
+    assert rig.emitted(BroadcastFinished) == []
+    assert rig.node.pending_broadcasts() == 0
+
+
 def test_an_own_event_that_is_too_long_is_not_sent():
     rig = rig_of("n1")
     with pytest.raises(LocalProtocolError):
@@ -454,10 +464,12 @@ def test_intents_go_before_queries_and_queries_before_events():
     assert rig.node.pending_broadcasts() == 3
 
 
-@pytest.mark.parametrize(("room", "taken"), [(1, 1), (2, 2), (3, 3), (9, 3)])
+@pytest.mark.parametrize(("room", "taken"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (9, 6)])
 def test_no_more_is_taken_than_there_is_room_for(room, taken):
-    rig = rig_of("n1")
-    rig.say(UserEvent(5, "deploy"), query(5), JoinIntent(5, "n1"))
+    rig = rig_of("n1", "n2")
+    rig.say(
+        UserEvent(5, "a"), query(5), JoinIntent(5, "n1"), UserEvent(5, "b"), query(6), JoinIntent(5, "n2")
+    )
     assert len(rig.node.take_broadcasts(1396, room)) == taken
 
 
