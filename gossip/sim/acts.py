@@ -129,6 +129,10 @@ class Link(Lasting, frozen=True, tag="link"):
     conditions: Conditions = Conditions()
 
 
+class Heal(Act, frozen=True, tag="heal"):
+    """Every fault of links that is in force ends."""
+
+
 AnyAct = (
     Crash
     | Restart
@@ -144,4 +148,5 @@ AnyAct = (
     | Jump
     | Partition
     | Link
+    | Heal
 )

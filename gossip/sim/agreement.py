@@ -94,7 +94,9 @@ class Agreement:
     def _restless(self) -> Iterator[str]:
         for observer in self._core:
             node = self._cluster.hosts[observer].node
-            if node is not None and (len(node.swim.queue) or node.pending_broadcasts()):
+            if node is None or not node.swim.any_other_alive():
+                continue  # whoever believes to be alone has nobody to tell anything
+            if len(node.swim.queue) or node.pending_broadcasts():
                 count = len(node.swim.queue) + node.pending_broadcasts()
                 yield f"{observer} still has broadcasts to send ({count})"
 

@@ -9,6 +9,7 @@ from gossip.sim.acts import (
     AnyAct,
     Crash,
     ForceLeave,
+    Heal,
     JoinAgain,
     Jump,
     Leave,
@@ -48,6 +49,9 @@ class Performer:
         match act:
             case Partition() | Link():
                 self._on_links(act)
+            case Heal():
+                self._cluster.note(WORLD, "all links heal")
+                self._cluster.network.lift_all()
             case MassRestart():
                 self._restart_all(act)
             case SetTags() | SendEvent() | ForceLeave() | Leave() | JoinAgain():

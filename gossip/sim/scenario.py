@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from gossip.errors import ConfigError
 from gossip.serf.config import SerfConfig
-from gossip.sim.acts import AnyAct, ForceLeave, JoinAgain, Link, MassRestart, Move, Names, Partition
+from gossip.sim.acts import AnyAct, Names
 from gossip.sim.network import Conditions, Latency, Seconds
 from gossip.sim.toml_text import toml_text
 from gossip.swim.config import SwimConfig
@@ -141,21 +141,7 @@ def _mentioned(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for name in scenario.core:
         yield "core", name
     for number, act in enumerate(scenario.acts):
-        where = f"act {number}"
-        match act:
-            case MassRestart():
-                names: tuple[str, ...] = act.nodes
-            case Partition():
-                names = (*act.one, *act.other)
-            case Link():
-                names = (*act.sources, *act.targets)
-            case JoinAgain():
-                names = (act.node, *act.to)
-            case ForceLeave():
-                names = (act.node, act.about)
-            case Move():
-                names = (act.node, act.to_address_of or act.node)
-            case _:
-                names = (act.node,)
-        for name in names:
-            yield where, name
+        single = [getattr(act, field, "") for field in ("node", "about", "to_address_of")]
+        several = [getattr(act, field, ()) for field in ("nodes", "one", "other", "sources", "targets", "to")]
+        for name in (*filter(None, single), *(name for names in several for name in names)):
+            yield f"act {number}", name
