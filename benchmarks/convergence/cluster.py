@@ -3,6 +3,7 @@
 Nothing outlives the `with` block: every agent is killed by its process id and reaped.
 """
 
+import random
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -116,10 +117,12 @@ class Cluster:
         """Seconds between two questions to one agent."""
         return self.size / QUESTIONS_PER_SECOND
 
-    def start(self, *options: str) -> float:
-        """Start all agents at once; return when the first was started."""
+    def start(self, *options: str, spread: float = 0.0) -> float:
+        """Start all agents, at once or over about `spread` seconds; return when the first was started."""
         began = time.monotonic()
         for number in range(1, self.size + 1):
+            if spread:
+                time.sleep(random.uniform(0.0, 2.0 * spread / self.size))
             self.agents.append(self._launch(f"n{number}", f"{BLOCK}.1.{number}", options))
         return began
 

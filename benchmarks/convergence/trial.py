@@ -32,8 +32,11 @@ DETECTION_LIMIT = 60.0
 CALM = 10.0
 """Seconds after a join until it is no longer talked about; measured rest starts then."""
 BETWEEN_ACTS = (3.0, 4.0)
-"""Seconds between one act's end and the next act: the news of the first have run out, and the next act does not
-always fall upon the same moment of the agents' gossip ticks, which start together and keep in step."""
+"""Seconds between two acts: the news of the first have run out by then. News are seen right after a gossip
+tick; a constant pause would let every act fall upon the same moment of the next ticks."""
+SPREAD = 2.0
+"""Seconds over which the agents of a cluster are started. Serf's tickers run in step if its agents start in
+step; real clusters, started over time on many machines, do not."""
 MILLISECONDS = 1000.0
 MINUTE = 60.0
 MEGABYTE = 1e6
@@ -69,8 +72,9 @@ def cold_start(contender: Contender, size: int, folder: Path) -> Figures:
 def life(contender: Contender, size: int, rest: float, folder: Path) -> Figures:
     """Lead a cluster through join, rest, a changed tag, a leave and a crash."""
     with Cluster(contender, size, folder) as cluster:
-        cluster.start()
+        cluster.start(spread=SPREAD)
         cluster.connect()
+        time.sleep(random.uniform(*BETWEEN_ACTS))
         figures = _join(cluster)
         cluster.disconnect()
         time.sleep(CALM)
