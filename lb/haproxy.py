@@ -90,7 +90,8 @@ class HAProxy:
     async def take(self, content: bytes) -> float:
         """Reload, and return after how many seconds the worker was seen to run `content`.
 
-        The file that HAProxy reads must already hold `content`.
+        The file that HAProxy reads must already hold `content`. A HAProxy that was started meanwhile has read
+        it by itself: that needs no reload.
 
         Raises:
             UnreachableError: the master does not answer; nothing was done.
@@ -99,6 +100,9 @@ class HAProxy:
         """
         start = trio.current_time()
         deadline = start + self._reload_timeout
+        await self.master.wait_answer(deadline)
+        if not await self.find_problem(content):
+            return trio.current_time() - start
         self._write_state(await self._known_state(content))
         await self.master.reload(deadline)
         await self.confirm(content, deadline)

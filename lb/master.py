@@ -52,6 +52,21 @@ class Master:
         """
         return parse_processes(await self._socket.ask("show proc"))
 
+    async def wait_answer(self, deadline: float) -> Processes:
+        """Ask until the master answers: it is away for a moment when it starts and when it reloaded.
+
+        Raises:
+            UnreachableError: it is away for longer, or until `deadline` (Trio's time).
+        """
+        patience = min(deadline, trio.current_time() + FIRST_ANSWER_TIMEOUT)
+        while True:
+            try:
+                return await self.processes()
+            except UnreachableError:
+                if trio.current_time() >= patience:
+                    raise
+            await trio.sleep(POLL_INTERVAL)
+
     async def reload(self, deadline: float) -> Processes:
         """Reload and return the processes once a new worker is there; `deadline` in Trio's time.
 
@@ -61,7 +76,7 @@ class Master:
             ReloadError: the master refused the configuration, or no new worker came until `deadline`.
             UnreachableError: the master does not answer in the first place.
         """
-        before = await self._first_answer(deadline)
+        before = await self.wait_answer(deadline)
         try:
             answer = await self._socket.ask("reload")
         except UnreachableError:
@@ -75,17 +90,6 @@ class Master:
                 if now is not None:
                     return now
         raise ReloadError("haproxy did not start a new worker in time")
-
-    async def _first_answer(self, deadline: float) -> Processes:
-        """Ask until the master answers: it is away for a moment when it starts and when it reloaded."""
-        patience = min(deadline, trio.current_time() + FIRST_ANSWER_TIMEOUT)
-        while True:
-            try:
-                return await self.processes()
-            except UnreachableError:
-                if trio.current_time() >= patience:
-                    raise
-            await trio.sleep(POLL_INTERVAL)
 
     async def _poll(self, before: Processes) -> Processes | None:
         """Return the processes if the reload took, None while that is open."""

@@ -45,12 +45,22 @@ async def test_take_reloads_into_a_new_worker_with_the_new_digest_and_servers(si
 
 
 @pytest.mark.trio
+async def test_worker_that_runs_the_content_already_is_left_alone(site: Site) -> None:
+    content = site.content({"a": DEAD})
+    async with site.running(content):
+        before = await site.haproxy.processes()
+        await site.haproxy.take(content)
+        assert await site.haproxy.processes() == before
+
+
+@pytest.mark.trio
 async def test_reload_with_a_broken_file_is_noticed_and_the_old_worker_stays(site: Site) -> None:
     old = site.content({"a": DEAD})
     async with site.running(old) as supervisor:
-        site.config.write_bytes(old + b"nonsense\n")
+        new = site.content({"b": DEAD})
+        site.config.write_bytes(new + b"nonsense\n")
         with pytest.raises(ReloadError, match="could not start a worker"):
-            await site.haproxy.take(old)
+            await site.haproxy.take(new)
         assert await site.haproxy.find_problem(old) == ""
         await eventually(lambda: "nonsense" in supervisor.last_alert)
 
@@ -89,7 +99,7 @@ async def test_state_file_that_cannot_be_written_stops_the_reload(site: Site) ->
         site.sockets.state_file.mkdir()
         (site.sockets.state_file / "x").touch()
         with pytest.raises(HAProxyError, match="cannot write the state file"):
-            await site.haproxy.take(site.content({}))
+            await site.haproxy.take(site.content({"a": DEAD}))
 
 
 @pytest.mark.trio
