@@ -91,16 +91,21 @@ class AntiEntropy:
             ltime = state.status_ltimes.get(name, 0)
             if ltime < LAST_TIME and self._may_have_left(name):
                 self._apply_leave(LeaveIntent(ltime + 1, name), now)
+        members, latest = self._roster.members, 0
         for name, ltime in state.status_ltimes.items():
             if name in left or ltime > LAST_TIME:
                 continue
-            self._roster.clock.witness(ltime)
-            member = self._roster.members.get(name)
-            if name == self._me and member is not None and ltime > member.status_ltime:
+            latest = max(latest, ltime)
+            member = members.get(name)
+            if member is not None and ltime <= member.status_ltime:
+                continue  # by far the most say nothing new
+            self._roster.clock.witness(latest)
+            if name == self._me:
                 # It may stand for a leave that only they heard of: unrefuted, they hold us leaving for ever.
                 self._apply_leave(LeaveIntent(ltime, name), now)
             else:
                 self._roster.status_time(name, ltime, now)
+        self._roster.clock.witness(latest)
 
     def _may_have_left(self, name: str) -> bool:
         """Tell whether to believe that a member left: not while it answers, as it may be back since.

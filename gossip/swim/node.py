@@ -128,7 +128,7 @@ class SwimNode:
         Raises:
             RemoteProtocolError: versions do not fit together; nothing was merged.
         """
-        verify_versions((*remote.nodes, *(m.row() for m in self.membership.by_name.values())))
+        verify_versions(remote.nodes, self.membership.by_name.values())
         for row in remote.nodes:
             try:
                 self.view.merge(row, now)

@@ -272,8 +272,7 @@ class _PushPullReader:
             case b"LTime" | b"EventLTime" | b"QueryLTime":
                 self._clocks[key] = self._next_ltime(key)
             case b"StatusLTimes":
-                pairs = range(self._enter_map(key, MAX_MEMBERS))
-                self._status_ltimes = {self._next_text(key): self._next_ltime(key) for _ in pairs}
+                self._status_ltimes = self._next_times(self._enter_map(key, MAX_MEMBERS))
             case b"LeftMembers":
                 names = range(self._enter_array(key, MAX_MEMBERS))
                 self._left_members = tuple(self._next_text(key) for _ in names)
@@ -282,6 +281,18 @@ class _PushPullReader:
                 self._events = tuple(past for past in slots if past.events)
             case _:
                 self._unpacker.skip()
+
+    def _next_times(self, count: int) -> dict[str, int]:
+        """Return `count` names with a Lamport time each: the bulk of any push/pull, hence without detours."""
+        unpack = self._unpacker.unpack
+        times: dict[str, int] = {}
+        for _ in range(count):
+            name, ltime = unpack(), unpack()
+            if type(name) is bytes and type(ltime) is int and 0 <= ltime <= MAX_U64:
+                times[name.decode("utf-8", "surrogateescape")] = ltime
+            else:
+                times[as_text(name, b"StatusLTimes")] = as_int(ltime, b"StatusLTimes", 0, MAX_U64)
+        return times
 
     def _next_slots(self, count: int) -> Iterator[PastEvents]:
         """Yield the slots that are not nil; a real agent sends its whole ring, mostly nil."""
