@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from gossip.sim.acts import Crash, Leave, MassRestart, Move, Partition, Restart, SendEvent
+from gossip.sim.acts import Crash, ForceLeave, Leave, MassRestart, Move, Partition, Restart, SendEvent
+from gossip.sim.network import Conditions
 from gossip.sim.scenario import Scenario
 
 
@@ -128,6 +129,21 @@ NOT_YET = (
                 Restart(at=30.0, node="n0"),
                 Restart(at=30.0, node="n1"),
             ),
+        ),
+    ),
+    NotYet(
+        fault="force-leave of a name that is not known yet",
+        breaks="it may bear the time of the member's own join, which the member then need not refute",
+        cure="intents whose Lamport times cannot tie",
+        scenario=Scenario(
+            seed=44,
+            nodes=7,
+            profile="local",
+            spread=2.0,
+            duration=30.0,
+            settle=300.0,
+            network=Conditions(loss=0.1),
+            acts=(ForceLeave(at=1.5, node="n6", about="n2"),),
         ),
     ),
 )
