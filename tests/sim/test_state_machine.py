@@ -9,6 +9,7 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from gossip.serf.members import MemberStatus
 from gossip.sim.acts import (
     Crash,
     ForceLeave,
@@ -131,8 +132,10 @@ class ClusterMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.has_cut)
     @rule(node=NAMES, about=LEAVERS, prune=st.booleans())
     def force_leave(self, node, about, prune):
+        # Only of one who failed, as it is meant: for one who lives see `gossip.sim.not_yet`.
         issuer = self.session.node(node)
-        if issuer is not None and issuer.member(about) is not None:
+        member = issuer.member(about) if issuer is not None else None
+        if member is not None and member.status is MemberStatus.FAILED:
             self.has_left = True
             self.perform(ForceLeave(node=node, about=about, prune=prune))
 
