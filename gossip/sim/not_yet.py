@@ -146,25 +146,4 @@ NOT_YET = (
             acts=(ForceLeave(at=1.5, node="n6", about="n2"),),
         ),
     ),
-    NotYet(
-        fault="force-leave of one who lives, which nobody else who stays has heard",
-        breaks="the others restart; the member's new join bears that leave's time, and it stays leaving",
-        cure="as above, or telling a member that it is held to be leaving",
-        scenario=Scenario(
-            seed=67,
-            nodes=4,
-            seeds=3,
-            profile="local",
-            start="agreed",
-            duration=0.0,
-            settle=300.0,
-            core=("n0..n3",),
-            acts=(
-                ForceLeave(node="n1", about="n3"),
-                Crash(node="n0"),
-                Crash(node="n2"),
-                Crash(node="n3"),
-            ),
-        ),
-    ),
 )
