@@ -33,7 +33,7 @@ class Cast:
         process = await self._processes.start_with_pipe(
             LB,
             [
-                *(sys.executable, "-m", "lb", "run", "--start-haproxy", "--node", LB, "--profile", "local"),
+                *(sys.executable, "-m", "lb", "run", "--start-haproxy", "--node", LB, "--profile", "lan"),
                 *("--bind", f"{where.lb_host}:{GOSSIP_PORT}", "--rpc-addr", f"{where.lb_host}:{RPC_PORT}"),
                 *("--config-path", str(where.config), "--listen", f"{where.lb_host}:{HTTP_PORT}"),
                 *("--stats-bind", f"{where.lb_host}:{STATS_PORT}"),
@@ -92,7 +92,7 @@ class Cast:
         host = self.premises.host(number)
         flags = [
             *(f"-node={name}", f"-bind={host}:{GOSSIP_PORT}", f"-rpc-addr={host}:{RPC_PORT}"),
-            *("-profile=local", "-tag", "role=backend", "-tag", f"port={HTTP_PORT}"),
+            *("-profile=lan", "-tag", "role=backend", "-tag", f"port={HTTP_PORT}"),
             f"-retry-join={self.premises.lb_host}:{GOSSIP_PORT}",
         ]
         await self._processes.start(_agent(name), [*command, *flags], self.premises.log(_agent(name)))

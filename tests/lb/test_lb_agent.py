@@ -161,7 +161,7 @@ async def test_servers_follow_members_that_come_change_fail_and_leave(
     drained = [r for r in caplog.records if getattr(r, "event", "") == "lb.server"]
     assert ("web/a", "drain") in [(r.server, r.state) for r in drained]
     assert all(r.state == "drain" for r in drained), "a server on its way out must not be set ready again"
-    # The local profile sends an intent twice. When neither copy finds its way to the balancer, it only hears the
+    # The local profile sends an intent twice. When neither copy reaches the balancer, it only hears the
     # farewell, which without an intent is a failure, as in Serf.
     gone = [reason for reason in swap_reasons(caplog) if "a left" in reason or "a failed" in reason]
     assert len(gone) == 1
