@@ -26,8 +26,8 @@ from gossip.ipc.client import AgentUnreachableError, Client
 RETRY_INTERVAL = "1s"
 """Both retry a join this often; Serf's default of 30 s would be most of the figure."""
 JOIN_LIMIT = 90.0
-NEWS_LIMIT = 30.0
-"""Seconds that a leave or a changed tag may take."""
+NEWS_LIMIT = 75.0
+"""Seconds that a leave or a changed tag may take: whom gossip missed, a push/pull tells, every 30 s."""
 DETECTION_LIMIT = 60.0
 CALM = 10.0
 """Seconds after a join until it is no longer talked about; measured rest starts then."""
