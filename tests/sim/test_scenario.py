@@ -1,5 +1,7 @@
 """Scenarios as text: what is accepted, what is said about mistakes, and that text and value agree."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from gossip.sim.acts import Crash, Link, Pause
 from gossip.sim.network import Conditions
 from gossip.sim.scenario import MAX_NODES, Scenario, read_scenario
 from gossip.sim.swarm import swarm
+from gossip.sim.trial import Trial
 
 EXAMPLE = """
 name = "a web server dies"
@@ -113,3 +116,10 @@ def test_a_mistake_is_told_in_one_line(text, complaint):
         read_scenario(text, "x.toml")
     assert str(caught.value).startswith(complaint)
     assert "\n" not in str(caught.value)
+
+
+def test_the_scenario_in_the_documentation_holds():
+    page = (Path(__file__).parents[2] / "docs/design/simulator.md").read_text()
+    text = page[page.index("```toml\n") + len("```toml\n") :]
+    outcome = Trial(read_scenario(text[: text.index("```")])).run()
+    assert outcome.failure is None, outcome.report()

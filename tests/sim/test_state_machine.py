@@ -10,6 +10,7 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from gossip.serf.members import MemberStatus
 from gossip.sim.acts import (
     Crash,
     ForceLeave,
@@ -38,8 +39,12 @@ EXAMPLES = {"dev": 50, "ci": 2_000, "soak": 50_000}
 STEPS = 12
 
 
-def small_cluster(seed: int, start: str, core: str) -> Scenario:
-    """Return four nodes that look for each other often, so that an example is short."""
+def small_cluster(seed: int, start: str) -> Scenario:
+    """Return four nodes that look for each other often, so that an example is short.
+
+    All belong to the core: whoever is down in the end comes back and asks the seeds. Otherwise two halves
+    that only knew each other through a member that died have nobody to mend them.
+    """
     return Scenario(
         name="state machine",
         seed=seed,
@@ -49,9 +54,9 @@ def small_cluster(seed: int, start: str, core: str) -> Scenario:
         start=start,
         spread=0.5,
         retry_interval=5.0,
-        core=(core,),
         swim={"push_pull_interval": 5.0},
         serf={"reconnect_interval": 5.0},
+        core=(f"n0..n{NODES - 1}",),
     )
 
 
@@ -61,10 +66,9 @@ class ClusterMachine(RuleBasedStateMachine):
     @initialize(
         seed=st.integers(0, 2**16),
         start=st.sampled_from(["agreed", "join"]),
-        core=st.sampled_from(["*", f"n0..n{NODES - 1}"]),
     )
-    def begin(self, seed, start, core):
-        self.session = Session(small_cluster(seed, start, core))
+    def begin(self, seed, start):
+        self.session = Session(small_cluster(seed, start))
         self.has_cut = False
         self.has_left = False
 
@@ -132,8 +136,10 @@ class ClusterMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.has_cut)
     @rule(node=NAMES, about=LEAVERS, prune=st.booleans())
     def force_leave(self, node, about, prune):
+        # Only of one who failed, as it is meant: for one who lives see `gossip.sim.not_yet`.
         issuer = self.session.node(node)
-        if issuer is not None and issuer.member(about) is not None:
+        member = issuer.member(about) if issuer is not None else None
+        if member is not None and member.status is MemberStatus.FAILED:
             self.has_left = True
             self.perform(ForceLeave(node=node, about=about, prune=prune))
 
@@ -147,8 +153,8 @@ class ClusterMachine(RuleBasedStateMachine):
 
 
 TestClusterMachine = ClusterMachine.TestCase
-# In `make soak`, not in CI: it still finds clusters that no member can mend alone (two halves that only knew
-# each other through a member that died), for which the liveness bound has no rule so far.
+# In `make soak`, not in CI: among some ten thousand examples it still finds a leave at the time of the
+# member's next join, which `gossip.sim.not_yet` lists as not cured.
 TestClusterMachine.pytestmark = [pytest.mark.soak]
 TestClusterMachine.settings = settings(
     max_examples=EXAMPLES.get(
@@ -159,7 +165,7 @@ TestClusterMachine.settings = settings(
 
 
 def test_a_session_written_down_does_the_same_again():
-    session = Session(small_cluster(7, "join", "*"))
+    session = Session(small_cluster(7, "join"))
     session.advance(2.0)
     session.do(Partition(one=("n3",)))
     session.advance(7.05)
