@@ -17,11 +17,11 @@ from gossip.serf.events import UserEvents
 from gossip.serf.leave import LEAVE, GracefulLeave, LeaveStage
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.queries import Queries
-from gossip.serf.roster import PRUNE, REAP, Roster
+from gossip.serf.roster import DOUBT, PRUNE, REAP, Roster
 from gossip.serf.tags import decode_tags, encode_tags
 from gossip.swim.config import retransmit_limit
 from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
-from gossip.swim.effects import BroadcastFinished, OpenPushPull
+from gossip.swim.effects import BroadcastFinished, OpenPushPull, SendPacket
 from gossip.swim.node import SwimNode
 from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MessageType, Ping, PushPull
 from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
@@ -136,6 +136,8 @@ class SerfNode:
                 self._roster.reap(now)
             elif kind == PRUNE:
                 self._roster.prune_now(subject, now)
+            elif kind == DOUBT:
+                self._question_leave(subject, now)
             elif kind == RECONNECT:
                 self._reconnect(now)
             elif kind == LEAVE:
@@ -370,6 +372,16 @@ class SerfNode:
                 self.announce_join(now)
             return False
         return self._roster.leave_intent(intent, now)
+
+    def _question_leave(self, name: str, now: float) -> None:
+        """Tell a member that has been leaving for long that it is, in our eyes: if that is wrong, it refutes.
+
+        It may never have heard of the leave: somebody else's, of an earlier life, or at the time of its join.
+        """
+        intent = self._roster.doubtful_leave(name, now)
+        if name != self.name:
+            to = self._roster.members[name].address
+            self._emit(SendPacket(to, (USER + encode_serf(intent),)))
 
     def _deliver(self, event: UserEvent) -> bool:
         """Hand an event on if it is new; return whether it was."""

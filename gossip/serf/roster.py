@@ -36,6 +36,9 @@ REAP = "reap"
 PRUNE = "prune"
 """Timer key: erase a member that was leaving when somebody asked to prune it."""
 
+DOUBT = "doubt"
+"""Timer key: a member has been leaving for long; it may not know that we believe so."""
+
 GONE = (MemberStatus.LEFT, MemberStatus.FAILED)
 
 
@@ -58,7 +61,7 @@ class Roster:
         if member is not None:
             member.alive = alive
             member.become(MemberStatus.ALIVE, now)
-            self._deadlines.cancel((PRUNE, member.name))
+            self._stop_waiting(member)
             self._emit(MemberJoined(member))
             return
         self._make_room()
@@ -67,8 +70,7 @@ class Roster:
         self.members[alive.node] = member
         self._emit(MemberJoined(member))
         if isinstance(intent, LeaveIntent):
-            member.become(MemberStatus.LEAVING, now)
-            self._emit(MemberLeaving(member))
+            self._become_leaving(member, now)
 
     def updated(self, alive: Alive) -> None:
         """A member announces other tags."""
@@ -124,7 +126,7 @@ class Roster:
         member.status_ltime = intent.ltime
         if member.status is MemberStatus.LEAVING:
             member.become(MemberStatus.ALIVE, now)
-            self._deadlines.cancel((PRUNE, member.name))
+            self._stop_waiting(member)
             self._emit(MemberJoined(member))
         return True
 
@@ -138,8 +140,7 @@ class Roster:
         # Kept in every status: without it a stale join intent could later bring the member back to life.
         member.status_ltime = intent.ltime
         if member.status is MemberStatus.ALIVE:
-            member.become(MemberStatus.LEAVING, now)
-            self._emit(MemberLeaving(member))
+            self._become_leaving(member, now)
         elif member.status is MemberStatus.FAILED:
             self._become_left(member, now)
         if intent.prune:
@@ -160,6 +161,11 @@ class Roster:
         self.recent_intents.expire(now)
         if self.gone_members() or len(self.recent_intents):
             self._arm_reaper(now)
+
+    def doubtful_leave(self, name: str, now: float) -> LeaveIntent:
+        """Return the intent that has made a member leaving for long; ask again after a while."""
+        self._deadlines.set((DOUBT, name), now + self._config.doubt_interval)
+        return LeaveIntent(self.members[name].status_ltime, name)
 
     def prune_now(self, name: str, now: float) -> None:
         """Erase a member whose prune had to wait for its leave; a comeback would have cancelled that.
@@ -183,7 +189,18 @@ class Roster:
         self._arm_reaper(now)
         return self.recent_intents.offer(intent, now)
 
+    def _become_leaving(self, member: SerfMember, now: float) -> None:
+        member.become(MemberStatus.LEAVING, now)
+        self._deadlines.set((DOUBT, member.name), now + self._config.doubt_interval)
+        self._emit(MemberLeaving(member))
+
+    def _stop_waiting(self, member: SerfMember) -> None:
+        """The member is back, or erased: its leave is nothing to wait for any more."""
+        self._deadlines.cancel((DOUBT, member.name))
+        self._deadlines.cancel((PRUNE, member.name))
+
     def _become_left(self, member: SerfMember, now: float) -> None:
+        self._deadlines.cancel((DOUBT, member.name))
         member.become(MemberStatus.LEFT, now)
         self._arm_reaper(now)
         self._emit(MemberLeft(member))
@@ -196,7 +213,7 @@ class Roster:
             self._erase(member)
 
     def _erase(self, member: SerfMember) -> None:
-        self._deadlines.cancel((PRUNE, member.name))
+        self._stop_waiting(member)
         del self.members[member.name]
         self._emit(MemberReaped(member))
 

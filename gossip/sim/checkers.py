@@ -233,7 +233,7 @@ def _sizes(node: SerfNode) -> list[tuple[str, int, int]]:
     swim, config, stats = node.swim, node.config, node.stats()
     rows, members = len(swim.membership), int(stats["members"])
     relays = len(swim.detector.relays)
-    timers = FIXED_TIMERS + len(swim.view.suspicions) + relays + members
+    timers = FIXED_TIMERS + len(swim.view.suspicions) + relays + 2 * members
     queues = [
         (f"broadcasts in the {kind} queue", int(stats[f"{kind}_queue"]), config.max_queue_depth)
         for kind in ("intent", "event", "query")

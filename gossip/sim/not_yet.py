@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from gossip.sim.acts import Crash, ForceLeave, Leave, MassRestart, Move, Partition, Restart, SendEvent
-from gossip.sim.network import Conditions
+from gossip.sim.acts import Crash, Leave, MassRestart, Move, Partition, Restart, SendEvent
 from gossip.sim.scenario import Scenario
 
 
@@ -129,62 +128,6 @@ NOT_YET = (
                 Restart(at=30.0, node="n0"),
                 Restart(at=30.0, node="n1"),
             ),
-        ),
-    ),
-    NotYet(
-        fault="force-leave of a name that is not known yet",
-        breaks="it may bear the time of the member's own join, which the member then need not refute",
-        cure="intents whose Lamport times cannot tie",
-        scenario=Scenario(
-            seed=44,
-            nodes=7,
-            profile="local",
-            spread=2.0,
-            duration=30.0,
-            settle=300.0,
-            network=Conditions(loss=0.1),
-            acts=(ForceLeave(at=1.5, node="n6", about="n2"),),
-        ),
-    ),
-    NotYet(
-        fault="force-leave of one who lives, which nobody else who stays has heard",
-        breaks="the others restart; the member's new join bears that leave's time, and it stays leaving",
-        cure="as above, or telling a member that it is held to be leaving",
-        scenario=Scenario(
-            seed=67,
-            nodes=4,
-            seeds=3,
-            profile="local",
-            start="agreed",
-            duration=0.0,
-            settle=300.0,
-            core=("n0..n3",),
-            acts=(
-                ForceLeave(node="n1", about="n3"),
-                Crash(node="n0"),
-                Crash(node="n2"),
-                Crash(node="n3"),
-            ),
-        ),
-    ),
-    NotYet(
-        fault="a leave cut short, which only one who stays has heard",
-        breaks="the others restart; the member's new join bears its old leave's time, and it stays leaving",
-        cure="as above",
-        scenario=Scenario(
-            seed=324,
-            nodes=4,
-            seeds=3,
-            profile="local",
-            start="agreed",
-            duration=0.05,
-            settle=300.0,
-            swim={"push_pull_interval": 5.0},
-            serf={"reconnect_interval": 5.0},
-            retry_interval=5.0,
-            spread=0.5,
-            core=("n0..n3",),
-            acts=(Crash(node="n0"), Leave(node="n1"), Crash(at=0.05, node="n2")),
         ),
     ),
 )

@@ -37,9 +37,6 @@ SHAPES: tuple[Shape, ...] = ("constant", "uniform", "exponential", "lognormal")
 SEEDS = 3
 """Hosts where others join; they belong to the core, else a lone survivor could have nobody to ask."""
 
-FORMED_AFTER = 10.0
-"""Seconds after which all agents know each other, usually."""
-
 SETTLE = {"local": 600.0, "lan": 600.0, "wan": 900.0}
 """Seconds to agree: many rounds of reconnecting, each of which is a matter of chance."""
 
@@ -172,8 +169,6 @@ class _Draw:
         return JoinAgain(at=at, node=self._one(), to=(self._one(),))
 
     def _force_leave(self, at: float) -> AnyAct:
-        # Not while the cluster forms: see `not_yet` for what a leave of an unknown name can do.
-        at = max(at, FORMED_AFTER * self._slowness)
         return ForceLeave(at=at, node=self._one(), about=self._no_anchor(), prune=self._rng.random() < 0.3)
 
     # --- links --------------------------------------------------------------------------------------------

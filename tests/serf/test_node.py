@@ -262,6 +262,30 @@ def test_a_leave_intent_about_us_is_refuted_by_a_join_intent():
     assert rig.member(ME).status_ltime == 8
 
 
+def test_who_has_been_leaving_for_long_is_told_so_and_can_refute_it():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(7, "n1"))
+    rig.drain_queues()
+    rig.advance(14.9)
+    assert rig.sent(LeaveIntent) == []
+    rig.advance(15.2)
+    assert rig.sent(LeaveIntent) == [LeaveIntent(7, "n1")] * 2
+    assert {packet.to for packet in rig.emitted(SendPacket)} == {home("n1")}
+    rig.say(JoinIntent(8, "n1"))
+    rig.drain_queues()
+    rig.advance(30.0)
+    assert len(rig.sent(LeaveIntent)) == 2
+
+
+def test_nobody_questions_its_own_leave_or_one_that_is_over():
+    rig = rig_of("n1", "n2")
+    rig.leave("n1")
+    rig.node.begin_leave(rig.now)
+    rig.drain_queues()
+    rig.advance(40.0)
+    assert rig.sent(LeaveIntent) == []
+
+
 def test_a_stale_leave_intent_about_us_needs_no_refutation():
     rig = rig_of("n1")
     rig.say(LeaveIntent(7, ME))
