@@ -30,6 +30,8 @@ class LamportClock:
         Raises:
             RemoteProtocolError: `time` is the last 64-bit number; stepping past it would wrap on peers.
         """
+        if time < self.time:
+            return  # by far the most
         if time > LAST_TIME:
             raise RemoteProtocolError(f"lamport time {time} leaves no room for a later one")
         self.time = max(self.time, min(time + 1, LAST_TIME))

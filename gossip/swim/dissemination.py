@@ -90,7 +90,8 @@ class BroadcastQueue:
             broadcast.transmits += 1
             if broadcast.transmits >= limit:
                 self._finish(broadcast)
-            else:
+        for broadcast in reversed(taken):  # oldest first, so that most go on top
+            if broadcast.transmits < limit:
                 self._place(broadcast)
         return [broadcast.data for broadcast in taken]
 
@@ -109,7 +110,11 @@ class BroadcastQueue:
     def _place(self, broadcast: Broadcast) -> None:
         while len(self.tiers) <= broadcast.transmits:
             self.tiers.append({})
-        insort(self.tiers[broadcast.transmits].setdefault(len(broadcast.data), []), broadcast, key=_serial)
+        stack = self.tiers[broadcast.transmits].setdefault(len(broadcast.data), [])
+        if stack and stack[-1].serial > broadcast.serial:
+            insort(stack, broadcast, key=_serial)
+        else:
+            stack.append(broadcast)
         self._size += 1
 
     def _drop(self, broadcast: Broadcast) -> None:
