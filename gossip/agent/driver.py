@@ -188,9 +188,9 @@ class Driver:
         """Return the answer to a ping over a stream."""
         return self.node.answer_stream_ping(ping)
 
-    def receive_user_message(self, payload: bytes, source: str) -> None:
+    def receive_user_message(self, payload: bytes) -> None:
         """Handle a message for Serf's layer that came over a stream."""
-        self.apply(lambda node, now: node.receive_user_message(payload, source, now))
+        self.apply(lambda node, now: node.receive_user_message(payload, now))
 
     def complain(self, peer: str, reason: str) -> None:
         """Log what a peer did wrong, at a bounded rate."""

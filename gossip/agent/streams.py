@@ -43,7 +43,7 @@ class StreamHost(Protocol):
     def answer_ping(self, ping: Ping) -> Ack | None:
         """Return the answer to a ping, None if it is not for this node."""
 
-    def receive_user_message(self, payload: bytes, source: str) -> None:
+    def receive_user_message(self, payload: bytes) -> None:
         """Handle a message for the layer above."""
 
     def complain(self, peer: str, reason: str) -> None:
@@ -140,7 +140,7 @@ class Streams:
                 await stream.send_all(await self._seal(host.encode_state(join=message.join)))
                 host.merge(message, initiated=False)
             case UserMessage():
-                host.receive_user_message(message.payload, peer)
+                host.receive_user_message(message.payload)
             case Ack() | ErrorMessage():
                 host.complain(peer, f"{type(message).__name__} opens no conversation")
 

@@ -314,8 +314,8 @@ class SerfNode:
         """See `Delegate`."""
         self._roster.refuted(member.name)
 
-    def receive_user_message(self, payload: bytes, source: str, now: float) -> None:
-        """Handle one Serf message; `source` names the peer in complaints. See also `Delegate`.
+    def receive_user_message(self, payload: bytes, now: float) -> None:
+        """Handle one Serf message, from a datagram or a stream. See also `Delegate`.
 
         Raises:
             RemoteProtocolError: it is broken; nothing changed.

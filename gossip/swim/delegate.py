@@ -27,7 +27,7 @@ class Delegate(Protocol):
     def suspicion_refuted(self, member: Member, now: float) -> None:
         """A suspected member announced itself with a greater incarnation."""
 
-    def receive_user_message(self, payload: bytes, source: str, now: float) -> None:
+    def receive_user_message(self, payload: bytes, now: float) -> None:
         """A message of the upper layer arrived. Raises RemoteProtocolError if it is broken."""
 
     def pending_broadcasts(self) -> int:

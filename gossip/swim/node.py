@@ -34,7 +34,6 @@ from gossip.wire.messages import (
     Ping,
     PushPull,
     Suspect,
-    UserMessage,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +50,9 @@ GOSSIP = "gossip"
 PUSH_PULL = "push/pull"
 """Timer key: time for anti-entropy with a random member."""
 
+NO_BYTE = -1
 ALIVE_BYTE = int(MessageType.ALIVE)
+USER_BYTE = int(MessageType.USER)
 GOSSIP_BYTES = (int(MessageType.SUSPECT), int(MessageType.DEAD))
 MAX_QUEUED_CLAIMS = 65_536
 """Bound of SWIM's own queue; one claim per name can wait, so that `max_members` is reached first."""
@@ -101,12 +102,15 @@ class SwimNode:
             # The hot path of a join storm: an announcement that is already known costs one memo look-up.
             # The memo hands out the same object for the same bytes, so that identity suffices.
             try:
-                if part and part[0] == ALIVE_BYTE:
+                kind = part[0] if part else NO_BYTE
+                if kind == ALIVE_BYTE:
                     alive = decode_gossip(part)
                     assert isinstance(alive, Alive)
                     known = by_name.get(alive.node)
                     if known is None or known.alive is not alive:
                         self.view.alive(alive, part, now)
+                elif kind == USER_BYTE:
+                    self._delegate.receive_user_message(part[1:], now)
                 else:
                     self._receive(part, source, now)
             except RemoteProtocolError as error:
@@ -226,11 +230,9 @@ class SwimNode:
             self.detector.receive_ack(message, now)
         elif isinstance(message, IndirectPing):
             self.detector.receive_indirect_ping(message, source, now)
-        elif isinstance(message, Nack):
-            self.detector.receive_nack(message)
         else:
-            assert isinstance(message, UserMessage)
-            self._delegate.receive_user_message(message.payload, str(source), now)
+            assert isinstance(message, Nack)
+            self.detector.receive_nack(message)
 
     def _gossip(self, now: float) -> None:
         """Send broadcasts to random members; each gets its own selection."""

@@ -53,8 +53,11 @@ from gossip.wire.serf_messages import (
 MAX_SERF_GOSSIP_BYTES = 9 * 1024
 """Longest intent, event or query; Serf's own hard limit for an event."""
 
-REMEMBERED_SERF_GOSSIP = 1024
-"""How many decoded ones are kept; times the limit above, this bounds the memory."""
+REMEMBERED_SERF_GOSSIP = 8192
+"""How many decoded ones are kept; when a thousand nodes join, each of their intents comes sixteen times."""
+
+LONGEST_REMEMBERED = 512
+"""Bytes of the longest that is kept: any intent, and an event of Serf's default limit. Both bound memory."""
 
 MAX_MEMBERS = 2**17
 """Names in a push/pull: far more than a cluster whose members all know each other can have."""
@@ -112,13 +115,16 @@ def decode_serf(payload: bytes) -> SerfMessage:
     return decoder(payload[1:])
 
 
-@lru_cache(maxsize=REMEMBERED_SERF_GOSSIP)
 def decode_serf_gossip(payload: bytes) -> SerfGossip:
-    """Return the intent, event or query in `payload`: the identical object for equal bytes.
+    """Return the intent, event or query in `payload`: the identical object for equal, short bytes.
 
     Raises:
         RemoteProtocolError: it is another message, malformed, or longer than `MAX_SERF_GOSSIP_BYTES`.
     """
+    return remembered_serf_gossip(payload) if len(payload) <= LONGEST_REMEMBERED else _decode_gossip(payload)
+
+
+def _decode_gossip(payload: bytes) -> SerfGossip:
     if len(payload) > MAX_SERF_GOSSIP_BYTES:
         raise RemoteProtocolError(
             f"serf message of {len(payload)} bytes: expected at most {MAX_SERF_GOSSIP_BYTES}"
@@ -127,6 +133,9 @@ def decode_serf_gossip(payload: bytes) -> SerfGossip:
     if not isinstance(message, LeaveIntent | JoinIntent | UserEvent | Query):
         raise RemoteProtocolError(f"serf message type {payload[:1].hex()} is not gossip")
     return message
+
+
+remembered_serf_gossip = lru_cache(maxsize=REMEMBERED_SERF_GOSSIP)(_decode_gossip)
 
 
 def _pack_event(event: UserEvent) -> bytes:

@@ -241,12 +241,12 @@ def test_a_broken_message_is_refused(payload):
     rig.hear(UserMessage(payload))
     assert rig.node.rejected == 1
     with pytest.raises(RemoteProtocolError):
-        rig.node.receive_user_message(payload, "a stream", rig.now)
+        rig.node.receive_user_message(payload, rig.now)
 
 
 def test_a_message_over_a_stream_is_gossiped_like_any_other():
     rig = rig_of("n1")
-    rig.node.receive_user_message(encode_serf(UserEvent(5, "deploy")), "a stream", rig.now)
+    rig.node.receive_user_message(encode_serf(UserEvent(5, "deploy")), rig.now)
     rig.advance(3.0)
     assert len(rig.sent(UserEvent)) == 4
 

@@ -92,8 +92,8 @@ class Layer:
     def suspicion_refuted(self, member: Member, now: float) -> None:
         self.heard.append(("refuted", member.name))
 
-    def receive_user_message(self, payload: bytes, source: str, now: float) -> None:
-        self.heard.append(("message", payload.decode(), source))
+    def receive_user_message(self, payload: bytes, now: float) -> None:
+        self.heard.append(("message", payload.decode()))
 
     def pending_broadcasts(self) -> int:
         return len(self.queue)

@@ -1,6 +1,6 @@
 from gossip.swim.delegate import Delegate
 from gossip.wire.messages import MemberState, UserMessage
-from tests.swim.rig import STRANGER, Layer, Rig, alive, row
+from tests.swim.rig import Layer, Rig, alive, row
 
 
 def test_a_layer_needs_nothing_but_the_delegates_methods():
@@ -47,10 +47,10 @@ def test_the_layer_hears_of_a_change_when_it_is_in_the_table():
     assert states == [MemberState.LEFT]
 
 
-def test_a_user_message_goes_to_the_layer_with_its_source():
+def test_a_user_message_goes_to_the_layer():
     rig = Rig()
     rig.hear(UserMessage(b"hello"))
-    assert rig.layer.heard == [("message", "hello", str(STRANGER))]
+    assert rig.layer.heard == [("message", "hello")]
 
 
 def test_the_layers_state_travels_with_a_push_pull():

@@ -17,7 +17,7 @@ from gossip.wire.compression import pack_compressed
 from gossip.wire.keyring import Keyring
 from gossip.wire.messages import PushPull, UserMessage
 from gossip.wire.packet import MAX_UNSEALED_BYTES, unseal
-from gossip.wire.serf_codec import decode_serf, decode_serf_gossip
+from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, remembered_serf_gossip
 from gossip.wire.stream import StreamReader
 from tests.wire.recorded import keyring_of, load, streams
 from tests.wire.test_vectors import plaintext
@@ -135,7 +135,7 @@ def test_generated_messages_keep_memory_bounded():
     rng = random.Random(7)
     source = generated(rng)
     decode_gossip.cache_clear()
-    decode_serf_gossip.cache_clear()
+    remembered_serf_gossip.cache_clear()
     tracemalloc.start()
     try:
         for _ in range(3000):

@@ -8,6 +8,7 @@ from msgpack import packb
 from gossip.errors import RemoteProtocolError
 from gossip.wire.dialect import MAX_ELEMENTS
 from gossip.wire.serf_codec import (
+    LONGEST_REMEMBERED,
     MAX_EVENTS_PER_TIME,
     MAX_MEMBERS,
     MAX_PAST_TIMES,
@@ -16,6 +17,7 @@ from gossip.wire.serf_codec import (
     decode_serf,
     decode_serf_gossip,
     encode_serf,
+    remembered_serf_gossip,
 )
 from gossip.wire.serf_messages import (
     JoinIntent,
@@ -61,7 +63,17 @@ def test_equal_gossip_is_the_identical_object():
 def test_remembered_gossip_is_bounded():
     for ltime in range(REMEMBERED_SERF_GOSSIP + 1):
         decode_serf_gossip(encode_serf(JoinIntent(ltime, "n1")))
-    assert decode_serf_gossip.cache_info().currsize == REMEMBERED_SERF_GOSSIP
+    assert remembered_serf_gossip.cache_info().currsize == REMEMBERED_SERF_GOSSIP
+
+
+def test_only_short_gossip_is_remembered():
+    padding = LONGEST_REMEMBERED - len(encode_serf(UserEvent(1, "e", b"x" * 300))) + 300
+    at_the_limit = encode_serf(UserEvent(1, "e", b"x" * padding))
+    above = encode_serf(UserEvent(1, "e", b"x" * (padding + 1)))
+    assert len(at_the_limit) == LONGEST_REMEMBERED
+    assert decode_serf_gossip(at_the_limit) is decode_serf_gossip(at_the_limit)
+    assert decode_serf_gossip(above) is not decode_serf_gossip(above)
+    assert decode_serf_gossip(above) == decode_serf_gossip(above)
 
 
 def test_gossip_is_limited_in_length():
