@@ -1,10 +1,9 @@
-"""What gossip says about members, as `lb.settle` wants to hear it; what is odd about them is logged once.
+"""What gossip says about members, as `lb.settle` wants to hear it.
 
 A member is judged by itself here (is its address allowed, does it name a port). Nothing is decided.
 """
 
-import logging
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gossip.serf.effects import (
     Effect,
@@ -20,12 +19,7 @@ from gossip.serf.effects import (
 )
 from gossip.serf.members import MemberStatus, SerfMember
 from lb.candidate import Sighting
-from lb.plan import MappedName, MemberFact, PlanConfig, Rejection, read_claim
-
-log = logging.getLogger("lb.membership")
-
-MAX_REMEMBERED_COMPLAINTS = 4096
-"""Complaints that are not logged again; beyond that the oldest is forgotten, and may be logged once more."""
+from lb.plan import MemberFact, PlanConfig, Rejection, read_claim
 
 _ABOUT_A_MEMBER = (MemberJoined, MemberUpdated, MemberLeaving, MemberLeft, MemberFailed)
 _ABOUT_SUSPICION = (MemberSuspected, SuspicionRefuted)
@@ -34,18 +28,19 @@ _ABOUT_SUSPICION = (MemberSuspected, SuspicionRefuted)
 class Membership:
     """Turns members into sightings."""
 
-    __slots__ = ("_complaints", "_config")
+    __slots__ = ("_complain", "_config")
 
-    def __init__(self, config: PlanConfig) -> None:
+    def __init__(self, config: PlanConfig, complain: Callable[[Rejection], None]) -> None:
+        """Read tags as `config` says; `complain` hears of each refusal, as often as it is seen."""
         self._config = config
-        self._complaints: dict[Hashable, None] = {}
+        self._complain = complain
 
     def sight(self, member: SerfMember) -> Sighting:
         """Return the member's status and what it asks for."""
         fact = MemberFact(member.name, member.status, member.address.host, member.tags)
         claim = read_claim(fact, self._config)
         if isinstance(claim, Rejection):
-            self.complain(claim)
+            self._complain(claim)
             claim = None
         return Sighting(member.name, member.status, claim)
 
@@ -75,15 +70,3 @@ class Membership:
     def sight_all(self, members: Iterable[SerfMember]) -> list[Sighting]:
         """Return sightings of all members."""
         return [self.sight(member) for member in members]
-
-    def complain(self, about: Rejection | MappedName) -> None:
-        """Log once that a member cannot have what it asks for, or has a name that may not stand in a file."""
-        if about in self._complaints:
-            return
-        if len(self._complaints) >= MAX_REMEMBERED_COMPLAINTS:
-            del self._complaints[next(iter(self._complaints))]
-        self._complaints[about] = None
-        if isinstance(about, Rejection):
-            log.warning("member is no server", extra={"member": about.member, "reason": about.reason})
-        else:
-            log.warning("member gets another name", extra={"member": about.member, "server": about.server})

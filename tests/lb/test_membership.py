@@ -1,4 +1,4 @@
-"""What gossip says becomes sightings; what is odd is said once."""
+"""What gossip says becomes sightings; what is odd is passed on."""
 
 import pytest
 
@@ -16,8 +16,8 @@ from gossip.serf.tags import encode_tags
 from gossip.wire.messages import Alive
 from gossip.wire.serf_messages import UserEvent
 from lb.candidate import Sighting
-from lb.membership import MAX_REMEMBERED_COMPLAINTS, Membership
-from lb.plan import Claim, MappedName, PlanConfig, Rejection
+from lb.membership import Membership
+from lb.plan import Claim, PlanConfig, Rejection
 
 
 def member(name: str = "a", status: MemberStatus = MemberStatus.ALIVE, **tags: str) -> SerfMember:
@@ -37,49 +37,33 @@ def nobody(_name: str) -> bool:
     return False
 
 
+def reading() -> Membership:
+    return Membership(PlanConfig(), pytest.fail)
+
+
 CLAIM = Claim("web", "a", "10.0.0.1", 80, 100)
 
 
 def test_backend_is_seen_with_its_claim() -> None:
-    assert Membership(PlanConfig()).sight(member()) == Sighting("a", MemberStatus.ALIVE, CLAIM)
+    assert reading().sight(member()) == Sighting("a", MemberStatus.ALIVE, CLAIM)
 
 
 def test_all_members_are_seen() -> None:
-    seen = Membership(PlanConfig()).sight_all([member("a"), member("b", role="lb")])
+    seen = reading().sight_all([member("a"), member("b", role="lb")])
     assert [sighting.claim for sighting in seen] == [CLAIM, None]
 
 
-def test_unacceptable_member_is_seen_without_claim_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    membership = Membership(PlanConfig())
-    for _ in range(3):
-        assert membership.sight(member(role="backend", port="0")).claim is None
-    assert [(record.member, record.reason) for record in caplog.records] == [("a", "port tag is not a port")]
-
-
-def test_replaced_name_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    membership = Membership(PlanConfig())
-    membership.complain(MappedName("a b", "a-b-1"))
-    membership.complain(MappedName("a b", "a-b-1"))
-    assert [(record.member, record.server) for record in caplog.records] == [("a b", "a-b-1")]
-
-
-@pytest.mark.parametrize(("excess", "logged"), [(0, 0), (1, 1)])
-def test_remembered_complaints_are_bounded(
-    caplog: pytest.LogCaptureFixture, excess: int, logged: int
-) -> None:
-    membership = Membership(PlanConfig())
-    membership.complain(Rejection("first", "x"))
-    for number in range(MAX_REMEMBERED_COMPLAINTS - 1 + excess):
-        membership.complain(Rejection(str(number), "x"))
-    caplog.clear()
-    membership.complain(Rejection("first", "x"))
-    assert len(caplog.records) == logged
+def test_unacceptable_member_is_seen_without_claim_and_complained_about() -> None:
+    complaints: list[Rejection] = []
+    membership = Membership(PlanConfig(), complaints.append)
+    assert membership.sight(member(role="backend", port="0")).claim is None
+    assert complaints == [Rejection("a", "port tag is not a port")]
 
 
 def test_events_about_members_become_sightings() -> None:
     gone = member("b", MemberStatus.FAILED)
     effects = [MemberJoined(member()), MemberFailed(gone), MemberReaped(gone)]
-    sightings, is_relevant = Membership(PlanConfig()).read(effects, nobody)
+    sightings, is_relevant = reading().read(effects, nobody)
     assert is_relevant
     assert [(s.member, s.status) for s in sightings] == [
         ("a", MemberStatus.ALIVE),
@@ -90,16 +74,16 @@ def test_events_about_members_become_sightings() -> None:
 
 def test_suspicion_is_a_reason_to_look_again_but_no_sighting() -> None:
     for effect in (MemberSuspected(member(), "b"), SuspicionRefuted(member())):
-        assert Membership(PlanConfig()).read([effect], nobody) == ([], True)
+        assert reading().read([effect], nobody) == ([], True)
 
 
 def test_names_that_a_peer_knows_to_have_left_count_only_if_they_are_no_members() -> None:
     effect = PushPullReceived((), ("a", "b"), initiated=True)
-    sightings, is_relevant = Membership(PlanConfig()).read([effect], lambda name: name == "a")
+    sightings, is_relevant = reading().read([effect], lambda name: name == "a")
     assert is_relevant
     assert sightings == [Sighting("b", MemberStatus.LEFT, None)]
 
 
 def test_everything_else_is_of_no_interest() -> None:
     event = UserEventReceived(UserEvent(ltime=1, name="x", payload=b"", coalesce=False))
-    assert Membership(PlanConfig()).read([event], nobody) == ([], False)
+    assert reading().read([event], nobody) == ([], False)

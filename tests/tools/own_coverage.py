@@ -19,8 +19,10 @@ PURE_LB = (
     "flapping",
     "guard",
     "inspection",
+    "membership",
     "places",
     "plan",
+    "reconciler",
     "render",
     "settle",
 )
