@@ -153,9 +153,6 @@ class ClusterMachine(RuleBasedStateMachine):
 
 
 TestClusterMachine = ClusterMachine.TestCase
-# In `make soak`, not in CI: among some ten thousand examples it still finds a leave at the time of the
-# member's next join, which `gossip.sim.not_yet` lists as not cured.
-TestClusterMachine.pytestmark = [pytest.mark.soak]
 TestClusterMachine.settings = settings(
     max_examples=EXAMPLES.get(
         os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"), 50
