@@ -22,11 +22,13 @@ class SwimConfig(Struct, frozen=True, kw_only=True):
     gossip_nodes: int = 3
     retransmit_mult: int = 4
     suspicion_mult: int = 4
-    suspicion_max_mult: int = 6
+    suspicion_max_mult: int = 6  # 1: the time-out is fixed, and nobody's confirmation counts
+    confirmations: int | None = None  # that end a suspicion at its minimum; None: suspicion_mult - 2
     push_pull_interval: float = 30.0
     gossip_to_the_dead: float = 30.0
     stream_timeout: float = 10.0
-    awareness_max: int = 8
+    awareness_max: int = 8  # 1: local health stays out of it, and relays are not asked for nacks
+    tell_suspects: bool = True  # in the very ping that probes them (Lifeguard's buddy system)
     packet_budget: int = 1400  # bytes of one datagram before CRC, encryption and label
     packet_overhead: int = 0  # bytes that encryption and label add to a datagram
     max_members: int = 16_384

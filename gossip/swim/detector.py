@@ -80,7 +80,7 @@ class FailureDetector:
         target = probe.target
         relays = self._membership.choose(self._config.indirect_checks, lambda m: self._may_relay(m, target))
         for relay in relays:
-            can_nack = relay.protocol_max >= NACK_SINCE_PROTOCOL
+            can_nack = self._health.matters and relay.protocol_max >= NACK_SINCE_PROTOCOL
             if can_nack:
                 probe.expect_nack()
             self._piggyback.send(relay.address, encode(self._indirect_ping(probe, can_nack)))
@@ -163,7 +163,7 @@ class FailureDetector:
 
     def _send_ping(self, probe: Probe, target: Member) -> None:
         ping = encode(self._ping(probe.seq, target.name))
-        if target.state is MemberState.ALIVE:
+        if target.state is MemberState.ALIVE or not self._config.tell_suspects:
             self._piggyback.send(target.address, ping)
             return
         # Buddy system: whoever is suspected hears it first, so that it can refute at once.

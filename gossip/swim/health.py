@@ -14,6 +14,11 @@ class LocalHealth:
         self._ceiling = maximum - 1
         self.score = 0
 
+    @property
+    def matters(self) -> bool:
+        """Whether there is any score but 0; if not, nobody need be asked for evidence."""
+        return self._ceiling > 0
+
     def apply(self, delta: int) -> None:
         """Add `delta`, positive for bad news, and saturate."""
         self.score = min(max(self.score + delta, 0), self._ceiling)

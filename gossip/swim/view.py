@@ -238,11 +238,12 @@ class View:
 
     def _new_suspicion(self, reporter: str, now: float) -> Suspicion:
         n = len(self._membership)
-        k = self.config.suspicion_mult - 2
-        if n - 2 < k:
-            k = 0  # too few others to confirm anything
-        minimum = suspicion_minimum(self.config.suspicion_mult, n, self.config.probe_interval)
-        return Suspicion(reporter, k, minimum, self.config.suspicion_max_mult * minimum, now)
+        config = self.config
+        k = config.suspicion_mult - 2 if config.confirmations is None else config.confirmations
+        if n - 2 < k or config.suspicion_max_mult <= 1:
+            k = 0  # too few others to confirm anything, or nothing to shrink: SWIM's own fixed time-out
+        minimum = suspicion_minimum(config.suspicion_mult, n, config.probe_interval)
+        return Suspicion(reporter, k, minimum, config.suspicion_max_mult * minimum, now)
 
     def _unlist(self, member: Member) -> None:
         # The address may have passed on to somebody else meanwhile: containers reuse addresses.

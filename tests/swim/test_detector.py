@@ -202,6 +202,15 @@ def test_a_suspect_is_told_so_with_its_ping():
     assert packet.crc
 
 
+def test_without_the_buddy_system_a_suspect_gets_a_ping_like_anybody():
+    rig = rig_of("n1", config=SwimConfig(tell_suspects=False))
+    rig.suspect("n1", "n2", incarnation=4)
+    rig.drain_queue()
+    ping, _ = rig.begin_probe()
+    (packet,) = rig.packets()
+    assert packet.parts == (encode(ping),)
+
+
 def test_sequence_numbers_go_on_at_one_after_the_last():
     rig = rig_of("n1")
     detector(rig)._seq = MAX_U32 - 1
@@ -273,6 +282,17 @@ def test_missing_nacks_count_against_our_own_health():
     rig.hear(Nack(ping.seq))
     rig.fire_until("verdict")
     assert rig.node.health.score == 2
+
+
+def test_without_local_health_no_nacks_are_asked_for_and_nothing_shakes_a_node():
+    rig = rig_of(*OTHERS, config=SwimConfig(awareness_max=1))
+    rig.begin_probe()
+    rig.fire_until("probe timeout")
+    assert [message.nack for message, _ in rig.sent(IndirectPing)] == [False] * 3
+    rig.fire_until("verdict")
+    rig.suspect(ME)  # to be refuted
+    assert rig.node.view.refutations == 1
+    assert rig.node.health.score == 0
 
 
 def test_when_all_relays_nack_our_health_is_not_in_doubt():

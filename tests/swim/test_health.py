@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,14 @@ def test_each_point_adds_one_interval_to_a_probe():
     assert health.scale(1.5) == 1.5
     health.apply(2)
     assert health.scale(1.5) == 4.5
+
+
+@pytest.mark.parametrize(("maximum", "matters"), [(1, False), (2, True), (8, True)])
+def test_health_matters_where_there_is_more_than_one_score(maximum, matters):
+    health = LocalHealth(maximum)
+    assert health.matters is matters
+    health.apply(5)
+    assert (health.score > 0) is matters
 
 
 @given(st.lists(st.integers(-20, 20)))

@@ -279,6 +279,29 @@ def test_from_four_members_on_confirmations_count():
     assert rig.node.view.suspicions["n1"].k == 2
 
 
+def test_without_anything_to_shrink_confirmations_are_neither_counted_nor_gossiped():
+    rig = rig_of(*OTHERS, config=SwimConfig(suspicion_max_mult=1))
+    rig.suspect("n1", "n2")
+    rig.drain_queue()
+    rig.suspect("n1", "n3")
+    assert rig.queued() == []
+    assert rig.node.view.suspicions["n1"].confirmers == []
+    rig.advance(4.0 - 1e-6)
+    assert rig.state("n1") is SUSPECT
+    rig.advance(1e-6)
+    assert rig.state("n1") is DEAD
+
+
+@pytest.mark.parametrize("k", [0, 1, 3])
+def test_the_confirmations_that_end_a_suspicion_can_be_chosen(k):
+    rig = rig_of(*OTHERS, config=SwimConfig(confirmations=k))
+    for reporter in ("n2", "n3", "n4", "n5")[: k + 1]:
+        assert rig.state("n1") is not DEAD
+        rig.suspect("n1", reporter)
+    assert rig.node.view.suspicions["n1"].deadline == rig.now + 4.0
+    assert len(rig.node.view.suspicions["n1"].confirmers) == k
+
+
 def test_our_own_failed_probe_confirms_a_rumour():
     rig = rig_of(*OTHERS)
     rig.suspect("n1", "n2")
