@@ -171,9 +171,9 @@ class Network:
         self._is_plain = True
         self._on_link.clear()
 
-    def is_reachable(self, source: str, target: str) -> bool:
-        """Tell whether datagrams on the link have any chance at present."""
-        conditions = [imposed.conditions for imposed in self._conditions(source, target, UDP)]
+    def is_reachable(self, source: str, target: str, protocol: str = UDP) -> bool:
+        """Tell whether datagrams (or segments, of TCP) on the link have any chance at present."""
+        conditions = [imposed.conditions for imposed in self._conditions(source, target, protocol)]
         return all(each.loss < 1.0 and not each.hold for each in conditions)
 
     def send(self, source: str, target: str, size: int, delivery: Action) -> None:

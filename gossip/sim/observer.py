@@ -32,3 +32,11 @@ class Observer:
 
     def ticked(self, now: float) -> None:
         """Another second has passed."""
+
+
+class Counting(Observer):
+    """An observer whose findings are numbers, for reports."""
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted so far, by what it is."""
+        return {}

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gossip.errors import ConfigError
+from gossip.errors import ConfigError, LocalProtocolError
 from gossip.serf.config import SerfConfig
+from gossip.serf.tags import encode_tags
 from gossip.sim.acts import AnyAct, Names
 from gossip.sim.network import Conditions, Latency, Seconds
 from gossip.sim.toml_text import toml_text
@@ -46,6 +47,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
     spread: Seconds = 1.0  # agents start within so many seconds
     seeds: Annotated[int, Meta(ge=1)] = 1  # the first so many hosts are where the others join
     retry_interval: Annotated[float, Meta(gt=0.0)] = 30.0
+    tags: dict[str, dict[str, str]] = {}  # by host, or several of them: what their agents announce
     clocks: Seconds = 0.0  # hosts' clocks differ by up to so much
     encrypt: bool = False
     compress: bool = True
@@ -77,6 +79,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
         """Return the hosts that `names` stands for, each once, in the order of the scenario."""
         wanted = {name: None for text in names for name in self._each(text)}
         return tuple(name for name in self.names if name in wanted)
+
+    def starting_tags(self) -> dict[str, dict[str, str]]:
+        """Return what the agent on each host announces when it starts."""
+        tags = {name: {"host": name} for name in self.names}
+        for names, given in self.tags.items():
+            for name in self.expand((names,)):
+                tags[name] |= given
+        return tags
 
     def text(self) -> str:
         """Return the scenario as TOML."""
@@ -119,6 +129,11 @@ def _check(scenario: Scenario, source: str) -> None:
         if name not in known and name != "*" and not _RANGE.fullmatch(name):
             last = scenario.names[-1]
             raise ConfigError(f"{source}: {where} names {name!r}; hosts are n0 to {last}, n1..n3, or *")
+    for host, tags in scenario.starting_tags().items():
+        try:
+            encode_tags(tags)
+        except LocalProtocolError as error:
+            raise ConfigError(f"{source}: tags of {host}: {error}") from None
     for number, act in enumerate(scenario.acts):
         if act.at > scenario.duration:
             raise ConfigError(
@@ -140,6 +155,8 @@ def _mentioned(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Yield every name in the scenario, with where it stands."""
     for name in scenario.core:
         yield "core", name
+    for name in scenario.tags:
+        yield "tags", name
     for number, act in enumerate(scenario.acts):
         single = [getattr(act, field, "") for field in ("node", "about", "to_address_of")]
         several = [getattr(act, field, ()) for field in ("nodes", "one", "other", "sources", "targets", "to")]

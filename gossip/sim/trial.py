@@ -116,9 +116,9 @@ class Trial:
         """Put up the machines and let the agents start."""
         scenario, cluster = self.scenario, self.cluster
         hosts = []
-        for name in scenario.names:
+        for name, tags in scenario.starting_tags().items():
             offset = float(int(scenario.clocks * cluster.rng.random()))
-            hosts.append(cluster.add(name, tags={"host": name}, offset=offset))
+            hosts.append(cluster.add(name, tags=tags, offset=offset))
         for host in hosts:
             cluster.set_seeds(host, [name for name in scenario.seed_names if name != host.name])
         if scenario.start == "agreed":
@@ -147,6 +147,7 @@ class Trial:
         core = self._choose_core()
         self._performer.end_all()
         agreement = Agreement(cluster, core)
+        cluster.observers.append(agreement)
         end = cluster.now
         deadline = end + self.scenario.settle
         since: float | None = None  # when the present agreement began

@@ -5,12 +5,10 @@ What fails shrinks to a scenario file for `gossip sim run`.
 
 import os
 
-import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from gossip.serf.members import MemberStatus
 from gossip.sim.acts import (
     Crash,
     ForceLeave,
@@ -136,12 +134,8 @@ class ClusterMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.has_cut)
     @rule(node=NAMES, about=LEAVERS, prune=st.booleans())
     def force_leave(self, node, about, prune):
-        # Only of one who failed, as it is meant: for one who lives see `gossip.sim.not_yet`.
-        issuer = self.session.node(node)
-        member = issuer.member(about) if issuer is not None else None
-        if member is not None and member.status is MemberStatus.FAILED:
-            self.has_left = True
-            self.perform(ForceLeave(node=node, about=about, prune=prune))
+        self.has_left = True
+        self.perform(ForceLeave(node=node, about=about, prune=prune))
 
     def teardown(self):
         if not hasattr(self, "session"):
