@@ -1,0 +1,140 @@
+"""Put bugs into a copy of the core and list what notices them.
+
+    python -m benchmarks.mutation deliberate                    # named bugs: all tests, and the swarm
+    python -m benchmarks.mutation random --count 200 --seed 1   # random mutants of gossip.swim
+
+`random` needs Cosmic Ray in the environment that runs it; the tests run in the project's (--python).
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.mutation.bugs import BUGS, BugGoneError
+from benchmarks.mutation.journal import Finding, Journal
+from benchmarks.mutation.mutants import Mutant, draw
+from benchmarks.mutation.table import deliberate_lines, random_lines
+from benchmarks.mutation.tree import ROOT, Tree, commit_of
+from benchmarks.mutation.witness import Swarm, Tests, Witness
+
+PACKAGE = "gossip/swim"
+OF_CORE = Tests("tests of the core", ("tests/swim", "tests/serf"))
+OF_SIMULATOR = Tests("tests of the simulator", ("tests/sim",))
+WHOLE_SWARM = Swarm("swarm, seeds 0 to 49", 49)
+WITNESSES: tuple[Witness, ...] = (
+    Tests("tests/swim", ("tests/swim",)),
+    Tests("tests/serf", ("tests/serf",)),
+    Tests("tests/sim", ("tests/sim",)),
+    Tests("tests/properties", ("tests/properties",)),
+    Swarm("swarm, seeds 0 to 19", 19),
+)
+"""Who is asked about a random mutant, in turn, until one has noticed it."""
+
+
+def deliberate(tree: Tree, journal: Journal) -> int:
+    """Ask everybody about every deliberate bug; return 1 if one of them escapes all."""
+    findings = []
+    for bug in BUGS:
+        finding = journal.get(tree.commit, bug.name)
+        if finding is None:
+            text = bug.put_into(tree.read(bug.module))
+            began = time.monotonic()
+            with tree.changed(bug.module, text):
+                caught = {
+                    witness.name: witness.ask(tree, only_first=False)
+                    for witness in (OF_CORE, OF_SIMULATOR, WHOLE_SWARM)
+                }
+            finding = Finding(tree.commit, bug.name, bug.right, bug.wrong, caught, _since(began))
+            journal.add(finding)
+            _tell(finding, len(findings) + 1, len(BUGS))
+        findings.append(finding)
+    names = (OF_CORE.name, OF_SIMULATOR.name)
+    print("\n".join(deliberate_lines(findings, names, WHOLE_SWARM.name)))
+    return 0 if all(finding.killer for finding in findings) else 1
+
+
+def random(tree: Tree, journal: Journal, mutants: Sequence[Mutant]) -> int:
+    """Ask one after the other about each mutant."""
+    findings = []
+    for mutant in mutants:
+        name = str(mutant.candidate)
+        finding = journal.get(tree.commit, name)
+        if finding is None:
+            caught: dict[str, tuple[str, ...]] = {}
+            began = time.monotonic()
+            with tree.changed(mutant.candidate.module, mutant.text):
+                for witness in WITNESSES:
+                    caught[witness.name] = witness.ask(tree, only_first=True)
+                    if caught[witness.name]:
+                        break
+            finding = Finding(tree.commit, name, mutant.before, mutant.after, caught, _since(began))
+            journal.add(finding)
+            _tell(finding, len(findings) + 1, len(mutants))
+        findings.append(finding)
+    print("\n".join(random_lines(findings)))
+    return 0
+
+
+def check_tree(tree: Tree) -> None:
+    """Make sure that without a bug nobody complains, and that the copy is what is tested.
+
+    Raises:
+        SystemExit: otherwise, with the reason.
+    """
+    for witness in WITNESSES:
+        began = time.monotonic()
+        caught = witness.ask(tree, only_first=True)
+        if caught:
+            raise SystemExit(f"{witness.name} fails without any bug, so that it tells nothing: {caught[0]}")
+        print(f"without a bug {witness.name} holds ({_since(began):.1f} s)", file=sys.stderr)
+    module = f"{PACKAGE}/node.py"
+    for witness in WITNESSES:
+        with tree.changed(module, "raise ImportError\n"):
+            if not witness.ask(tree, only_first=True):
+                raise SystemExit(f"{witness.name} does not test the copy: it holds without {module}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if it went well, 1 if a deliberate bug escaped, 2 if it cannot run at all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.mutation", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("what", choices=("deliberate", "random"))
+    parser.add_argument("--count", type=int, default=200, help="random mutants [200]")
+    parser.add_argument("--seed", type=int, default=1, help="which ones [1]")
+    parser.add_argument("--commit", default="HEAD", help="what to put bugs into [HEAD]")
+    parser.add_argument("--python", default=str(ROOT / ".venv/bin/python"), help="interpreter for the tests")
+    parser.add_argument("--journal", type=Path, help="keep findings in this file, and do not repeat them")
+    parser.add_argument("--unchecked", action="store_true", help="do not run everything without a bug first")
+    wanted = parser.parse_args(arguments)
+    with TemporaryDirectory() as folder:
+        tree = Tree(commit_of(wanted.commit), Path(folder), wanted.python)
+        journal = Journal(wanted.journal)
+        try:
+            mutants = draw(tree, PACKAGE, wanted.count, wanted.seed) if wanted.what == "random" else []
+            for bug in BUGS:
+                bug.put_into(tree.read(bug.module))
+        except ImportError as error:
+            parser.error(f"{error}: `random` needs Cosmic Ray (pip install cosmic-ray)")
+        except BugGoneError as error:
+            parser.error(str(error))
+        if not wanted.unchecked:
+            check_tree(tree)
+        print(f"commit {tree.commit}", file=sys.stderr)
+        return random(tree, journal, mutants) if mutants else deliberate(tree, journal)
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 1)
+
+
+def _tell(finding: Finding, number: int, of: int) -> None:
+    by = "; ".join(f"{name}: {by[0]} ({len(by)})" for name, by in finding.caught.items() if by) or "NOBODY"
+    print(f"{number}/{of} {finding.seconds:.1f}s {finding.name}: {by}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,139 @@
+"""The deliberate bugs: small, plausible, and each a rule of the protocol broken in one place."""
+
+from dataclasses import dataclass
+
+
+class BugGoneError(Exception):
+    """The text that a bug replaces is not there once, but never or several times."""
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One wrong line in place of a right one; `right` must stand in the module exactly once."""
+
+    name: str
+    module: str  # path from the root of the project
+    right: str
+    wrong: str
+
+    def put_into(self, text: str) -> str:
+        """Return the module's `text` with the bug in it.
+
+        Raises:
+            BugGoneError: the module has changed; the bug must be written anew.
+        """
+        found = text.count(self.right)
+        if found != 1:
+            raise BugGoneError(
+                f"cannot put {self.name!r} into {self.module}: the text to replace stands there "
+                f"{found} times, not once; write it anew in benchmarks/mutation/bugs.py: {self.right!r}"
+            )
+        return text.replace(self.right, self.wrong)
+
+
+BUGS = (
+    Bug(
+        "accept an alive with an equal incarnation",
+        "gossip/swim/member.py",
+        "return incarnation > old_incarnation\n",
+        "return incarnation >= old_incarnation\n",
+    ),
+    Bug(
+        "a suspicion brings the dead back",
+        "gossip/swim/member.py",
+        "return old_state is MemberState.ALIVE\n",
+        "return old_state is not MemberState.SUSPECT\n",
+    ),
+    Bug(
+        "never shrink a suspicion",
+        "gossip/swim/suspicion.py",
+        "len(self.confirmers), self.k, 0.0, self.minimum, self.maximum",
+        "0, self.k, 0.0, self.minimum, self.maximum",
+    ),
+    Bug(
+        "the same witness confirms a suspicion twice",
+        "gossip/swim/suspicion.py",
+        " or reporter in self.confirmers:",
+        ":",
+    ),
+    Bug(
+        "skip a witness: the first confirmation is not passed on",
+        "gossip/swim/view.py",
+        "if suspicion.confirm(suspect.reporter):\n",
+        "if suspicion.confirm(suspect.reporter) and len(suspicion.confirmers) > 1:\n",
+    ),
+    Bug(
+        "forget to refute",
+        "gossip/swim/view.py",
+        "        self.refutations += 1\n",
+        "        return\n        self.refutations += 1\n",
+    ),
+    Bug(
+        "refute without raising the incarnation",
+        "gossip/swim/view.py",
+        "self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)",
+        "self._become(max(self.me.incarnation, accused), self.me.alive.meta)",
+    ),
+    Bug(
+        "a death is not passed on",
+        "gossip/swim/view.py",
+        "        self._queue.enqueue(part or encode(dead), key=member.name, token=token)\n",
+        "",
+    ),
+    Bug(
+        "a refuted suspicion goes on",
+        "gossip/swim/view.py",
+        "        self._drop_suspicion(member.name)\n        old_state, old_meta",
+        "        old_state, old_meta",
+    ),
+    Bug(
+        "wrong retransmit limit: as often, however large the cluster",
+        "gossip/swim/config.py",
+        "return mult * ceil(log10(n + 1))",
+        "return mult",
+    ),
+    Bug(
+        "no retransmissions: each broadcast is sent once",
+        "gossip/swim/config.py",
+        "return mult * ceil(log10(n + 1))",
+        "return min(1, mult * ceil(log10(n + 1)))",
+    ),
+    Bug(
+        "a broadcast never wears out",
+        "gossip/swim/dissemination.py",
+        "            if broadcast.transmits >= limit:\n                self._finish(broadcast)\n"
+        "        for broadcast in reversed(taken):  # oldest first, so that most go on top\n"
+        "            if broadcast.transmits < limit:\n                self._place(broadcast)\n",
+        "        for broadcast in reversed(taken):\n            self._place(broadcast)\n",
+    ),
+    Bug(
+        "no indirect probes",
+        "gossip/swim/detector.py",
+        "self._membership.choose(self._config.indirect_checks,",
+        "self._membership.choose(0,",
+    ),
+    Bug(
+        "a relay forgets to pass the answer on",
+        "gossip/swim/detector.py",
+        "            self._piggyback.send(relay.requester, encode(Ack(relay.seq)))\n",
+        "",
+    ),
+    Bug(
+        "skip a witness: the Lamport clock ignores what it sees",
+        "gossip/serf/lamport.py",
+        "        self.time = max(self.time, min(time + 1, LAST_TIME))\n",
+        "",
+    ),
+    Bug(
+        "a user event is news every time",
+        "gossip/serf/recent.py",
+        "if thing in things or len(things) >= self._per_time:",
+        "if len(things) >= self._per_time:",
+    ),
+    Bug(
+        "a join intent is no newer than the leave before it",
+        "gossip/serf/node.py",
+        "intent = JoinIntent(self._roster.clock.time, self.name)",
+        "intent = JoinIntent(0, self.name)",
+    ),
+)
