@@ -33,8 +33,10 @@ soak: $(VENV)/ready peers  ## long: 20,000 examples per property, 20 rounds of t
 accept-lb: $(VENV)/ready peers  ## long: kills, swaps under load, against real HAProxy
 	$(BIN)/python -m pytest -q -m soak tests/accept_lb --timeout 3600
 
-bench: $(VENV)/ready  ## figures, as ratios to a peer in the same run
+bench: $(VENV)/ready peers  ## figures, as ratios to a peer in the same run; an hour
 	$(BIN)/python benchmarks/members_startup.py
+	$(BIN)/python -m benchmarks.simulator_speed
+	$(BIN)/python -m benchmarks.convergence
 
 peers:  ## the real programs that tests and demo talk to
 	@command -v haproxy >/dev/null && command -v serf >/dev/null && command -v strace >/dev/null || \
