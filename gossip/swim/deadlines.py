@@ -31,6 +31,10 @@ class Deadlines:
         """Tell whether `key` waits."""
         return key in self._at
 
+    def when(self, key: Key) -> float:
+        """Return when `key` falls due, `math.inf` if it does not wait."""
+        return self._at[key][0] if key in self._at else inf
+
     def set(self, key: Key, at: float) -> None:
         """Let `key` fall due at `at`, replacing what was set before."""
         self._serial += 1

@@ -28,6 +28,15 @@ def test_what_is_due_exactly_now_is_served():
     assert waits.pop_due(2.0) == A
 
 
+def test_each_key_tells_when_it_falls_due():
+    waits = Deadlines()
+    waits.set(A, 3.0)
+    waits.set(A, 2.0)
+    assert (waits.when(A), waits.when(B)) == (2.0, inf)
+    waits.cancel(A)
+    assert waits.when(A) == inf
+
+
 def test_equal_times_are_served_in_the_order_in_which_they_were_set():
     waits = Deadlines()
     for key in (B, C, A):
