@@ -64,6 +64,9 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     log_level: str = "INFO"
     log_format: str = "logfmt"
     ready_fd: int | None = None
+    record: bool = False
+    record_dir: str = "."
+    control: str = ""
 
     @property
     def bind_endpoint(self) -> Endpoint:
@@ -162,6 +165,8 @@ def check_config(config: AgentConfig) -> None:
             raise ConfigError(f"{key} ({seconds:g}s) must be at least 1s")
     if config.retry_max_attempts < 0:
         raise ConfigError(f"retry_max_attempts ({config.retry_max_attempts}) must be 0 (no limit) or more")
+    if config.record and not Path(config.record_dir).is_dir():
+        raise ConfigError(f"record_dir {config.record_dir!r} is not a directory: create it, or name another")
     if config.ready_fd is not None and config.ready_fd < 1:
         raise ConfigError(f"ready_fd ({config.ready_fd}) must be the number of an open descriptor above 0")
 

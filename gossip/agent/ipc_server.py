@@ -14,7 +14,7 @@ from gossip.agent.event_filter import EventFilter
 from gossip.agent.ipc_commands import COMMANDS, CommandError, IpcHost
 from gossip.agent.ipc_streams import EventFeed, EventStream, Monitor, Subscription
 from gossip.agent.log import Complaints
-from gossip.agent.rpc_listener import RpcListener
+from gossip.agent.rpc_listener import RpcListener, serve_clients
 from gossip.errors import RemoteProtocolError
 from gossip.ipc.bodies import Auth, Handshake, MonitorLevel, Stop, StreamFilter
 from gossip.ipc.protocol import (
@@ -42,8 +42,6 @@ MAX_CONNECTIONS = 128
 """Clients at once; one more is closed at once."""
 MAX_SUBSCRIPTIONS = 64
 """Streams and monitors of one connection."""
-ACCEPT_PAUSE = 0.1
-"""Rest after the process ran out of descriptors."""
 
 log = logging.getLogger("gossip.agent")
 
@@ -53,7 +51,6 @@ class IpcServer:
 
     def __init__(self, host: IpcHost, listener: RpcListener) -> None:
         self.feed = EventFeed()
-        self.connections = 0
         self._host = host
         self._listener = listener
         self._complaints = Complaints()
@@ -62,25 +59,9 @@ class IpcServer:
         """Accept clients until cancelled; the listener is closed on the way out."""
         self._host.driver.observers.append(self.feed.observe)
         try:
-            async with trio.open_nursery() as nursery:
-                while True:
-                    await self._accept_one(nursery)
+            await serve_clients(self._listener, MAX_CONNECTIONS, self._serve, self.complain)
         finally:
             self._host.driver.observers.remove(self.feed.observe)
-            self._listener.close()
-
-    async def _accept_one(self, nursery: trio.Nursery) -> None:
-        try:
-            stream = await self._listener.accept()
-        except OSError:
-            await trio.sleep(ACCEPT_PAUSE)
-            return
-        if self.connections >= MAX_CONNECTIONS:
-            self.complain(f"more than {MAX_CONNECTIONS} clients")
-            stream.socket.close()
-            return
-        self.connections += 1
-        nursery.start_soon(self._serve, stream)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         try:
@@ -88,8 +69,6 @@ class IpcServer:
                 await Connection(stream, self._host, self.feed).run()
         except RemoteProtocolError as error:
             self.complain(str(error))
-        finally:
-            self.connections -= 1
 
     def complain(self, reason: str) -> None:
         """Log what a client did wrong, each reason once a minute."""

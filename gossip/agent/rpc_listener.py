@@ -1,11 +1,13 @@
-"""Where the IPC listens: a TCP port, or a Unix socket that only the agent's own user may open."""
+"""Where IPC and control listen: a TCP port, or a Unix socket that only the agent's own user may open."""
 
 import errno
 import os
 import socket
 import stat
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import trio
 
@@ -17,6 +19,8 @@ BACKLOG = 64
 SOCKET_MODE = 0o600
 PROBE_TIMEOUT = 1.0
 """How long an existing Unix socket may take to answer before it counts as alive but busy."""
+ACCEPT_PAUSE = 0.1
+"""Rest after the process ran out of descriptors."""
 
 
 class RpcListener:
@@ -47,6 +51,43 @@ class RpcListener:
                     self._path.unlink()
 
 
+async def serve_clients(
+    listener: RpcListener,
+    most: int,
+    serve: Callable[[trio.SocketStream], Awaitable[None]],
+    complain: Callable[[str], None],
+) -> NoReturn:
+    """Accept clients and serve each in a task of its own; the listener is closed on the way out.
+
+    Beyond `most` at once, one more is closed at once.
+    """
+    served = 0
+
+    async def serve_one(stream: trio.SocketStream) -> None:
+        nonlocal served
+        try:
+            await serve(stream)
+        finally:
+            served -= 1
+
+    try:
+        async with trio.open_nursery() as nursery:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError:
+                    await trio.sleep(ACCEPT_PAUSE)
+                    continue
+                if served >= most:
+                    complain(f"more than {most} clients")
+                    stream.socket.close()
+                    continue
+                served += 1
+                nursery.start_soon(serve_one, stream)
+    finally:
+        listener.close()
+
+
 async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
     """Listen at `where`.
 
@@ -54,7 +95,7 @@ async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
         StartError: somebody listens there already, or the address or path cannot be used.
     """
     if isinstance(where, Path):
-        return await _open_unix(where)
+        return await open_unix_listener(where)
     try:
         address = (await resolve(where.host, where.port))[0]
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
@@ -72,7 +113,12 @@ async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
         raise StartError(f"cannot bind rpc tcp {where}: {_reason(error)}{remedy}") from None
 
 
-async def _open_unix(path: Path) -> RpcListener:
+async def open_unix_listener(path: Path, purpose: str = "rpc", flag: str = "--rpc-addr") -> RpcListener:
+    """Listen at `path`, for this user alone; `purpose` and `flag` are for the error.
+
+    Raises:
+        StartError: somebody listens there already, or the path cannot be used.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -86,14 +132,16 @@ async def _open_unix(path: Path) -> RpcListener:
         return RpcListener(sock, path)
     except OSError as error:
         sock.close()
-        raise StartError(f"cannot bind rpc socket {path}: {_reason(error)}") from None
-    except StartError:
-        sock.close()
-        raise
+        remedy = f" (another agent? try {flag})" if error.errno == errno.EADDRINUSE else ""
+        raise StartError(f"cannot bind {purpose} socket {path}: {_reason(error)}{remedy}") from None
 
 
 async def _remove_stale(path: Path) -> None:
-    """Remove a socket that an agent left behind when it was killed; never one that somebody serves."""
+    """Remove a socket that an agent left behind when it was killed; never one that somebody serves.
+
+    Raises:
+        OSError: something else is in the way, or somebody.
+    """
     if not _is_socket(path):
         return
     probe = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -105,17 +153,17 @@ async def _remove_stale(path: Path) -> None:
         return
     finally:
         probe.close()
-    raise StartError(f"cannot bind rpc socket {path}: address already in use (another agent? try --rpc-addr)")
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _is_socket(path: Path) -> bool:
-    """Tell whether there is a socket; raise `StartError` if there is something else."""
+    """Tell whether there is a socket; raise `OSError` if there is something else."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return False
     if not stat.S_ISSOCK(mode):
-        raise StartError(f"cannot bind rpc socket {path}: a file that is no socket is in the way")
+        raise OSError("a file that is no socket is in the way")
     return True
 
 

@@ -11,22 +11,26 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 import trio
 
 from gossip.agent.config import AgentConfig, load_config, unknown_variables
+from gossip.agent.control import ControlServer, Routes
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
 from gossip.agent.ipc_server import IpcServer
 from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
 from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
+from gossip.agent.record import FlightRecorder
 from gossip.agent.resolve import resolve
-from gossip.agent.rpc_listener import RpcListener, open_rpc_listener
+from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
 from gossip.agent.sealing import Sealer
 from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError, LocalProtocolError
+from gossip.recording.recorder import Recorder, record
 from gossip.serf.config import SerfConfig
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.swim.config import SwimConfig
@@ -46,10 +50,14 @@ log = logging.getLogger("gossip.agent")
 class Agent:
     """A running agent, for those who live in the same process."""
 
-    def __init__(self, config: AgentConfig, driver: Driver, ring: LogRing) -> None:
+    def __init__(
+        self, config: AgentConfig, driver: Driver, ring: LogRing, flight_recorder: FlightRecorder
+    ) -> None:
         self.config = config
         self.driver = driver
         self.ring = ring
+        self.flight_recorder = flight_recorder
+        self.routes: Routes = flight_recorder.routes  # of the control socket
         self.rpc_address = ""
         self.ready = trio.Event()  # serves, and has joined whom it must join
         self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
@@ -159,47 +167,88 @@ async def run(
 
     `observers` see every batch of the node's effects from the first on. Each of `panels` gets the agent's
     handle and runs beside it, at most as long. `reload` is called on SIGHUP. `task_status` gets the handle as
-    soon as the agent serves; `ready` says that it has joined, too; its `before_finish_leave` may be set.
+    soon as the agent serves; `ready` says that it has joined, too; its `before_finish_leave` may be set, and
+    its `routes` may be added to.
 
     Raises:
         StartError: it could not start.
     """
     with LogRing(config.log_level) as ring:
-        driver, listener = await _open(config)
-        driver.observers.extend(observers)
-        agent = Agent(config, driver, ring)
-        async with trio.open_nursery() as nursery:
-            if handle_signals:
-                await nursery.start(_obey_signals, agent, reload)
-            await nursery.start(driver.run)
-            if listener is not None:
-                agent.rpc_address = listener.address
-                nursery.start_soon(IpcServer(agent, listener).run)
-            _log_start(agent)
-            nursery.start_soon(agent.leave_when_asked)
-            for panel in panels:
-                nursery.start_soon(panel, agent)
-            task_status.started(agent)
-            nursery.start_soon(_join, agent)
-            await agent.wait_stopped()
-            nursery.cancel_scope.cancel()
+        opened = await _open(config)
+        opened.driver.observers.extend(observers)
+        flight_recorder = FlightRecorder(opened.recorder, Path(config.record_dir))
+        agent = Agent(config, opened.driver, ring, flight_recorder)
+        try:
+            async with trio.open_nursery() as nursery:
+                if handle_signals:
+                    await nursery.start(_obey_signals, agent, reload)
+                await _start_servers(agent, opened, nursery)
+                _log_start(agent)
+                nursery.start_soon(agent.leave_when_asked)
+                for panel in panels:
+                    nursery.start_soon(panel, agent)
+                task_status.started(agent)
+                nursery.start_soon(_join, agent)
+                await agent.wait_stopped()
+                nursery.cancel_scope.cancel()
+        except Exception:
+            flight_recorder.write_last()
+            raise
     return agent.exit_code
+
+
+async def _start_servers(agent: Agent, opened: "_Opened", nursery: trio.Nursery) -> None:
+    """Begin to gossip, then to serve whoever gives commands."""
+    await nursery.start(opened.driver.run)
+    nursery.start_soon(agent.flight_recorder.run)
+    if opened.rpc is not None:
+        agent.rpc_address = opened.rpc.address
+        nursery.start_soon(IpcServer(agent, opened.rpc).run)
+    if opened.control is not None:
+        nursery.start_soon(ControlServer(opened.control, agent.routes).run)
 
 
 async def _run_with_reload(config: AgentConfig, reload: Callable[[], AgentConfig]) -> int:
     return await run(config, reload=reload)
 
 
-async def _open(config: AgentConfig) -> tuple[Driver, RpcListener | None]:
+class _Opened(NamedTuple):
+    """What an agent consists of before it runs."""
+
+    driver: Driver
+    recorder: Recorder | None
+    rpc: RpcListener | None
+    control: RpcListener | None
+
+
+async def _open(config: AgentConfig) -> _Opened:
     """Open all sockets and create the node; raise `StartError` with none of them left open."""
     transport, me = await _open_gossip(config)
+    rpc = control = None
     try:
-        listener = await open_rpc_listener(config.rpc_endpoint) if config.rpc_endpoint else None
+        rpc = await open_rpc_listener(config.rpc_endpoint) if config.rpc_endpoint else None
+        if config.control:
+            control = await open_unix_listener(Path(config.control), "control", "--control")
     except StartError:
         transport.close()
+        if rpc is not None:
+            rpc.close()
         raise
-    keyring = Keyring([config.secret_key]) if config.secret_key else None
+    node = _new_node(config, me)
+    recorder = Recorder(node) if config.record else None
+    if recorder is not None:
+        node = record(node, recorder)
+    sealer = Sealer(compress=not config.disable_compression, keyring=_keyring(config))
+    return _Opened(Driver(node, transport, sealer), recorder, rpc, control)
+
+
+def _keyring(config: AgentConfig) -> Keyring | None:
+    return Keyring([config.secret_key]) if config.secret_key else None
+
+
+def _new_node(config: AgentConfig, me: LocalMember) -> SerfNode:
     swim: SwimConfig = getattr(SwimConfig, config.profile)()
+    keyring = _keyring(config)
     if keyring is not None:
         swim = msgspec.structs.replace(swim, packet_overhead=keyring.overhead)
     serf = SerfConfig(
@@ -209,8 +258,7 @@ async def _open(config: AgentConfig) -> tuple[Driver, RpcListener | None]:
         reconnect_timeout=config.reconnect_timeout,
         tombstone_timeout=config.tombstone_timeout,
     )
-    node = SerfNode(serf, me, rng=Random(), now=trio.current_time())
-    return Driver(node, transport, Sealer(compress=not config.disable_compression, keyring=keyring)), listener
+    return SerfNode(serf, me, rng=Random(), now=trio.current_time())
 
 
 async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
@@ -316,13 +364,16 @@ async def _obey_signals(
     reload: Callable[[], AgentConfig] | None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """SIGTERM and SIGINT leave, the second of them exits at once; SIGHUP reloads."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    """SIGTERM and SIGINT leave, the second of them exits at once; SIGHUP reloads; SIGUSR1 dumps."""
+    obeyed = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    with trio.open_signal_receiver(*obeyed) as signals:
         task_status.started()
         interrupted = False
         async for number in signals:
             if number == signal.SIGHUP:
                 _reload(agent, reload)
+            elif number == signal.SIGUSR1:
+                agent.flight_recorder.request_dump()
             elif interrupted:
                 log.error("second signal: exiting without leaving")
                 agent.stop(EXIT_FAILED)

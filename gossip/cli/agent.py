@@ -47,6 +47,9 @@ from gossip.cli.dialect import SerfCommand
 @click.option("--log-level", metavar="LEVEL", help="trace, debug, info, warn or err.  [default: info]")
 @click.option("--log-format", metavar="FORMAT", help="logfmt or json.  [default: logfmt]")
 @click.option("--ready-fd", type=int, metavar="FD", help="Write a newline there when ready, as s6 wants it.")
+@click.option("--record", is_flag=True, help="Remember what happens, to be dumped and replayed.")
+@click.option("--record-dir", metavar="DIR", help="Write dumps there on SIGUSR1.  [default: .]")
+@click.option("--control", metavar="PATH", help="Answer 'gossip record' on this Unix socket.")
 @click.option(
     "--config-file",
     "config_files",

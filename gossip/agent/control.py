@@ -1,0 +1,198 @@
+"""The control socket: HTTP/1.1 on a Unix socket for what Serf's IPC has no command for.
+
+Whoever has something to say registers a route: a method, and a path below ``/v1/``.
+Only the agent's own user may connect. Whatever a client does, it harms its own connection alone: sizes, times
+and numbers are bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import trio
+from msgspec import Struct
+
+from gossip.agent.log import Complaints
+from gossip.agent.rpc_listener import RpcListener, serve_clients
+
+if TYPE_CHECKING:
+    import h11
+
+MAX_CONNECTIONS = 16
+"""Clients at once; one more is closed at once."""
+MAX_HEAD_BYTES = 16 * 1024
+"""Longest request line with all headers."""
+MAX_BODY_BYTES = 64 * 1024
+"""Longest body of a request."""
+READ_TIMEOUT = 10.0
+"""Seconds that a request may take to arrive, and a connection may stay silent."""
+ANSWER_TIMEOUT = 60.0
+"""Seconds that a handler may take."""
+WRITE_TIMEOUT = 60.0
+"""Seconds that a client may take to read an answer."""
+CHUNK_BYTES = 64 * 1024
+
+JSON = "application/json"
+BINARY = "application/octet-stream"
+
+log = logging.getLogger("gossip.agent")
+
+
+class Request(Struct, frozen=True):
+    """What a client asks; the path without the query, the query as it came."""
+
+    method: str
+    path: str
+    query: str = ""
+    body: bytes = b""
+
+
+class Response(Struct, frozen=True):
+    """What it gets."""
+
+    body: bytes
+    status: HTTPStatus = HTTPStatus.OK
+    content_type: str = JSON
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+Routes = dict[tuple[str, str], Handler]
+"""Handlers by method and path: ``{("GET", "/v1/status"): show_status}``."""
+
+
+def as_json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return `value` as a JSON answer."""
+    return Response(json.dumps(value).encode() + b"\n", status)
+
+
+def refusal(status: HTTPStatus, reason: str) -> Response:
+    """Return the answer to what is not done: ``{"error": reason}``."""
+    return as_json({"error": reason}, status)
+
+
+class _RefusedError(Exception):
+    """The request is not even looked at; the connection ends with the answer."""
+
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class ControlServer:
+    """Serves all clients of one control socket."""
+
+    def __init__(self, listener: RpcListener, routes: Routes) -> None:
+        self._listener = listener
+        self._routes = routes
+        self._complaints = Complaints()
+
+    async def run(self) -> None:
+        """Accept clients until cancelled; the listener is closed on the way out."""
+        await serve_clients(self._listener, MAX_CONNECTIONS, self._serve, self._complain)
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        try:
+            async with stream:
+                await _Conversation(stream, self._answer).run()
+        except trio.BrokenResourceError:
+            pass  # the client is gone, maybe in the middle of an answer
+        except trio.TooSlowError:
+            self._complain("a client was too slow")
+
+    async def _answer(self, request: Request) -> Response:
+        handler = self._routes.get((request.method, request.path))
+        if handler is None:
+            if any(path == request.path for _, path in self._routes):
+                return refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} has no {request.method}")
+            return refusal(HTTPStatus.NOT_FOUND, f"there is no {request.path}")
+        with trio.move_on_after(ANSWER_TIMEOUT):
+            return await handler(request)
+        return refusal(HTTPStatus.GATEWAY_TIMEOUT, f"not done within {ANSWER_TIMEOUT:g} s")
+
+    def _complain(self, reason: str) -> None:
+        if (held := self._complaints.admit(reason, trio.current_time())) is not None:
+            log.error("control request failed", extra={"reason": reason, "held_back": held})
+
+
+class _Conversation:
+    """One client: requests one after the other."""
+
+    def __init__(self, stream: trio.SocketStream, answer: Handler) -> None:
+        import h11  # most agents are never asked
+
+        self._h11 = h11
+        self._stream = stream
+        self._answer = answer
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+
+    async def run(self) -> None:
+        """Answer until the client leaves or breaks the rules."""
+        while True:
+            try:
+                with trio.fail_after(READ_TIMEOUT):
+                    request = await self._read()
+            except _RefusedError as error:
+                await self._write(refusal(error.status, str(error)), closing=True)
+                return
+            if request is None:
+                return
+            await self._write(await self._answer(request))
+            if self._http.our_state is not self._h11.DONE or self._http.their_state is not self._h11.DONE:
+                return
+            self._http.start_next_cycle()
+
+    async def _read(self) -> Request | None:
+        """Return the next request, None at the end."""
+        head = await self._next_event()
+        if not isinstance(head, self._h11.Request):
+            return None
+        body = b""
+        while isinstance(event := await self._next_event(), self._h11.Data):
+            body += event.data
+            if len(body) > MAX_BODY_BYTES:
+                raise _RefusedError(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY_BYTES} bytes"
+                )
+        path, _, query = head.target.decode("ascii", "replace").partition("?")
+        return Request(head.method.decode("ascii", "replace"), path, query, body)
+
+    async def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        while True:
+            try:
+                event = self._http.next_event()
+            except self._h11.RemoteProtocolError as error:
+                status = HTTPStatus(error.error_status_hint)
+                raise _RefusedError(status, f"not a request: {error}") from None
+            if event is not self._h11.NEED_DATA:
+                return event
+            if self._http.they_are_waiting_for_100_continue:
+                await self._send(self._h11.InformationalResponse(status_code=100, headers=[]))
+            self._http.receive_data(await self._stream.receive_some(CHUNK_BYTES))
+
+    async def _write(self, response: Response, *, closing: bool = False) -> None:
+        headers = [
+            ("Content-Type", response.content_type),
+            ("Content-Length", str(len(response.body))),
+            ("Cache-Control", "no-store"),
+        ]
+        if closing:
+            headers.append(("Connection", "close"))
+        if self._http.our_state not in (self._h11.IDLE, self._h11.SEND_RESPONSE):
+            return  # nothing that could still be answered
+        with trio.fail_after(WRITE_TIMEOUT):
+            await self._send(
+                self._h11.Response(
+                    status_code=response.status, reason=response.status.phrase, headers=headers
+                )
+            )
+            await self._send(self._h11.Data(data=response.body))
+            await self._send(self._h11.EndOfMessage())
+
+    async def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            await self._stream.send_all(data)

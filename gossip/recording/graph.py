@@ -1,0 +1,403 @@
+"""A node's whole state as bytes and back: every object that it consists of, the random generator included.
+
+Not pickle: a recording may come from anywhere, and loading it must not be able to run code. What may occur
+is listed here. Reading creates instances of the classes listed, fills their fields, and binds the methods
+listed; it calls nothing that a file could name (ADR 12).
+
+The bytes are a stream of msgpack rows: first the fields of each class, then one row per object in the order
+in which they are found from the node on. Mutable objects are numbered, so that what was shared is shared
+again; values are written where they stand. Equal states give equal bytes, whatever their history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from hashlib import blake2b
+from math import isnan
+from random import Random
+from types import BuiltinMethodType, MethodType
+from typing import cast, get_args
+
+import msgpack
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from gossip.errors import GossipError
+from gossip.recording.redaction import QUERY_PREFIX, redacted
+from gossip.serf.anti_entropy import AntiEntropy
+from gossip.serf.config import SerfConfig
+from gossip.serf.effects import Effect
+from gossip.serf.events import UserEvents
+from gossip.serf.intents import RecentIntents, _Heard
+from gossip.serf.lamport import LamportClock
+from gossip.serf.leave import GracefulLeave, LeaveStage
+from gossip.serf.members import MemberStatus, SerfMember
+from gossip.serf.node import LocalMember, SerfNode
+from gossip.serf.queries import Queries
+from gossip.serf.recent import RecentTimes
+from gossip.serf.roster import Roster
+from gossip.swim.config import SwimConfig
+from gossip.swim.deadlines import Deadlines
+from gossip.swim.detector import FailureDetector
+from gossip.swim.dissemination import Broadcast, BroadcastQueue
+from gossip.swim.health import LocalHealth
+from gossip.swim.member import Member
+from gossip.swim.membership import Membership
+from gossip.swim.node import SwimNode
+from gossip.swim.piggyback import Piggyback
+from gossip.swim.probe import Probe
+from gossip.swim.relay import Relay, Relays
+from gossip.swim.suspicion import Suspicion
+from gossip.swim.view import View
+from gossip.wire.address import Address
+from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushPull
+from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
+
+MAX_STATE_BYTES = 256 * 1024 * 1024
+"""Longest state that is read; one of 16,384 members takes about 10 MB."""
+MAX_DEPTH = 16
+"""How deep values may be nested; the deepest of ours, a row of a push/pull in an effect, takes 5."""
+DIGEST_BYTES = 16
+
+PARTS: tuple[type, ...] = (
+    AntiEntropy, Broadcast, BroadcastQueue, Deadlines, FailureDetector, GracefulLeave, LamportClock,
+    LocalHealth, Member, Membership, Piggyback, Probe, Queries, RecentIntents, RecentTimes, Relays, Roster,
+    SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, View,
+)  # fmt: skip
+"""Classes whose instances are told apart: each is one row."""
+
+VALUES: tuple[type[Struct], ...] = (
+    Ack, Address, Alive, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull, Relay, SerfConfig,
+    SwimConfig, UserEvent, _Heard, *get_args(Effect),
+)  # fmt: skip
+"""Frozen structs, written where they stand."""
+
+ENUMS: tuple[type[Enum], ...] = (LeaveStage, MemberState, MemberStatus)
+
+METHODS = frozenset(
+    {
+        ("list", "append"),
+        ("SerfNode", "_apply_leave"),
+        ("SerfNode", "_broadcast_intent"),
+        ("SerfNode", "_deliver"),
+    }
+)
+"""Bound methods that a node's parts hold of each other."""
+
+TUPLE, MAPPING, METHOD = "tuple", "mapping", "method"
+LIST, DICT, RANDOM = "list", "dict", "Random"
+
+_PLAIN = frozenset((type(None), bool, int, float, str))
+_PARTS_BY_NAME = {cls.__name__: cls for cls in PARTS}
+_VALUES_BY_NAME = {cls.__name__: cls for cls in VALUES}
+_ENUMS_BY_NAME = {cls.__name__: cls for cls in ENUMS}
+_KIND = {cls: cls.__name__ for cls in (*PARTS, *VALUES, *ENUMS)}
+_NUMBERED = frozenset((*PARTS, list, dict, Random))
+_SLOTS: dict[type, tuple[str, ...]] = {cls: tuple(vars(cls).get("__slots__", ())) for cls in PARTS}
+
+
+class RecordingError(GossipError):
+    """A recording cannot be read or replayed; the text is one line for a person."""
+
+
+def digest(state: bytes) -> bytes:
+    """Return a short name for a state: equal for equal states, and only for those."""
+    return blake2b(state, digest_size=DIGEST_BYTES).digest()
+
+
+def dump_state(node: SerfNode) -> bytes:
+    """Return the whole state of `node`; changes nothing and draws no random number.
+
+    Raises:
+        TypeError: the node holds something that is not listed here: a mistake of ours.
+    """
+    return _Writer().write(node)
+
+
+def dump_value(value: object) -> object:
+    """Return an argument of a call for `load_value`: a plain value, or a list that says what it is."""
+    return _Writer().value(_frozen(value))
+
+
+def load_value(raw: object) -> object:
+    """Return the argument that `dump_value` wrote.
+
+    Raises:
+        RecordingError: it is not one.
+    """
+    return _Reader([]).value(raw)
+
+
+def load_state(state: bytes) -> SerfNode:
+    """Return a node in `state`.
+
+    Raises:
+        RecordingError: the bytes are broken, hostile, or of another version.
+    """
+    rows = list(unpack_rows(state))
+    if len(rows) < 2 or not isinstance(rows[0], list):
+        raise RecordingError("the checkpoint is empty")
+    reader = _Reader(rows[1:])
+    _check_fields(rows[0], reader)
+    node = reader.read()
+    if not isinstance(node, SerfNode):
+        raise RecordingError(f"the checkpoint is of a {type(node).__name__}, not of a node")
+    return node
+
+
+def pack_row(row: object) -> bytes:
+    """Return one row of a stream."""
+    return cast(bytes, _packer.pack(row))
+
+
+def unpack_rows(stream: bytes) -> Iterable[object]:
+    """Yield the rows of a stream.
+
+    Raises:
+        RecordingError: it is broken or too long.
+    """
+    if len(stream) > MAX_STATE_BYTES:
+        raise RecordingError(f"{len(stream)} bytes are more than the {MAX_STATE_BYTES} that are read")
+    unpacker = msgpack.Unpacker(
+        raw=False,
+        unicode_errors="surrogateescape",
+        max_buffer_size=max(1, len(stream)),
+        strict_map_key=True,
+        max_ext_len=0,
+    )
+    unpacker.feed(stream)
+    try:
+        yield from unpacker
+        if unpacker.tell() != len(stream):
+            raise RecordingError(f"cut off in the row at byte {unpacker.tell()}")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RecordingError(f"broken at byte {unpacker.tell()}: {error or type(error).__name__}") from None
+
+
+_packer = msgpack.Packer(unicode_errors="surrogateescape")
+
+
+class _Writer:
+    """Numbers objects as they are met, and writes one row for each."""
+
+    def __init__(self) -> None:
+        self._found: list[object] = []
+        self._number: dict[int, int] = {}
+        self._fields: dict[str, Sequence[str]] = {}
+
+    def write(self, node: SerfNode) -> bytes:
+        self._refer(node)
+        rows = [pack_row(self._row(thing)) for thing in self._found]  # grows while it is walked
+        fields = [[name, *names] for name, names in sorted(self._fields.items())]
+        return b"".join((pack_row(fields), *rows))
+
+    def value(self, value: object) -> object:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is bytes:
+            data = cast(bytes, value)
+            return redacted(data) if data[:2] == QUERY_PREFIX else data
+        if kind in _NUMBERED:
+            return self._refer(value)
+        return float(value) if isinstance(value, float) else self._tagged(value)
+
+    def _tagged(self, value: object) -> list[object]:
+        name = _KIND.get(type(value), "")
+        if isinstance(value, tuple):
+            return [TUPLE, *map(self.value, value)]
+        if isinstance(value, Struct) and name:
+            self._fields.setdefault(name, value.__struct_fields__)
+            return [name, *map(self.value, astuple(value))]
+        if isinstance(value, Enum) and name:
+            return [name, value.name]
+        if isinstance(value, _Mapping):
+            return [MAPPING, *(self.value(each) for pair in value.items for each in pair)]
+        if isinstance(value, MethodType | BuiltinMethodType):
+            owner = value.__self__
+            if (type(owner).__name__, value.__name__) in METHODS:
+                return [METHOD, self._refer(owner), value.__name__]
+        raise TypeError(f"{value!r} has no place in a recording")
+
+    def _refer(self, thing: object) -> list[object]:
+        number = self._number.get(id(thing))
+        if number is None:
+            number = self._number[id(thing)] = len(self._found)
+            self._found.append(thing)
+        return [number]
+
+    def _row(self, thing: object) -> list[object]:
+        value = self.value
+        if isinstance(thing, list):
+            return [LIST, *map(value, thing)]
+        if isinstance(thing, dict):
+            return [DICT, *(value(each) for pair in thing.items() for each in pair)]
+        if isinstance(thing, Random):
+            version, numbers, pending = thing.getstate()
+            return [RANDOM, version, pending, *numbers]
+        kind = type(thing)
+        names: Sequence[str] = _SLOTS[kind] or tuple(sorted(vars(thing)))
+        self._fields.setdefault(kind.__name__, names)
+        return [kind.__name__, *(value(getattr(thing, name)) for name in names)]
+
+
+class _Mapping(Struct):
+    """A mapping among the arguments of a call: a value there, not an object of its own."""
+
+    items: list[tuple[object, object]]
+
+
+def _frozen(value: object) -> object:
+    """Return an argument of a call with its lists as tuples and its dicts as `_Mapping`."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    if isinstance(value, dict):
+        return _Mapping(list(value.items()))
+    return value
+
+
+class _Reader:
+    """Creates all objects empty, then fills them, so that they may refer to each other in circles."""
+
+    def __init__(self, rows: Sequence[object]) -> None:
+        self._rows = [self._checked(row) for row in rows]
+        self._made = [self._make(str(row[0])) for row in self._rows]
+        self._depth = 0
+
+    def kinds(self) -> set[str]:
+        """Return the names of all classes that have a row."""
+        return {str(row[0]) for row in self._rows}
+
+    def read(self) -> object:
+        for thing, row in zip(self._made, self._rows, strict=True):
+            self._fill(thing, row[1:])
+        return self._made[0]
+
+    def value(self, raw: object) -> object:
+        if not isinstance(raw, list):
+            if isinstance(raw, dict) or (isinstance(raw, float) and isnan(raw)):
+                raise RecordingError(f"a recording holds no {raw!r:.40}")
+            return raw
+        if self._depth >= MAX_DEPTH or not raw:
+            raise RecordingError("a value is empty or nested too deeply")
+        self._depth += 1
+        try:
+            return self._tagged(raw[0], raw[1:])
+        finally:
+            self._depth -= 1
+
+    def _tagged(self, tag: object, rest: list[object]) -> object:
+        if isinstance(tag, int):
+            return self._referred(tag, rest)
+        values = [self.value(each) for each in rest]
+        if tag == TUPLE:
+            return tuple(values)
+        if tag == MAPPING:
+            return _pairs(values)
+        if tag == METHOD:
+            return _bound(values)
+        if isinstance(tag, str) and tag in _VALUES_BY_NAME:
+            cls = _VALUES_BY_NAME[tag]
+            _expect(tag, len(values), len(cls.__struct_fields__))
+            return cls(**dict(zip(cls.__struct_fields__, values, strict=True)))
+        if isinstance(tag, str) and tag in _ENUMS_BY_NAME and len(values) == 1:
+            found = _ENUMS_BY_NAME[tag].__members__.get(str(values[0]))
+            if found is not None:
+                return found
+        raise RecordingError(f"there is no {tag!s:.40} in a recording")
+
+    def _referred(self, number: int, rest: list[object]) -> object:
+        if rest or not 0 <= number < len(self._made):
+            raise RecordingError(f"a row refers to object {number}: there are {len(self._made)}")
+        return self._made[number]
+
+    def _checked(self, row: object) -> list[object]:
+        if not isinstance(row, list) or not row or not isinstance(row[0], str):
+            raise RecordingError("a row does not say what it is")
+        return row
+
+    def _make(self, kind: str) -> object:
+        if kind == LIST:
+            return []
+        if kind == DICT:
+            return {}
+        if kind == RANDOM:
+            return Random(0)
+        cls = _PARTS_BY_NAME.get(kind)
+        if cls is None:
+            raise RecordingError(f"there is no {kind:.40} in a recording")
+        return object.__new__(cls)
+
+    def _fill(self, thing: object, row: list[object]) -> None:
+        if isinstance(thing, Random):
+            _set_random(thing, row)
+            return
+        values = [self.value(each) for each in row]
+        if isinstance(thing, list):
+            thing.extend(values)
+        elif isinstance(thing, dict):
+            thing.update(_pairs(values))
+        else:
+            names = _names(type(thing))
+            _expect(type(thing).__name__, len(values), len(names))
+            for name, value in zip(names, values, strict=True):
+                setattr(thing, name, value)
+
+
+def _pairs(values: list[object]) -> dict[object, object]:
+    if len(values) % 2:
+        raise RecordingError("a mapping has a key without a value")
+    try:
+        return dict(zip(values[::2], values[1::2], strict=True))
+    except TypeError as error:
+        raise RecordingError(f"a mapping has a key that cannot be one: {error}") from None
+
+
+def _bound(values: list[object]) -> Callable[..., object]:
+    if len(values) == 2 and (type(values[0]).__name__, values[1]) in METHODS:
+        return cast(Callable[..., object], getattr(values[0], str(values[1])))
+    raise RecordingError("a recording refers to a method that it may not hold")
+
+
+def _set_random(rng: Random, row: list[object]) -> None:
+    try:
+        rng.setstate((row[0], tuple(row[2:]), row[1]))
+    except (ValueError, TypeError, OverflowError, IndexError) as error:
+        raise RecordingError(f"the state of the random generator is broken: {error}") from None
+
+
+def _expect(name: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise RecordingError(f"a {name} of {found} fields: expected {expected}")
+
+
+def _names(cls: type) -> Sequence[str]:
+    """Return the fields of a class of this version; those without slots show them on a node that is new."""
+    return _SLOTS[cls] or _new_node_fields()[cls.__name__]
+
+
+def _new_node_fields() -> dict[str, Sequence[str]]:
+    if not _NEW_NODE_FIELDS:
+        writer = _Writer()
+        writer.write(SerfNode(SerfConfig(), LocalMember("new", bytes(4), 1), rng=Random(0), now=0.0))
+        _NEW_NODE_FIELDS.update(writer._fields)
+    return _NEW_NODE_FIELDS
+
+
+_NEW_NODE_FIELDS: dict[str, Sequence[str]] = {}
+
+
+def _check_fields(table: list[object], reader: _Reader) -> None:
+    """Refuse the state of a version whose classes have other fields."""
+    said: dict[str, list[str]] = {}
+    for row in table:
+        if not isinstance(row, list) or not all(isinstance(name, str) for name in row) or not row:
+            raise RecordingError("the table of fields is broken")
+        said[row[0]] = row[1:]
+    for name in said.keys() | (reader.kinds() - {LIST, DICT, RANDOM}):
+        cls = _PARTS_BY_NAME.get(name)
+        struct = _VALUES_BY_NAME.get(name)
+        known = _names(cls) if cls else struct.__struct_fields__ if struct else None
+        if known is None or list(known) != said.get(name):
+            raise RecordingError(f"another version made it: {name:.40} has other fields in this one")

@@ -1,0 +1,197 @@
+"""The flight recorder: a node that remembers what it was and everything that it was told since.
+
+`RecordedNode` stands between a driver and its node. Every call that changes the node is written down before
+it is carried out, as bytes at once: immutable, small, and nothing for the garbage collector to walk. What
+was written goes into windows, each of which begins with the node's state. When one is full the next begins,
+and the one before last is forgotten: there is always a full window, once there was one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+from zlib import crc32
+
+from msgspec import Struct
+
+from gossip.recording.graph import dump_state, dump_value, pack_row
+from gossip.recording.redaction import QUERY_PREFIX, USER, redacted, redacted_payload
+from gossip.swim.effects import MessageRejected, SendPacket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gossip.serf.effects import Effect
+    from gossip.serf.node import SerfNode
+    from gossip.wire.address import Address
+
+VERBS = (
+    "receive_packet",
+    "handle_timeout",
+    "effects",
+    "next_deadline",
+    "receive_user_message",
+    "merge_remote_state",
+    "stream_ping_answered",
+    "announce_join",
+    "begin_leave",
+    "finish_leave",
+    "force_leave",
+    "set_tags",
+    "user_event",
+    "push_pull_now",
+)
+"""The calls that change a node, by the numbers that stand for them. Add at the end, never renumber."""
+
+RECEIVE_PACKET, HANDLE_TIMEOUT, EFFECTS, NEXT_DEADLINE = range(4)
+COMMANDS = VERBS[NEXT_DEADLINE + 1 :]
+_NEXT_DEADLINE_ROW = pack_row((NEXT_DEADLINE,))
+
+MAX_INPUTS = 20_000
+"""Calls in one window: at rest, minutes of a cluster of a thousand."""
+MAX_INPUT_BYTES = 2 * 1024 * 1024
+"""Bytes of the calls in one window; the one that exceeds it, at most a whole push/pull, is the last."""
+
+
+class Window(Struct):
+    """A node's state and what it was told from there on."""
+
+    state: bytes
+    inputs: bytearray
+    count: int = 0
+
+
+class Snapshot(Struct, frozen=True):
+    """All of a recording in pieces that do not change any more; oldest window first."""
+
+    node: str
+    state: bytes  # of the first window's beginning
+    inputs: tuple[bytes, ...]
+    later_states: tuple[bytes, ...]  # of the other windows' beginnings, and of the end
+
+
+class Recorder:
+    """The windows of one node."""
+
+    def __init__(
+        self, node: SerfNode, *, max_inputs: int = MAX_INPUTS, max_bytes: int = MAX_INPUT_BYTES
+    ) -> None:
+        self.renewals = 0
+        self._node = node
+        self._max_inputs = max_inputs
+        self._max_bytes = max_bytes
+        self._windows = [Window(dump_state(node), bytearray())]
+        self._current = self._windows[0]
+
+    @property
+    def node(self) -> str:
+        """The name of the node."""
+        return self._node.name
+
+    def write(self, row: bytes) -> None:
+        """Remember a call that is about to be made; begin a window if this one is full."""
+        window = self._current
+        if window.count >= self._max_inputs or len(window.inputs) >= self._max_bytes:
+            self._renew()
+        self.write_outcome(row)
+
+    def write_outcome(self, row: bytes) -> None:
+        """Remember what has come of the calls so far: it belongs to the same window."""
+        window = self._current
+        window.inputs += row
+        window.count += 1
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is remembered, and the present state; the node is not changed."""
+        states = [window.state for window in self._windows]
+        return Snapshot(
+            node=self._node.name,
+            state=states[0],
+            inputs=tuple(bytes(window.inputs) for window in self._windows),
+            later_states=(*states[1:], dump_state(self._node)),
+        )
+
+    def _renew(self) -> None:
+        # The old ones go when the new one is there.
+        self._current = Window(dump_state(self._node), bytearray())
+        self._windows = [self._windows[-1], self._current]
+        self.renewals += 1
+
+
+class RecordedNode:
+    """A node whose every input is written down; for everything else it is the node."""
+
+    def __init__(self, node: SerfNode, recorder: Recorder) -> None:
+        self._node = node
+        self._write = recorder.write
+        self._write_outcome = recorder.write_outcome
+        self._deadline_is_known = False
+        self._handle_packet = node.receive_packet
+        for number, verb in enumerate(COMMANDS, NEXT_DEADLINE + 1):
+            setattr(self, verb, self._recorded(number, getattr(node, verb)))
+
+    def __getattr__(self, name: str) -> object:
+        """Return what reads the node and changes nothing."""
+        return getattr(self._node, name)
+
+    def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
+        """See `SerfNode`."""
+        shown = parts
+        for part in parts:
+            if part[:1] == USER:
+                shown = [*map(redacted, parts)]
+                break
+        self._deadline_is_known = False
+        self._write(pack_row((RECEIVE_PACKET, tuple(shown), source.host, source.port, now)))
+        self._handle_packet(parts, source, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """See `SerfNode`."""
+        self._deadline_is_known = False
+        self._write(pack_row((HANDLE_TIMEOUT, now)))
+        self._node.handle_timeout(now)
+
+    def next_deadline(self) -> float:
+        """See `SerfNode`; looking may drop timers that were cancelled, but only the first time."""
+        if not self._deadline_is_known:
+            self._deadline_is_known = True
+            self._write(_NEXT_DEADLINE_ROW)
+        return self._node.next_deadline()
+
+    def effects(self) -> list[Effect]:
+        """See `SerfNode`; what came of the inputs is remembered as a sum, to be compared by a replay."""
+        drained = self._node.effects()
+        if drained:
+            self._write_outcome(pack_row((EFFECTS, fingerprint(drained))))
+        return drained
+
+    def _recorded(self, number: int, call: Callable[..., object]) -> Callable[..., object]:
+        def write_and_call(*args: object, **kwargs: object) -> object:
+            self._deadline_is_known = False
+            shown = args
+            if VERBS[number] == "receive_user_message":
+                shown = (redacted_payload(cast(bytes, args[0])), *args[1:])
+            named = {name: dump_value(value) for name, value in kwargs.items()}
+            self._write(pack_row((number, [*map(dump_value, shown)], named)))
+            return call(*args, **kwargs)
+
+        return write_and_call
+
+
+def record(node: SerfNode, recorder: Recorder) -> SerfNode:
+    """Return `node` as a driver shall hold it, so that `recorder` hears of every input."""
+    return cast("SerfNode", RecordedNode(node, recorder))
+
+
+def fingerprint(effects: Sequence[Effect]) -> int:
+    """Return a sum over `effects`, one after the other, without what a recording leaves out."""
+    total = 0
+    for effect in effects:
+        if type(effect) is SendPacket:
+            for part in effect.parts:
+                total = crc32(redacted(part) if part[:2] == QUERY_PREFIX else part, total)
+            total = crc32(b"%a" % effect.to, total)
+        elif type(effect) is MessageRejected:
+            total = crc32(b"%a" % effect.source, total)  # the reason may quote what is left out
+        else:
+            total = crc32(b"%a" % effect, total)
+    return total

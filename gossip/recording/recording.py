@@ -1,0 +1,120 @@
+"""The file of a flight recording: one msgpack map that says what it is, then states and inputs as bytes.
+
+A recording holds what a node was and what peers and people told it: names, addresses, tags, payloads of user
+events and queries. It holds no keys and no tokens: those never reach a node, except as queries of Serf's own,
+whose contents are left out (`redaction`). Files are readable by their owner alone.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import msgspec
+from msgspec import Struct
+
+from gossip import __version__
+from gossip.recording.graph import RecordingError, digest
+from gossip.recording.recorder import Snapshot
+
+FORMAT = 1
+MAX_RECORDING_BYTES = 512 * 1024 * 1024
+"""Longest file that is read."""
+MAX_WINDOWS = 16
+SUFFIX = ".recording"
+
+
+class Stretch(Struct, frozen=True):
+    """The inputs of one window, and what must be the state's digest at its end."""
+
+    inputs: bytes
+    digest: bytes
+
+
+class Recording(Struct, frozen=True, kw_only=True, tag_field="kind", tag="gossip-recording"):
+    """All of a recording; `at` is the wall-clock time of the dump (ISO 8601), for a person."""
+
+    format: int = FORMAT
+    gossip: str
+    python: str
+    node: str
+    at: str
+    state: bytes
+    stretches: tuple[Stretch, ...]
+
+
+class _Preface(Struct):
+    format: int
+
+
+def encode_recording(snapshot: Snapshot, at: str) -> bytes:
+    """Return the file's content. Hashes all states: for a large cluster, this is work for a thread."""
+    digests = map(digest, snapshot.later_states)
+    return msgspec.msgpack.encode(
+        Recording(
+            gossip=__version__,
+            python=platform.python_version(),
+            node=snapshot.node.encode("utf-8", "backslashreplace").decode(),
+            at=at,
+            state=snapshot.state,
+            stretches=tuple(map(Stretch, snapshot.inputs, digests)),
+        )
+    )
+
+
+def decode_recording(data: bytes) -> Recording:
+    """Read a file's content.
+
+    Raises:
+        RecordingError: it is no recording, broken, too long, or of another format.
+    """
+    if len(data) > MAX_RECORDING_BYTES:
+        raise RecordingError(f"it is longer than {MAX_RECORDING_BYTES} bytes")
+    try:
+        preface = msgspec.msgpack.decode(data, type=_Preface)
+        if preface.format != FORMAT:
+            raise RecordingError(f"it has format {preface.format}: this version reads format {FORMAT}")
+        recording = msgspec.msgpack.decode(data, type=Recording)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordingError(f"it is not a flight recording: {error}") from None
+    if not 1 <= len(recording.stretches) <= MAX_WINDOWS:
+        raise RecordingError(f"it has {len(recording.stretches)} windows: expected 1 to {MAX_WINDOWS}")
+    return recording
+
+
+def read_recording(path: Path) -> bytes:
+    """Return the content of the file at `path`, no more than `decode_recording` takes and one byte.
+
+    Raises:
+        OSError: there is no such file, or it must not be read.
+    """
+    with path.open("rb") as file:
+        return file.read(MAX_RECORDING_BYTES + 1)
+
+
+def write_recording(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read; there is a whole one or none.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    # The mode is 0600 from the first moment on: so does tempfile.
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)  # noqa: PTH105 - a name, not a path
+        except OSError:
+            with suppress(OSError):
+                os.unlink(file.name)  # noqa: PTH108
+            raise
+
+
+def recording_name(node: str, stamp: str) -> str:
+    """Return a file name for a dump of `node` at `stamp` that neither a shell nor a path would mind."""
+    safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in node) or "node"
+    return f"gossip-{safe}-{stamp}{SUFFIX}"
