@@ -1,7 +1,8 @@
 """The exceptions of the project.
 
 Two families follow h11: a `LocalProtocolError` is the caller's bug, a `RemoteProtocolError` is a peer's
-fault. `ConfigError` is a person's mistake and becomes one line and exit code 2.
+fault. `ConfigError` is a person's mistake and becomes one line and exit code 2; `CommandFailedError` is
+what could not be done on the command line: one line and exit code 1.
 """
 
 
@@ -19,3 +20,7 @@ class RemoteProtocolError(GossipError):
 
 class ConfigError(GossipError):
     """A flag, a file or a value given by a person is wrong; the text says which and what to do."""
+
+
+class CommandFailedError(GossipError):
+    """What a person asked for was not done; the text is one line for that person. Exit code 1."""

@@ -1,4 +1,4 @@
-"""The command ``gossip-lb``: run a load balancer, check whether one could run, watch the demonstration.
+"""The command ``gossip-lb``: run a load balancer, check whether one could run, watch one, simulate many.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
 """
@@ -6,11 +6,15 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gossip.errors import ConfigError
+from gossip.errors import CommandFailedError, ConfigError
+from gossip.sim.command import sim_commands
+
+if TYPE_CHECKING:
+    from gossip.sim.command import Riders
 
 PROGRAM = "gossip-lb"
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -133,6 +137,15 @@ def demo(keep: bool, rate: float, plain: bool) -> int:
     return perform(keep=keep, rate=rate, is_live=sys.stdout.isatty() and not plain)
 
 
+def _riders() -> "Riders":
+    from lb.sim import RIDERS
+
+    return RIDERS
+
+
+cli.add_command(sim_commands(_riders))
+
+
 def _split(flags: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Sort the flags that were given into those of the agent and those of the load balancer."""
     from lb.config import LbConfig
@@ -157,6 +170,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(MISUSED, f"{command}: {reason[:1].lower()}{reason[1:]} (see '{command} --help')")
     except ConfigError as error:
         return _fail(MISUSED, f"{PROGRAM}: {error}")
+    except CommandFailedError as error:
+        return _fail(FAILED, str(error))
     except click.Abort:
         return INTERRUPTED
     return result if isinstance(result, int) else DONE

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from gossip.cli.output import one_line
-from gossip.errors import ConfigError, GossipError
+from gossip.errors import CommandFailedError, ConfigError, GossipError
 from gossip.ipc.address import DEFAULT_ADDRESS
 from gossip.ipc.client import AgentUnreachableError, Client
 
@@ -15,10 +15,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ADVICE = "start one with 'gossip agent', or name another with --rpc-addr"
-
-
-class CommandFailedError(GossipError):
-    """What was asked was not done; the text is one line for a person. Exit code 1."""
 
 
 def agent_options(command: Callable[P, R]) -> Callable[P, R]:

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import click
 
-from gossip.cli.connection import CommandFailedError
 from gossip.cli.dialect import SerfCommand
 from gossip.cli.output import one_line
-from gossip.errors import ConfigError
+from gossip.errors import CommandFailedError, ConfigError
 
 PROGRAM = "gossip"
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import MemberJoined, MemberUpdated, UserEventReceived
+from gossip.serf.effects import MemberJoined, PushPullReceived, UserEventReceived
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.tags import encode_tags
@@ -102,9 +102,27 @@ def test_health_is_needed_exactly_while_something_is_held():
     assert lb.needs_health
 
 
-def test_before_the_node_runs_every_name_is_unknown_to_it():
+def test_servers_for_which_there_is_no_room_are_complained_about():
+    complaints = []
+    lb = Reconciler(Settle(SettleConfig()), PlanConfig(max_servers_per_backend=1), complaints.append)
+    assert members(lb.start_from([CLAIM, Claim("web", "web-2", "10.0.0.8", 80, 100)]).after) == ["web-1"]
+    assert complaints == [Rejection("web-2", "backend is full (1 servers)")]
+
+
+def test_names_that_a_peer_knows_to_have_left_take_a_server_out_unless_they_are_members():
+    old = [CLAIM, Claim("web", "lb-1", "10.0.0.1", 80, 100)]
+    settle = Settle(SettleConfig())
+    settle.seed(old, 0.0)
+    lb = Reconciler(settle, PlanConfig(), pytest.fail)
+    lb.start_from(old)
+    lb.begin(node(**BACKEND), 0.0)
+    assert lb.observe([PushPullReceived((), ("web-1", "lb-1"), initiated=True)], 1.0)
+    assert members(lb.handle_timeout(None, 3.0).after) == ["lb-1"]
+
+
+def test_before_the_node_runs_it_has_no_members():
     lb = reconciler()
-    assert lb.observe([MemberUpdated(member())], 0.0)
+    assert lb.observe([PushPullReceived((), ("web-1",), initiated=True)], 0.0)
 
 
 def test_view_is_what_the_node_knows():

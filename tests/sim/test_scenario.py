@@ -80,6 +80,21 @@ def test_any_drawn_scenario_survives_its_own_text(seed):
     assert read_scenario(scenario.text()) == scenario
 
 
+def test_hosts_start_with_the_tags_given_to_them_and_to_many():
+    scenario = read_scenario(
+        'nodes = 3\n[tags."*"]\nzone = "a"\n[tags."n1..n2"]\nrole = "backend"\n[tags.n2]\nzone = "b"\n'
+    )
+    assert scenario.starting_tags() == {
+        "n0": {"host": "n0", "zone": "a"},
+        "n1": {"host": "n1", "zone": "a", "role": "backend"},
+        "n2": {"host": "n2", "zone": "b", "role": "backend"},
+    }
+    assert read_scenario(scenario.text()) == scenario
+    trial = Trial(scenario)
+    trial.start()
+    assert trial.cluster.hosts["n2"].tags == {"host": "n2", "zone": "b", "role": "backend"}
+
+
 def test_all_nodes_that_fit_are_accepted_and_one_more_is_not():
     assert read_scenario(f"nodes = {MAX_NODES}").nodes == MAX_NODES
     with pytest.raises(ConfigError, match="4096"):
@@ -96,6 +111,8 @@ def test_all_nodes_that_fit_are_accepted_and_one_more_is_not():
         ("[network]\nloss = 2", "x.toml: expected `float` <= 1.0 - at `$.network.loss`"),
         ("nodes = 2\nseeds = 3", "x.toml: seeds (3) must be at most nodes (2)"),
         ('core = ["n9"]', "x.toml: core names 'n9'; hosts are n0 to n4, n1..n3, or *"),
+        ('[tags.n9]\nrole = "lb"', "x.toml: tags names 'n9'; hosts are n0 to n4, n1..n3, or *"),
+        (f'[tags.n3]\nnote = "{"x" * 512}"', "x.toml: tags of n3: encoded length of tags (530) exceeds"),
         ('[[acts]]\ndo = "crash"\nnode = "web"', "x.toml: act 0 names 'web'"),
         ('[[acts]]\ndo = "partition"\none = ["n1"]\nother = ["n7"]', "x.toml: act 0 names 'n7'"),
         ('[[acts]]\ndo = "link"\nfrom = ["n7"]', "x.toml: act 0 names 'n7'"),

@@ -1,0 +1,43 @@
+"""Who plays what when a scenario knows nothing of load balancers: one balancer, and some backends.
+
+Drawn from the scenario's seed with a generator of its own. A scenario in which somebody has the balancer's
+role already is left as it is.
+"""
+
+from random import Random
+
+from msgspec.structs import replace
+
+from gossip.sim.acts import AnyAct, SetTags
+from gossip.sim.scenario import Scenario
+
+BALANCER = {"role": "lb"}
+BACKEND = {"role": "backend", "port": "8000"}
+MOST_BACKENDS = 8
+KEEPS_ROLE = 0.5
+"""How likely a backend that announces other tags is one still; the others withdraw."""
+
+
+def cast(scenario: Scenario) -> Scenario:
+    """Return the scenario with tags that make hosts balancers and backends."""
+    if any(is_balancer(tags) for tags in scenario.starting_tags().values()) or scenario.nodes < 2:
+        return scenario
+    rng = Random(f"cast/{scenario.seed}")
+    names = list(scenario.names)
+    balancer = names.pop(rng.randrange(len(names)))
+    backends = rng.sample(names, rng.randint(1, min(MOST_BACKENDS, len(names))))
+    roles = {balancer: BALANCER} | dict.fromkeys(sorted(backends), BACKEND)
+    acts = tuple(_in_role(act, roles, rng) for act in scenario.acts)
+    tags = scenario.tags | {name: scenario.tags.get(name, {}) | role for name, role in roles.items()}
+    return replace(scenario, tags=tags, acts=acts)
+
+
+def is_balancer(tags: dict[str, str]) -> bool:
+    """Tell whether a host that starts with `tags` has a balancer beside its agent."""
+    return tags.get("role") == BALANCER["role"]
+
+
+def _in_role(act: AnyAct, roles: dict[str, dict[str, str]], rng: Random) -> AnyAct:
+    if isinstance(act, SetTags) and act.node in roles and rng.random() < KEEPS_ROLE:
+        return replace(act, tags=act.tags | roles[act.node])
+    return act
