@@ -10,10 +10,12 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.mutation.bugs import BUGS, BugGoneError
+from benchmarks.mutation.equivalents import why_equivalent
 from benchmarks.mutation.journal import Finding, Journal
 from benchmarks.mutation.mutants import Mutant, draw
 from benchmarks.mutation.table import deliberate_lines, random_lines
@@ -44,7 +46,7 @@ def deliberate(tree: Tree, journal: Journal) -> int:
             began = time.monotonic()
             with tree.changed(bug.module, text):
                 caught = {
-                    witness.name: witness.ask(tree, only_first=False)
+                    witness.name: witness.ask(tree, bug.module, only_first=False)
                     for witness in (OF_CORE, OF_SIMULATOR, WHOLE_SWARM)
                 }
             finding = Finding(tree.commit, bug.name, bug.right, bug.wrong, caught, _since(began))
@@ -65,9 +67,12 @@ def random(tree: Tree, journal: Journal, mutants: Sequence[Mutant]) -> int:
         if finding is None:
             caught: dict[str, tuple[str, ...]] = {}
             began = time.monotonic()
-            with tree.changed(mutant.candidate.module, mutant.text):
-                for witness in WITNESSES:
-                    caught[witness.name] = witness.ask(tree, only_first=True)
+            module = mutant.candidate.module
+            # Where nothing differs, there is nothing to search for at length.
+            witnesses = WITNESSES[:2] if why_equivalent(mutant.before, mutant.after) else WITNESSES
+            with tree.changed(module, mutant.text):
+                for witness in witnesses:
+                    caught[witness.name] = witness.ask(tree, module, only_first=True)
                     if caught[witness.name]:
                         break
             finding = Finding(tree.commit, name, mutant.before, mutant.after, caught, _since(began))
@@ -84,16 +89,15 @@ def check_tree(tree: Tree) -> None:
     Raises:
         SystemExit: otherwise, with the reason.
     """
+    module = f"{PACKAGE}/node.py"
     for witness in WITNESSES:
         began = time.monotonic()
-        caught = witness.ask(tree, only_first=True)
+        caught = witness.ask(tree, module, only_first=True)
         if caught:
             raise SystemExit(f"{witness.name} fails without any bug, so that it tells nothing: {caught[0]}")
         print(f"without a bug {witness.name} holds ({_since(began):.1f} s)", file=sys.stderr)
-    module = f"{PACKAGE}/node.py"
-    for witness in WITNESSES:
         with tree.changed(module, "raise ImportError\n"):
-            if not witness.ask(tree, only_first=True):
+            if not witness.ask(tree, module, only_first=True):
                 raise SystemExit(f"{witness.name} does not test the copy: it holds without {module}")
 
 
@@ -110,21 +114,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--journal", type=Path, help="keep findings in this file, and do not repeat them")
     parser.add_argument("--unchecked", action="store_true", help="do not run everything without a bug first")
     wanted = parser.parse_args(arguments)
-    with TemporaryDirectory() as folder:
-        tree = Tree(commit_of(wanted.commit), Path(folder), wanted.python)
-        journal = Journal(wanted.journal)
-        try:
-            mutants = draw(tree, PACKAGE, wanted.count, wanted.seed) if wanted.what == "random" else []
-            for bug in BUGS:
-                bug.put_into(tree.read(bug.module))
-        except ImportError as error:
-            parser.error(f"{error}: `random` needs Cosmic Ray (pip install cosmic-ray)")
-        except BugGoneError as error:
-            parser.error(str(error))
-        if not wanted.unchecked:
-            check_tree(tree)
-        print(f"commit {tree.commit}", file=sys.stderr)
-        return random(tree, journal, mutants) if mutants else deliberate(tree, journal)
+    try:
+        with (
+            TemporaryDirectory() as folder,
+            closing(Tree(commit_of(wanted.commit), Path(folder), wanted.python)) as tree,
+        ):
+            return carry_out(tree, wanted)
+    except ImportError as error:
+        parser.error(f"{error}: `random` needs Cosmic Ray (pip install cosmic-ray)")
+    except BugGoneError as error:
+        parser.error(str(error))
+
+
+def carry_out(tree: Tree, wanted: argparse.Namespace) -> int:
+    """Do what is wanted; return the exit code.
+
+    Raises:
+        BugGoneError: a deliberate bug has lost its place.
+        ImportError: there is no Cosmic Ray.
+    """
+    for bug in BUGS:
+        bug.put_into(tree.read(bug.module))
+    mutants = draw(tree, PACKAGE, wanted.count, wanted.seed) if wanted.what == "random" else []
+    if not wanted.unchecked:
+        check_tree(tree)
+    print(f"commit {tree.commit}", file=sys.stderr)
+    journal = Journal(wanted.journal)
+    return random(tree, journal, mutants) if mutants else deliberate(tree, journal)
 
 
 def _since(began: float) -> float:

@@ -1,27 +1,14 @@
 """A copy of one commit, in which modules are changed and tests run; the repository is never touched."""
 
-import os
-import resource
 import shutil
-import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.mutation.brood import Brood, Ended
+
 ROOT = Path(__file__).resolve().parents[2]
-
-MEMORY_LIMIT = 3 << 30
-"""Bytes of address space: a mutant may allocate for ever."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended, or was stopped at its time limit."""
-
-    code: int | None  # None: stopped
-    output: str
 
 
 def commit_of(revision: str) -> str:
@@ -35,8 +22,8 @@ class Tree:
     def __init__(self, commit: str, folder: Path, python: str) -> None:
         self.commit = commit
         self._folder = folder
-        self._python = python
         subprocess.run(("tar", "-x", "-C", str(folder)), input=_git("archive", commit), check=True)
+        self._brood = Brood(python, folder)
 
     def read(self, module: str) -> str:
         """Return the text of `module`, a path from the root."""
@@ -57,49 +44,19 @@ class Tree:
         finally:
             path.write_text(before)
 
-    def start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
-        """Start the interpreter in the copy, in a process group of its own; end it with `stop`."""
+    def run(self, code: str, arguments: tuple[str, ...], limit: float) -> Ended:
+        """Run `code` in the copy with `arguments` in `sys.argv`, for at most `limit` seconds."""
         # What Hypothesis found in one mutant must not help with the next.
         shutil.rmtree(self._folder / ".hypothesis", ignore_errors=True)
-        # Byte code is told apart by the second and the length: too coarse for mutants.
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
-        environment["PYTHONPATH"] = str(self._folder)  # before the project that the environment may know
-        return subprocess.Popen(
-            [self._python, *arguments],
-            cwd=self._folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            preexec_fn=_limit_memory,
-        )
+        return self._brood.run(code, arguments, limit)
 
-    def run(self, arguments: Sequence[str], limit: float) -> Ended:
-        """Run the interpreter with `arguments` for at most `limit` seconds."""
-        process = self.start(arguments)
-        try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            return Ended(None, stop(process))
-        finally:
-            stop(process)
-        return Ended(process.returncode, output)
+    def has(self, path: str) -> bool:
+        """Tell whether there is such a file."""
+        return (self._folder / path).exists()
 
-
-def stop(process: subprocess.Popen[str]) -> str:
-    """Kill `process` with all that it started; return what it had still to say."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return ""
-    output, _ = process.communicate()
-    return output
-
-
-def _limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    def close(self) -> None:
+        """Stop the interpreter."""
+        self._brood.close()
 
 
 def _git(*arguments: str) -> bytes:

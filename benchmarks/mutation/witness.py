@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from benchmarks.mutation.tree import Tree
@@ -11,8 +12,11 @@ TEST_LIMIT = 180.0
 SWARM_LIMIT = 900.0
 """Seconds for the swarm: seeds without agreement take long, because their second phase does."""
 
-PYTEST = ("-m", "pytest", "-q", "--tb=no", "--no-header", "-rfE", "-p", "no:cacheprovider")
-DETERMINATE = ("--hypothesis-seed=0",)
+PYTEST = "import sys; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+OPTIONS = (
+    *("-q", "--tb=no", "--no-header", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+    "--assert=plain",  # nobody reads why; and pytest's plugins are loaded already
+)
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/[^\s\[]+)", re.MULTILINE)
 
 SWARM = """
@@ -32,8 +36,8 @@ class Witness(Protocol):
 
     name: str
 
-    def ask(self, tree: Tree, *, only_first: bool) -> tuple[str, ...]:
-        """Return what the bug was caught by, `only_first` or everything; nothing if it was not noticed."""
+    def ask(self, tree: Tree, module: str, *, only_first: bool) -> tuple[str, ...]:
+        """Return what caught the bug in `module`, `only_first` or all; nothing if it was not noticed."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,13 @@ class Tests:
     name: str
     folders: tuple[str, ...]
 
-    def ask(self, tree: Tree, *, only_first: bool) -> tuple[str, ...]:
-        """Return the tests that fail."""
-        first = ("-x",) if only_first else ()
-        ended = tree.run((*PYTEST, *DETERMINATE, *first, *self.folders), TEST_LIMIT)
-        if ended.code is None:
-            return (f"no end within {TEST_LIMIT:g} s",)
-        return (failed_tests(ended.output) or (f"pytest's exit code {ended.code}",)) if ended.code else ()
+    def ask(self, tree: Tree, module: str, *, only_first: bool) -> tuple[str, ...]:
+        """Return the tests that fail. If the first will do, those of the module itself are the likeliest."""
+        if only_first:
+            own = f"{self.folders[0]}/test_{Path(module).name}"
+            if tree.has(own) and (failed := _run(tree, ("-x", own))):
+                return failed
+        return _run(tree, (*(("-x",) if only_first else ()), *self.folders))
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,19 @@ class Swarm:
     name: str
     last: int
 
-    def ask(self, tree: Tree, *, only_first: bool = True) -> tuple[str, ...]:
+    def ask(self, tree: Tree, module: str, *, only_first: bool) -> tuple[str, ...]:
         """Return the first seed that breaks a rule, and which."""
-        ended = tree.run(("-c", SWARM, str(self.last)), SWARM_LIMIT)
+        ended = tree.run(SWARM, (str(self.last),), SWARM_LIMIT)
         if ended.code is None:
             return (f"no end within {SWARM_LIMIT:g} s",)
         return (last_line(ended.output),) if ended.code else ()
+
+
+def _run(tree: Tree, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    ended = tree.run(PYTEST, (*OPTIONS, *arguments), TEST_LIMIT)
+    if ended.code is None:
+        return (f"no end within {TEST_LIMIT:g} s",)
+    return (failed_tests(ended.output) or (f"pytest's exit code {ended.code}",)) if ended.code else ()
 
 
 def failed_tests(output: str) -> tuple[str, ...]:
