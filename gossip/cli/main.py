@@ -34,6 +34,7 @@ COMMANDS = {
     "leave": "gossip.cli.leave",
     "members": "gossip.cli.members",
     "monitor": "gossip.cli.monitor",
+    "record": "gossip.cli.record",
     "sim": "gossip.cli.sim",
     "tags": "gossip.cli.tags",
     "version": "gossip.cli.version",

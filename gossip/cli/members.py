@@ -51,8 +51,19 @@ def members(
         found = client.members_filtered(name=name, status=status, tags=wanted)
     rows = sorted(found, key=lambda member: member.name)
     if output_format == "json":
-        show_json({"members": [_as_json(member) for member in rows] or None})
-    elif wants_table():
+        show_json({"members": members_json(rows)})
+    else:
+        show_members(rows, detailed=detailed)
+
+
+def members_json(rows: Sequence[Member]) -> list[dict[str, object]] | None:
+    """Return the members as Serf's JSON has them."""
+    return [_as_json(member) for member in rows] or None
+
+
+def show_members(rows: Sequence[Member], *, detailed: bool = False) -> None:
+    """Print the members, as a table if the output is a terminal."""
+    if wants_table():
         titles = DETAILED_TITLES if detailed else TITLES
         show_table(titles, [_table_row(member)[: len(titles)] for member in rows], status=STATUS_COLUMN)
     else:

@@ -1,0 +1,181 @@
+"""``gossip sim replay-recording``: a flight recording once more, through this very core."""
+
+from __future__ import annotations
+
+import reprlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gossip.cli.dialect import SerfCommand
+from gossip.cli.output import one_line, printable, show_json
+from gossip.errors import CommandFailedError, ConfigError
+
+if TYPE_CHECKING:
+    from gossip.ipc.bodies import Member
+    from gossip.recording.recording import Recording
+    from gossip.recording.replay import Replay, Step
+    from gossip.serf.node import SerfNode
+
+SHOWN_DIFFERENCES = 5
+"""The first is the one that matters; those after it mostly follow from it."""
+
+
+@click.command(cls=SerfCommand)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--until", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop so long after the first input."
+)
+@click.option("--trace", is_flag=True, help="Print every input, and what came of it.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the end.",
+)
+def replay_recording(*, file: Path, until: float | None, trace: bool, output_format: str) -> None:
+    """Feed a recording to the core: it must end in the state that the agent was in.
+
+    Prints the member table and the counters at the end. Fails if the core took another path than the agent's.
+    """
+    from gossip.recording.graph import RecordingError
+    from gossip.recording.recording import decode_recording
+    from gossip.recording.replay import Replay
+
+    data = _read(file)
+    try:
+        recording = decode_recording(data)
+        replay = Replay(recording)
+        for step in replay.run(float("inf") if until is None else until):
+            if trace:
+                _show_step(step, replay)
+    except RecordingError as error:
+        raise CommandFailedError(f"cannot replay {file}: {one_line(str(error))}") from None
+    if output_format == "json":
+        _show_as_json(recording, replay)
+    else:
+        _show(recording, replay)
+    if replay.differences:
+        raise CommandFailedError(f"not what was recorded: {replay.differences[0]}")
+
+
+def _read(file: Path) -> bytes:
+    from gossip.recording.recording import read_recording
+
+    try:
+        return read_recording(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _show(recording: Recording, replay: Replay) -> None:
+    from gossip.cli.members import show_members
+
+    click.echo(
+        f"{printable(recording.node)}, gossip {printable(recording.gossip)} on Python"
+        f" {printable(recording.python)}, dumped {printable(recording.at)}:"
+        f" {replay.steps} inputs in {_seconds(replay):.3f} s"
+    )
+    show_members(_members(replay.node))
+    click.echo(", ".join(f"{name} {count}" for name, count in _counters(replay).items()))
+    for difference in replay.differences[:SHOWN_DIFFERENCES]:
+        click.echo(difference)
+    if not replay.is_complete:
+        click.echo("stopped on the way: not compared with the end")
+    elif not replay.differences:
+        click.echo("the state equals the agent's, and so does everything that it asked for on the way")
+
+
+def _show_as_json(recording: Recording, replay: Replay) -> None:
+    from gossip.cli.members import members_json
+
+    show_json(
+        {
+            "node": recording.node,
+            "gossip": recording.gossip,
+            "python": recording.python,
+            "at": recording.at,
+            "seconds": round(_seconds(replay), 6),
+            "members": members_json(_members(replay.node)),
+            "counters": _counters(replay),
+            "complete": replay.is_complete,
+            "equal": replay.is_complete and not replay.differences,
+            "differences": replay.differences[:SHOWN_DIFFERENCES],
+        }
+    )
+
+
+def _members(node: SerfNode) -> list[Member]:
+    from gossip.agent.ipc_streams import describe
+
+    return sorted(map(describe, node.members()), key=lambda member: member.name)
+
+
+def _counters(replay: Replay) -> dict[str, int]:
+    swim = replay.node.swim
+    return {
+        "inputs": replay.steps,
+        "packets": replay.counts["receive_packet"],
+        "push_pulls": replay.counts["merge_remote_state"],
+        "effects": replay.effects,
+        "probes": swim.detector.probes,
+        "failed_probes": swim.detector.failed_probes,
+        "refutations": swim.view.refutations,
+        "rejected": swim.rejected,
+        **{name: int(figure) for name, figure in replay.node.stats().items()},
+    }
+
+
+def _seconds(replay: Replay) -> float:
+    return 0.0 if replay.began is None else replay.now - replay.began
+
+
+def _show_step(step: Step, replay: Replay) -> None:
+    from gossip.sim.telling import describe
+
+    if step.effects:
+        for effect in step.effects:
+            click.echo(f"{'':>12}  {printable(describe(effect))}")
+        return
+    if step.verb in ("next_deadline", "effects"):
+        return
+    at = f"+{_seconds(replay):.6f}"
+    click.echo(f"{at:>12} {step.number:>6} {printable(_words(step))}")
+
+
+def _words(step: Step) -> str:
+    from gossip.recording.recorder import RECEIVE_PACKET, VERBS
+
+    if step.verb == VERBS[RECEIVE_PACKET]:
+        parts, source = step.args[0], step.args[1]
+        assert isinstance(parts, tuple)
+        words = f"receives {len(parts)} messages from {source}: {', '.join(map(_kind, parts))}"
+    else:
+        named = {name: value for name, value in step.named.items() if name != "now"}
+        told = [
+            *(_shown(arg) for arg in step.args if arg != step.now),
+            *(f"{name}={_shown(value)}" for name, value in named.items()),
+        ]
+        words = f"{step.verb} {' '.join(told)}".rstrip()
+    return f"{words} -- {step.error}" if step.error else words
+
+
+def _shown(value: object) -> str:
+    from gossip.wire.messages import PushPull
+
+    if isinstance(value, PushPull):
+        return f"{len(value.nodes)} rows"
+    return reprlib.repr(value)
+
+
+def _kind(part: bytes) -> str:
+    from gossip.errors import RemoteProtocolError
+    from gossip.wire.codec import decode
+
+    try:
+        return type(decode(part)).__name__
+    except RemoteProtocolError:
+        return "broken"
