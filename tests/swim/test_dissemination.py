@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, MAX_PARTS, BroadcastQueue
+from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
 
 PACKET = 1398
 LONGEST = PACKET - COMPOUND_ENTRY_BYTES
@@ -23,6 +23,16 @@ def test_a_broadcast_is_sent_until_the_limit_and_then_forgotten():
     waiting, finished = queue()
     waiting.enqueue(b"x", token=7)
     assert [waiting.take(PACKET, 3) for _ in range(4)] == [[b"x"], [b"x"], [b"x"], []]
+    assert finished == [7]
+    assert len(waiting) == 0
+
+
+def test_what_was_sent_more_often_than_a_shrunken_cluster_asks_for_is_forgotten():
+    waiting, finished = queue()
+    waiting.enqueue(b"x", token=7)
+    for _ in range(3):
+        waiting.take(PACKET, OFTEN)
+    assert waiting.take(PACKET, 2) == [b"x"]
     assert finished == [7]
     assert len(waiting) == 0
 
@@ -113,10 +123,10 @@ def test_a_broadcast_one_byte_too_long_for_any_packet_is_finished_at_once():
 
 
 def test_127_parts_fill_a_packet_whatever_room_is_left():
-    waiting, _ = queue(MAX_PARTS + 1)
-    for _ in range(MAX_PARTS + 1):
+    waiting, _ = queue(128)
+    for _ in range(128):
         waiting.enqueue(b"x")
-    assert len(waiting.take(PACKET, OFTEN)) == MAX_PARTS
+    assert len(waiting.take(PACKET, OFTEN)) == 127
 
 
 def test_at_the_depth_limit_nothing_is_dropped():

@@ -34,5 +34,11 @@ def test_effects_cannot_be_changed(make):
         setattr(effect, effect.__struct_fields__[0], None)
 
 
+@pytest.mark.parametrize("make", EFFECTS)
+def test_the_garbage_collector_need_not_look_at_effects(make):
+    # Tens of thousands are made in a second of a join storm, and none can be part of a cycle.
+    assert not make().__struct_config__.gc
+
+
 def test_a_packet_has_no_checksum_unless_asked_for():
     assert not SendPacket(HERE, ()).crc

@@ -3,8 +3,8 @@ from gossip.swim.probe import Probe
 from tests.swim.rig import alive
 
 
-def probe() -> Probe:
-    return Probe(Member(alive("n1", 4), 0.0), 7, 10.0, 11.0)
+def probe(seq: int = 7) -> Probe:
+    return Probe(Member(alive("n1", 4), 0.0), seq, 10.0, 11.0)
 
 
 def test_silence_is_a_failure_that_costs_one_point_of_health():
@@ -67,6 +67,17 @@ def test_a_nack_for_another_cycle_counts_for_nothing():
     cycle.expect_nack()
     cycle.receive_nack(6)
     assert cycle.health_delta == 1
+
+
+def test_answers_are_told_by_the_number_however_large():
+    number = 3_000_000_000
+    cycle = probe(number)
+    cycle.expect_nack()
+    cycle.receive_nack(int(str(number)))
+    assert cycle.health_delta == 0
+    cycle.receive_stream_ack(int(str(number)))
+    assert cycle.succeeded
+    assert probe(number).receive_ack(int(str(number)))
 
 
 def test_the_cycle_remembers_the_incarnation_that_it_probes():

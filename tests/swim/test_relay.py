@@ -1,3 +1,5 @@
+import pytest
+
 from gossip.swim.relay import Relay, Relays
 from gossip.wire.address import Address
 
@@ -18,3 +20,10 @@ def test_relays_are_full_at_their_limit_and_not_below():
     relays.add(2, RELAY)
     assert relays.is_full
     assert len(relays) == 2
+
+
+def test_a_relay_is_a_value_that_cannot_be_changed_and_costs_the_garbage_collector_nothing():
+    assert Relay(Address("10.0.0.1", 7946), 5, True) == RELAY
+    with pytest.raises(AttributeError, match="immutable"):
+        RELAY.seq = 6
+    assert not RELAY.__struct_config__.gc

@@ -53,6 +53,12 @@ def test_one_who_understands_only_more_than_others_speak_is_refused():
         verify_versions([OURS, row("n2", versions=versions(3, 5, 3, 2, 5, 5))])
 
 
+def test_one_whose_delegate_protocol_is_too_old_for_another_is_refused():
+    rows = [row("n2", versions=versions(1, 5, 2, 3, 5, 5)), row("n3", versions=versions(1, 5, 2, 2, 5, 2))]
+    with pytest.raises(RemoteProtocolError, match=r"'n3' delegate protocol version \(2\) .* \[3, 5\]$"):
+        verify_versions(rows)
+
+
 def test_the_dead_do_not_narrow_the_range_but_must_fit_into_it():
     verify_versions([OURS, row("n2", state=MemberState.DEAD, versions=versions(3, 5, 3, 2, 5, 5))])
     with pytest.raises(RemoteProtocolError, match="'n2'"):

@@ -580,6 +580,12 @@ def test_an_alive_row_of_a_former_life_is_refuted():
     assert refutations(rig) == [5]
 
 
+def test_an_alive_row_at_our_incarnation_that_we_did_not_write_is_refuted():
+    rig = rig_of("n1")
+    rig.merge(row(ME, 1, meta=b"former"))
+    assert refutations(rig) == [2]
+
+
 @pytest.mark.parametrize("bad", [row(ME, MAX_U32, SUSPECT), row("n8", meta=bytes(4000))])
 def test_a_bad_row_is_rejected_alone(bad):
     rig = rig_of("n1")
