@@ -21,7 +21,7 @@ from typing import cast, get_args
 
 import msgpack
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from gossip.errors import GossipError
 from gossip.recording.redaction import QUERY_PREFIX, redacted
@@ -41,6 +41,7 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
 from gossip.swim.detector import FailureDetector
 from gossip.swim.dissemination import Broadcast, BroadcastQueue
+from gossip.swim.effects import MessageRejected
 from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
 from gossip.swim.membership import Membership
@@ -54,8 +55,10 @@ from gossip.wire.address import Address
 from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushPull
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
 
-MAX_STATE_BYTES = 256 * 1024 * 1024
-"""Longest state that is read; one of 16,384 members takes about 10 MB."""
+MAX_STREAM_BYTES = 64 * 1024 * 1024
+"""Longest state, or window of inputs, that is read; the state of 16,384 members takes 7 MB."""
+MAX_ITEMS = 2**18
+"""Most items of one row or value: twice the names that a push/pull may have."""
 MAX_DEPTH = 16
 """How deep values may be nested; the deepest of ours, a row of a push/pull in an effect, takes 5."""
 DIGEST_BYTES = 16
@@ -157,22 +160,26 @@ def unpack_rows(stream: bytes) -> Iterable[object]:
     Raises:
         RecordingError: it is broken or too long.
     """
-    if len(stream) > MAX_STATE_BYTES:
-        raise RecordingError(f"{len(stream)} bytes are more than the {MAX_STATE_BYTES} that are read")
+    if len(stream) > MAX_STREAM_BYTES:
+        raise RecordingError(f"{len(stream)} bytes are more than the {MAX_STREAM_BYTES} that are read")
     unpacker = msgpack.Unpacker(
         raw=False,
         unicode_errors="surrogateescape",
         max_buffer_size=max(1, len(stream)),
-        strict_map_key=True,
+        max_array_len=MAX_ITEMS,
+        max_map_len=MAX_ITEMS,
         max_ext_len=0,
     )
     unpacker.feed(stream)
+    done = 0
     try:
-        yield from unpacker
-        if unpacker.tell() != len(stream):
-            raise RecordingError(f"cut off in the row at byte {unpacker.tell()}")
+        for row in unpacker:
+            done = unpacker.tell()
+            yield row
     except (ValueError, TypeError, RecursionError) as error:
-        raise RecordingError(f"broken at byte {unpacker.tell()}: {error or type(error).__name__}") from None
+        raise RecordingError(f"broken after byte {done}: {error or type(error).__name__}") from None
+    if done != len(stream):
+        raise RecordingError(f"cut off after byte {done}")
 
 
 _packer = msgpack.Packer(unicode_errors="surrogateescape")
@@ -207,6 +214,8 @@ class _Writer:
         name = _KIND.get(type(value), "")
         if isinstance(value, tuple):
             return [TUPLE, *map(self.value, value)]
+        if isinstance(value, MessageRejected):
+            value = replace(value, reason="")  # it may quote what is left out
         if isinstance(value, Struct) and name:
             self._fields.setdefault(name, value.__struct_fields__)
             return [name, *map(self.value, astuple(value))]

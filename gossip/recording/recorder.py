@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, cast
 from zlib import crc32
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from gossip.recording.graph import dump_state, dump_value, pack_row
 from gossip.recording.redaction import QUERY_PREFIX, USER, redacted, redacted_payload
+from gossip.serf.effects import PushPullReceived
+from gossip.serf.members import SerfMember
 from gossip.swim.effects import MessageRejected, SendPacket
 
 if TYPE_CHECKING:
@@ -190,8 +193,21 @@ def fingerprint(effects: Sequence[Effect]) -> int:
             for part in effect.parts:
                 total = crc32(redacted(part) if part[:2] == QUERY_PREFIX else part, total)
             total = crc32(b"%a" % effect.to, total)
-        elif type(effect) is MessageRejected:
-            total = crc32(b"%a" % effect.source, total)  # the reason may quote what is left out
         else:
-            total = crc32(b"%a" % effect, total)
+            total = crc32(pack_row(_told(effect)), total)
     return total
+
+
+def _told(effect: Effect) -> object:
+    if isinstance(effect, PushPullReceived):
+        return len(effect.nodes), effect.left, effect.initiated  # the rows are the input's own
+    if isinstance(effect, MessageRejected):
+        return effect.source  # the reason may quote what is left out
+    return type(effect).__name__, [dump_value(_row(value)) for value in astuple(effect)]
+
+
+def _row(value: object) -> object:
+    """Return a live row of the member table as a value: what it is at this moment."""
+    if isinstance(value, SerfMember):
+        return value.alive, value.status, value.status_ltime, value.changed_at
+    return value

@@ -21,7 +21,7 @@ from gossip.recording.graph import RecordingError, digest
 from gossip.recording.recorder import Snapshot
 
 FORMAT = 1
-MAX_RECORDING_BYTES = 512 * 1024 * 1024
+MAX_RECORDING_BYTES = 256 * 1024 * 1024
 """Longest file that is read."""
 MAX_WINDOWS = 16
 SUFFIX = ".recording"
