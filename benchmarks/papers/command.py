@@ -30,6 +30,7 @@ def flags(paper: str, description: str) -> ArgumentParser:
         metavar="DIRECTORY",
         help="keep the results of single runs; those kept are not redone",
     )
+    parser.add_argument("--kept-only", action="store_true", help="no new runs: the tables of what is kept")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the plots there (needs matplotlib)")
     return parser
 
@@ -41,6 +42,8 @@ def understand(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         parser.error(f"--jobs must be from 1 to {MOST_JOBS}, not {wanted.jobs}")
     if wanted.svg is not None and not is_available():
         parser.error("--svg needs matplotlib: pip install --require-hashes -r requirements-bench.lock")
+    if wanted.kept_only and wanted.keep is None:
+        parser.error("--kept-only needs --keep DIRECTORY, where the results are")
     if wanted.keep is not None:
         try:
             wanted.keep.mkdir(parents=True, exist_ok=True)
@@ -52,10 +55,13 @@ def understand(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
 def measure(
     name: str, task: Callable[[Work], Result], work: Iterable[Work], result: type[Result], wanted: Namespace
 ) -> list[tuple[Work, Result]]:
-    """Do all the work of the experiment `name`, tell how far it is, and return what was found."""
-    pieces = list(work)
+    """Do all the work of the experiment `name`, tell how far it is, and return what was found.
+
+    With `kept_only` in the arguments nothing is done: what is kept is returned.
+    """
     path = None if wanted.keep is None else wanted.keep / f"{name}.jsonl"
     journal: Journal[Work, Result] = Journal(path, result)
+    pieces = [piece for piece in work if not wanted.kept_only or journal.get(piece) is not None]
     found = []
     began = said = monotonic()
     for pair in gather(task, pieces, jobs=wanted.jobs, journal=journal):

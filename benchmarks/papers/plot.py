@@ -28,6 +28,8 @@ class Series(msgspec.Struct, frozen=True):
     xs: Sequence[float]
     ys: Sequence[float | Estimate]
     is_paper: bool = False
+    marks: bool = True  # the points
+    line: bool = True  # between them
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +40,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     y: str
     series: Sequence[Series]
     x_scale: Literal["linear", "log"] = "linear"
-    y_scale: Literal["linear", "log"] = "linear"
+    y_scale: Literal["linear", "log", "symlog"] = "linear"
 
 
 def is_available() -> bool:
@@ -76,13 +78,14 @@ def _fill(axes: Axes, panel: Panel) -> None:
         if series.is_paper:
             axes.plot(series.xs, ys, "x", label=series.name)
             continue
+        style = ("o" if series.marks else "") + ("-" if series.line else "")
         below = [max(0.0, each.value - each.low) for each in estimates]
         above = [max(0.0, each.high - each.value) for each in estimates]
         axes.errorbar(
-            series.xs, ys, yerr=(below, above), fmt="o-", markersize=3, capsize=2, label=series.name
+            series.xs, ys, yerr=(below, above), fmt=style, markersize=3, capsize=2, label=series.name
         )
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y, xscale=panel.x_scale, yscale=panel.y_scale)
-    if panel.y_scale == "linear":
+    if panel.y_scale != "log":
         axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
     axes.legend()

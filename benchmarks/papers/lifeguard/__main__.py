@@ -1,39 +1,35 @@
 """Run the sampled grid, or all of it, and print the tables.
 
-python -m benchmarks.papers.lifeguard --keep runs.jsonl         # interrupted, it goes on where it stopped
+python -m benchmarks.papers.lifeguard --keep DIRECTORY    # interrupted, it goes on where it stopped
 python -m benchmarks.papers.lifeguard --full --jobs 16
 """
 
-import argparse
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.papers.lifeguard.experiment import Found, Run, perform
+from benchmarks.papers.command import flags, measure, picture, understand
+from benchmarks.papers.lifeguard import pictures, tables
+from benchmarks.papers.lifeguard.experiment import Found, perform
 from benchmarks.papers.lifeguard.grid import sampled, whole
-from benchmarks.papers.pool import MOST_JOBS, Journal, gather
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 0 when the tables are printed, 2 if it cannot run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.papers.lifeguard", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the paper's whole grid: weeks of one core")
-    parser.add_argument("--jobs", type=int, default=1, help=f"processes, at most {MOST_JOBS} [1]")
-    parser.add_argument(
-        "--keep", type=Path, help="a file for the results of single runs; those in it are not redone"
+    """Return 0 when the tables are printed; 2 if the flags make no sense."""
+    parser = flags("lifeguard", "Lifeguard's tables IV to VII on our core")
+    parser.add_argument("--full", action="store_true", help="the paper's whole grid: a week of one core")
+    wanted = understand(parser, arguments)
+    runs = whole() if wanted.full else sampled()
+    results = measure("lifeguard", perform, runs, Found, wanted)
+    print("Table IV: false positives\n\n" + tables.false_positive_table(results))
+    print(
+        "False positives per run by the number of anomalous members\n\n" + tables.by_anomalous_table(results)
     )
-    wanted = parser.parse_args(arguments)
-    try:
-        journal: Journal[Run, Found] = Journal(wanted.keep, Found)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    runs = list(whole() if wanted.full else sampled())
-    done = []
-    began = time.monotonic()
-    for run, found in gather(perform, runs, jobs=wanted.jobs, journal=journal):
-        done.append((run, found))
-        print(f"{len(done)}/{len(runs)} {time.monotonic() - began:.0f} s", end="\r", file=sys.stderr)
+    print("Anomalies shorter than 10 s: false positives\n\n" + tables.short_table(results))
+    print("Table V: latency\n\n" + tables.latency_table(results))
+    print("Table VI: load\n\n" + tables.load_table(results))
+    print("Table VII: alpha and beta\n\n" + tables.tuning_table(results))
+    print("Order of the configurations\n\n" + tables.order_table(results))
+    picture(wanted, pictures.panels(results))
     return 0
 
 

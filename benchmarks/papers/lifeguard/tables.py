@@ -1,0 +1,242 @@
+"""Tables IV to VII, ours beside the paper's, with intervals from resampled runs.
+
+Counts are compared in pairs: a cell of the grid meets the same anomalies in every configuration, and what is
+resampled is the cell with all its configurations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.papers.confidence import Estimate, bootstrap, quantile
+from benchmarks.papers.lifeguard import paper
+from benchmarks.papers.lifeguard.experiment import CONFIGURATIONS, LASTS, MEMBERS, Found, Run
+from benchmarks.papers.lifeguard.grid import BASE, LONG, TUNINGS
+from benchmarks.papers.table import markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+Results = list[tuple[Run, Found]]
+Cell = dict[str, Found]
+"""One cell of the grid by configuration."""
+Count = str
+"""What is counted: a field of `Found`."""
+
+SWIM, LIFEGUARD = "SWIM", "Lifeguard"
+SHARES = (0.5, 0.99, 0.999)
+
+
+def latency_table(results: Results) -> str:
+    """Return table V: seconds to the first report and to the last of all healthy members'."""
+    head = ("seconds", "members found", *(f"{what} {_name(s)}" for what in ("first", "full") for s in SHARES))
+    rows = []
+    for name in CONFIGURATIONS:
+        runs = _of(results, "threshold", name, BASE)
+        if runs:
+            latencies = [_latency(runs, what, share) for what in ("first", "full") for share in SHARES]
+            rows.append((name, sum(len(run.first) for run in runs), *(each.text() for each in latencies)))
+        rows.append((f"{name}, paper", "", *(f"{each:.2f}" for each in paper.LATENCY[name])))
+    return markdown(head, rows)
+
+
+def false_positive_table(results: Results) -> str:
+    """Return table IV: failures of healthy members in per cent of SWIM's, from anomalies longer than 10 s."""
+    cells = list(long_cells(results).values())
+    head = ("configuration", "FP / run", "FP %", "paper", "FP- / run", "FP- %", "paper")
+    rows = []
+    for name in CONFIGURATIONS:
+        theirs = paper.FALSE_POSITIVES[name]
+        columns: list[str] = []
+        for count, percent in (("false_positives", theirs[0]), ("at_healthy", theirs[1])):
+            per_run = bootstrap(cells, _mean_of(name, count))
+            columns += [per_run.text(), _percent(cells, name, count), f"{percent:.2f}"]
+        rows.append((name, *columns))
+    return f"{len(cells)} cells\n\n" + markdown(head, rows)
+
+
+def by_anomalous_table(results: Results) -> str:
+    """Return false positives of a run by the number of anomalous members (the paper's figures 2 and 3).
+
+    The paper's means are over anomalies of six lengths. The four shorter ones, which cannot outlast the
+    time-out, give ours none or few, so that ours of the two longer ones count a third.
+    """
+    cells = long_cells(results)
+    head = ("C", "cells", *(f"{name}{whose}" for name in CONFIGURATIONS for whose in ("", ", paper")))
+    rows = []
+    for c in sorted({each[0] for each in cells}):
+        chosen = [cell for key, cell in cells.items() if key[0] == c]
+        row = [str(c), str(len(chosen))]
+        for name in CONFIGURATIONS:
+            share = len(LONG) / paper.LENGTHS
+            per_run = bootstrap(chosen, _mean_of(name, "false_positives")).scaled(share)
+            theirs = paper.BY_ANOMALOUS.get(name, {}).get(c)
+            row += [per_run.text(1), "" if theirs is None else f"{theirs / paper.RUNS_PER_C:.1f}"]
+        rows.append(row)
+    return markdown(head, rows)
+
+
+def short_table(results: Results) -> str:
+    """Return false positives where anomalies are shorter than SWIM's time-out."""
+    cells = {key: cell for key, cell in _cells(results).items() if key[1] not in LONG}
+    head = ("C, D, I", *CONFIGURATIONS)
+    rows = [
+        (f"{c}, {d:g} s, {i:g} s", *(str(cell[name].false_positives) for name in CONFIGURATIONS))
+        for (c, d, i), cell in cells.items()
+    ]
+    return markdown(head, rows)
+
+
+def load_table(results: Results) -> str:
+    """Return table VI: messages and bytes, in per cent of SWIM's and for one agent and two minutes."""
+    cells = list(long_cells(results).values())
+    head = ("configuration", "messages %", "paper", "bytes %", "paper", "messages / agent", "kB / agent")
+    rows = []
+    for name in CONFIGURATIONS:
+        theirs = paper.LOAD[name]
+        rows.append(
+            (
+                name,
+                _percent(cells, name, "messages"),
+                f"{theirs[0]:.2f}",
+                _percent(cells, name, "size"),
+                f"{theirs[1]:.2f}",
+                bootstrap(cells, _rate_of(name, "messages")).text(0),
+                bootstrap(cells, _rate_of(name, "size")).scaled(1e-3).text(0),
+            )
+        )
+    return markdown(head, rows)
+
+
+def tuning_table(results: Results) -> str:
+    """Return table VII: Lifeguard under other alpha and beta, in per cent of SWIM with alpha = 5."""
+    swim = _of(results, "threshold", SWIM, BASE)
+    head = ("% of SWIM; alpha, beta", *(f"{alpha}, {beta}" for alpha, beta in TUNINGS))
+    rows: list[list[str]] = []
+    for what in ("first", "full"):
+        for share in SHARES:
+            row = [f"{_name(share)} {what}"]
+            for tuning in TUNINGS:
+                ours = _of(results, "threshold", LIFEGUARD, tuning)
+                row.append(_ratio(ours, swim, what, share) if ours and swim else "")
+            rows += [row, [f"{row[0]}, paper", *(f"{each:.2f}" for each in paper.TUNINGS[row[0]])]]
+    for name, count in (("FP", "false_positives"), ("FP-", "at_healthy")):
+        row = [name]
+        for tuning in TUNINGS:
+            cells = tuning_cells(results, tuning)
+            row.append(_percent(cells, LIFEGUARD, count))
+        rows += [row, [f"{name}, paper", *(f"{each:.2f}" for each in paper.TUNINGS[name])]]
+    return markdown(head, rows)
+
+
+def order_table(results: Results) -> str:
+    """Return every pair of configurations with the paper's ratio of counts, and whether ours goes its way."""
+    cells = list(long_cells(results).values())
+    head = ("pair", "count", "paper's ratio", "ours", "")
+    names = list(CONFIGURATIONS)
+    rows = []
+    for number, (count, title) in enumerate((("false_positives", "FP"), ("at_healthy", "FP-"))):
+        for place, one in enumerate(names):
+            for other in names[place + 1 :]:
+                theirs = paper.FALSE_POSITIVES[other][number] / paper.FALSE_POSITIVES[one][number]
+                if not sum(getattr(cell[one], count) for cell in cells):
+                    rows.append((f"{other} / {one}", title, f"{theirs:.3f}", "0 in the sample", "open"))
+                    continue
+                ours = bootstrap(cells, _ratio_of(other, one, count))
+                rows.append(
+                    (f"{other} / {one}", title, f"{theirs:.3f}", ours.text(3), _verdict(ours, theirs))
+                )
+    return markdown(head, rows)
+
+
+def long_cells(results: Results) -> dict[tuple[int, float, float], Cell]:
+    """Return the cells whose anomalies outlast SWIM's time-out, where all configurations were run."""
+    return {key: cell for key, cell in _cells(results).items() if key[1] in LONG}
+
+
+def tuning_cells(results: Results, tuning: tuple[int, int]) -> list[Cell]:
+    """Return the cells that were run with SWIM and with Lifeguard under `tuning`, where all tunings were."""
+    swim = {_key(run): found for run, found in results if _is(run, "interval", SWIM, BASE)}
+    tuned = [
+        {_key(run): found for run, found in results if _is(run, "interval", LIFEGUARD, each)}
+        for each in TUNINGS
+    ]
+    wanted = tuned[TUNINGS.index(tuning)]
+    shared = [key for key in swim if all(key in each for each in tuned)]
+    return [{SWIM: swim[key], LIFEGUARD: wanted[key]} for key in shared]
+
+
+def _verdict(ours: Estimate, theirs: float) -> str:
+    """Say whether our order is the paper's, or the paper's gap is too small for our interval to tell."""
+    if (ours.high < 1 and theirs < 1) or (ours.low > 1 and theirs > 1):
+        return "the paper's order"
+    if ours.low <= theirs <= ours.high or ours.low <= 1 <= ours.high:
+        return "within our interval"
+    return "the other way round"
+
+
+def _cells(results: Results) -> dict[tuple[int, float, float], Cell]:
+    cells: dict[tuple[int, float, float], Cell] = {}
+    for run, found in results:
+        if run.experiment == "interval" and (run.alpha, run.beta) == BASE:
+            cells.setdefault(_key(run), {})[run.configuration] = found
+    return {key: cell for key, cell in sorted(cells.items()) if len(cell) == len(CONFIGURATIONS)}
+
+
+def _key(run: Run) -> tuple[int, float, float]:
+    return run.anomalous, run.anomaly, run.pause
+
+
+def _is(run: Run, experiment: str, configuration: str, tuning: tuple[int, int]) -> bool:
+    return (run.experiment, run.configuration, run.alpha, run.beta) == (experiment, configuration, *tuning)
+
+
+def _of(results: Results, experiment: str, configuration: str, tuning: tuple[int, int]) -> list[Found]:
+    return [found for run, found in results if _is(run, experiment, configuration, tuning)]
+
+
+def _name(share: float) -> str:
+    return "median" if share == 0.5 else f"{share:.1%}".replace(".0%", "%").replace("%", " %")
+
+
+def _pooled(runs: Iterable[Found], what: str) -> list[float]:
+    return sorted(each for run in runs for each in (run.first if what == "first" else run.full))
+
+
+def _latency(runs: Sequence[Found], what: str, share: float) -> Estimate:
+    return bootstrap(runs, lambda some: _quantile(_pooled(some, what), share))
+
+
+def _ratio(ours: Sequence[Found], swim: Sequence[Found], what: str, share: float) -> str:
+    """Return a quantile in per cent of SWIM's; the interval is that of ours, SWIM's sample taken as it is."""
+    base = _quantile(_pooled(swim, what), share)
+    return _latency(ours, what, share).scaled(100 / base).text(1) if base else ""
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return quantile(ordered, share) if ordered else 0.0
+
+
+def _mean_of(name: str, count: Count) -> Callable[[Sequence[Cell]], float]:
+    return lambda cells: sum(getattr(cell[name], count) for cell in cells) / len(cells)
+
+
+def _rate_of(name: str, count: Count) -> Callable[[Sequence[Cell]], float]:
+    """For one agent and 120 seconds: runs differ in length, as they end with an anomaly."""
+    return lambda cells: (
+        sum(getattr(cell[name], count) / cell[name].seconds for cell in cells) / len(cells) * LASTS / MEMBERS
+    )
+
+
+def _ratio_of(name: str, base: str, count: Count) -> Callable[[Sequence[Cell]], float]:
+    def ratio(cells: Sequence[Cell]) -> float:
+        whole = sum(getattr(cell[base], count) for cell in cells)
+        return sum(getattr(cell[name], count) for cell in cells) / whole if whole else 0.0
+
+    return ratio
+
+
+def _percent(cells: Sequence[Cell], name: str, count: Count) -> str:
+    if not sum(getattr(cell[SWIM], count) for cell in cells):
+        return "SWIM has none"
+    return bootstrap(cells, _ratio_of(name, SWIM, count)).scaled(100.0).text()
