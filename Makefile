@@ -26,8 +26,10 @@ unit: $(VENV)/ready peers  ## all tests, then coverage of the pure parts by thei
 	$(BIN)/python tests/tools/own_coverage.py
 	$(BIN)/python -m pytest -q tests
 
-soak: $(VENV)/ready peers  ## long: 20,000 examples per property, 20 rounds of the mixed cluster
+soak: $(VENV)/ready peers  ## long: 20,000 examples per property, 50,000 of the state machine, 1,000 seeds, 20 mixed clusters
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m 'not soak' tests/wire tests/swim tests/serf tests/lb --timeout 3600
+	$(BIN)/gossip sim swarm --seeds 0..999 --jobs 2
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q tests/sim/test_state_machine.py --timeout 7200
 	$(BIN)/python -m pytest -q -m soak tests --ignore tests/accept_lb --timeout 3600
 
 accept-lb: $(VENV)/ready peers  ## long: kills, swaps under load, against real HAProxy
