@@ -40,6 +40,11 @@ def test_a_suspicion_in_step_comes_whole_periods_after_the_round_began():
     assert found.suspected == pytest.approx(found.probed + 1)
 
 
+@pytest.mark.parametrize(("members", "rounds"), [(2, 1.0), (3, 1.25), (6, 1.416), (20_000, 1.582)])
+def test_round_robin_detects_a_little_sooner_than_random_choice(members, rounds):
+    assert crash.expected_rounds(members) == pytest.approx(rounds, abs=1e-3)
+
+
 def test_a_declaration_follows_the_suspicion_after_the_papers_time_out():
     found = crash.perform(crash.Run(8, False, 1))
     assert found.timeout == pytest.approx(9.0, abs=1e-3)

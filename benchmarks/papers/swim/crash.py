@@ -138,6 +138,17 @@ def sort_out(results: Iterable[tuple[Run, Found]]) -> Groups:
     return groups
 
 
+def expected_rounds(members: int) -> float:
+    """Return the rounds to the first detection when all probe round robin, in step.
+
+    The paper's e/(e-1) is for choices with replacement, and many members. Round robin, a survivor has the
+    victim in one of n-1 rounds, each as likely; that none of n-1 has it in the first k has probability
+    (1 - k/(n-1))^(n-1), and the sum over k is the mean.
+    """
+    others = members - 1
+    return sum(float((1 - k / others) ** others) for k in range(others))
+
+
 def pooled(groups: Groups, *, in_step: bool, least: int) -> list[Found]:
     """Return all results of a mode from groups of at least `least` members."""
     return [each for (mode, n), found in groups.items() if mode is in_step and n >= least for each in found]
@@ -149,16 +160,17 @@ def detection_table(groups: Groups, least: int = 16) -> str:
         "members",
         "runs",
         "in step: first detection",
+        "round robin, expected",
         "staggered: first probe",
         "to the suspicion",
         "paper",
     )
     rows = []
     for size in sorted({n for _, n in groups}):
-        named = (str(size), _near(PAPER_FIRST, size))
+        named = (str(size), f"{expected_rounds(size):.2f}", _near(PAPER_FIRST, size))
         rows.append(_detection(groups.get((True, size), []), groups.get((False, size), []), *named))
     together = [pooled(groups, in_step=mode, least=least) for mode in (True, False)]
-    rows.append(_detection(together[0], together[1], f"all from {least}", f"{ANALYTIC:.2f} (analytic)"))
+    rows.append(_detection(together[0], together[1], f"all from {least}", "", f"{ANALYTIC:.2f} (analytic)"))
     return markdown(head, rows)
 
 
@@ -224,11 +236,14 @@ def panels(groups: Groups) -> list[Panel]:
     return [Panel(title=title, x="members", y="periods", series=lines) for title, lines in plots.items()]
 
 
-def _detection(step: Sequence[Found], free: Sequence[Found], size: str, paper: str) -> tuple[str, ...]:
+def _detection(
+    step: Sequence[Found], free: Sequence[Found], size: str, expected: str, paper: str
+) -> tuple[str, ...]:
     return (
         size,
         str(len(step) or len(free)),
         mean([each.suspected for each in step]).text() if step else "",
+        expected,
         mean([each.probed for each in free]).text() if free else "",
         mean([each.suspected for each in free]).text() if free else "",
         paper,
