@@ -42,13 +42,14 @@ from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessag
 
 MIB = 2**20
 MAX_FRAME_BYTES = 20 * MIB
-"""An encrypted frame; memberlist's limit, as the next three."""
+"""An encrypted frame; memberlist's limit, as the next one."""
 
 MAX_USER_BYTES = 20 * MIB
 """The user state of a push/pull, or a user message."""
 
-MAX_NODES = 2**20
-"""Rows of a push/pull."""
+MAX_NODES = 2**17
+"""Rows of a push/pull: eight times the members that a node admits. Rows of one byte each, compressed, would
+otherwise keep whoever reads them busy for more than a second."""
 
 MAX_MESSAGE_BYTES = 40 * MIB
 """A message after decompression, and whatever arrives in the clear."""
