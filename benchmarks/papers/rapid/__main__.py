@@ -7,7 +7,8 @@ python -m benchmarks.papers.rapid --small --seeds 2      # a look: 51 members on
 import sys
 from collections.abc import Sequence
 
-from benchmarks.papers.command import flags, measure, understand
+from benchmarks.papers.command import flags, measure, picture, understand
+from benchmarks.papers.rapid import tables
 from benchmarks.papers.rapid.experiment import Found, Run, perform
 
 SEEDS = 3
@@ -42,7 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--small", action="store_true", help="only the runs with 51 members")
     wanted = understand(parser, arguments)
     runs = plan(wanted.seeds, wanted.small_seeds, small=wanted.small)
-    measure("rapid", perform, runs, Found, wanted)
+    results = tables.sort_out(measure("rapid", perform, runs, Found, wanted))
+    print("What healthy members see\n\n" + tables.views_table(results))
+    print("What the balancer does\n\n" + tables.balancer_table(results))
+    print("Figure 8\n\n" + tables.crash_table(results))
+    print("Figure 5 and Table 1\n\n" + tables.bootstrap_table(results))
+    picture(wanted, tables.panels(results))
     return 0
 
 
