@@ -76,9 +76,9 @@ def test_sizes_that_are_counted_are_those_of_the_tables():
 
 
 def test_the_plan_asks_for_each_run_once():
-    runs = plan(3, 10, small=False)
+    runs = plan(3, 6, small=False)
     assert len(set(runs)) == len(runs)
-    assert {run.nodes for run in plan(3, 10, small=True)} == {51}
+    assert {run.nodes for run in plan(3, 6, small=True)} == {51}
 
 
 def test_tables_stand_ours_beside_the_papers():

@@ -12,9 +12,9 @@ from benchmarks.papers.rapid import tables
 from benchmarks.papers.rapid.experiment import Found, Run, perform
 
 SEEDS = 3
-SMALL_SEEDS = 10
+SMALL_SEEDS = 6
 LARGE, SERVICE = 1000, 51
-BOOT_SIZES = (200, 500, 1000)
+BOOT_SIZES = (200, 500)
 
 
 def plan(seeds: int, small_seeds: int, *, small: bool) -> list[Run]:
@@ -26,12 +26,13 @@ def plan(seeds: int, small_seeds: int, *, small: bool) -> list[Run]:
     ]
     if small:
         return runs
+    runs += [Run(fault="bootstrap", nodes=nodes, seed=seed) for nodes in BOOT_SIZES for seed in range(seeds)]
     for seed in range(seeds):
         runs += [Run(fault=fault, nodes=LARGE, seed=seed) for fault in ("crash", "ingress", "loss")]
         if seed == 0:
-            runs += [Run(fault=fault, nodes=LARGE, seed=seed) for fault in ("loss-in", "loss-out")]
+            runs.append(Run(fault="bootstrap", nodes=LARGE, seed=seed))
+            runs += [Run(fault=fault, nodes=LARGE, seed=seed) for fault in ("loss-out", "loss-in")]
             runs.append(Run(fault="ingress", nodes=LARGE, seed=seed, reconnect=True))
-    runs += [Run(fault="bootstrap", nodes=nodes, seed=seed) for nodes in BOOT_SIZES for seed in range(seeds)]
     return runs
 
 

@@ -60,7 +60,12 @@ def sort_out(found: Iterable[tuple[Run, Found]]) -> Results:
     results: Results = defaultdict(list)
     for run, each in found:
         results[Kind(run.fault, run.nodes, run.reconnect)].append(each)
-    return dict(results)
+    faults = list(TITLES)
+    return dict(
+        sorted(
+            results.items(), key=lambda item: (item[0].nodes, faults.index(item[0].fault), item[0].reconnect)
+        )
+    )
 
 
 def views_table(results: Results) -> str:
