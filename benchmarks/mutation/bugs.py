@@ -65,8 +65,14 @@ BUGS = (
     Bug(
         "forget to refute",
         "gossip/swim/view.py",
-        "        self.refutations += 1\n",
-        "        return\n        self.refutations += 1\n",
+        "        self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)\n",
+        "        return\n",
+    ),
+    Bug(
+        "a refutation is left to push/pull",
+        "gossip/swim/view.py",
+        "        self._queue.enqueue(encode(self.me.alive), key=str(self.me.address))\n",
+        "",
     ),
     Bug(
         "refute without raising the incarnation",

@@ -49,6 +49,8 @@ MEMBER_EVENTS = (
 FIXED_TIMERS = 10
 """Timer keys of a node that concern nobody else: gossip, probe, push/pull, reap, leave and so on."""
 
+ROUNDING = 1e-6
+"""Seconds that adding and subtracting times may lose, with a margin."""
 OVERDUE = 1.0
 """Seconds by which the deadline of an agent that is not paused may have passed."""
 
@@ -61,6 +63,8 @@ def all_checkers(cluster: Cluster) -> list[Observer]:
         OnceEach(),
         Bounds(cluster),
         Consistency(cluster),
+        Suspicions(cluster),
+        Persistence(cluster),
         NoStorm(cluster),
     ]
 
@@ -72,6 +76,7 @@ class Row(Struct, frozen=True):
     incarnation: int
     state: MemberState
     address: Address
+    meta: bytes
 
     def __str__(self) -> str:
         """Return the row in words."""
@@ -79,7 +84,9 @@ class Row(Struct, frozen=True):
 
 
 class Precedence(Observer):
-    """Per member and incarnation a state only goes alive, suspect, dead; only its owner raises it.
+    """Per member and incarnation a state only goes alive, suspect, dead, and what was announced stays.
+
+    Only the owner raises an incarnation.
 
     Who left may come back under another address with any incarnation, as in memberlist. And a row that was
     forgotten, as rows of the dead and the left are after a while, begins anew.
@@ -111,7 +118,7 @@ class Precedence(Observer):
         if member is None:
             return
         key = (host.name, name)
-        row = Row(member, member.incarnation, member.state, member.address)
+        row = Row(member, member.incarnation, member.state, member.address, member.alive.meta)
         before = self._rows.get(key)
         self._rows[key] = row
         if member.incarnation > self._greatest(name):
@@ -120,6 +127,9 @@ class Precedence(Observer):
         if before is not None and not _may_follow(before, row):
             detail = f"{host.name} held {name} {before}, then {row}"
             raise RuleBrokenError("per incarnation a state only goes alive, suspect, dead", detail, now)
+        if before is not None and not _is_as_announced(before, row):
+            detail = f"{host.name} held {name} {before}, then with other metadata"
+            raise RuleBrokenError("per incarnation there is one announcement", detail, now)
 
     def _greatest(self, name: str) -> int:
         host = self._cluster.hosts.get(name)
@@ -135,6 +145,12 @@ def _may_follow(before: Row, after: Row) -> bool:
     if after.incarnation != before.incarnation:
         return after.incarnation > before.incarnation
     return after.state >= before.state
+
+
+def _is_as_announced(before: Row, after: Row) -> bool:
+    if before.member is not after.member or before.address != after.address:
+        return True
+    return before.incarnation != after.incarnation or before.meta == after.meta
 
 
 class LamportOrder(Observer):
@@ -273,6 +289,47 @@ class Consistency(Observer):
             if member is not None and row.is_gone is not is_gone and row is not swim.view.me:
                 detail = f"{who} holds {name} {row.state.name.lower()} and {member.status.name.lower()}"
                 raise RuleBrokenError("swim and serf agree on who is gone", detail, now)
+
+
+class Suspicions(Observer):
+    """Who confirms a suspicion counts once, and the last confirmation that counts leaves it the minimum."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def ticked(self, now: float) -> None:
+        """Look at all suspicions."""
+        for host in self._cluster.up():
+            assert host.node is not None
+            for name, suspicion in host.node.swim.view.suspicions.items():
+                witnesses = [suspicion.reporter, *suspicion.confirmers]
+                if len(set(witnesses)) < len(witnesses) or len(suspicion.confirmers) > suspicion.k:
+                    detail = f"{host.name} counts {witnesses} against {name}, with room for {suspicion.k}"
+                    raise RuleBrokenError("a witness counts once", detail, now)
+                lasts = suspicion.deadline - suspicion.started
+                if len(suspicion.confirmers) == suspicion.k and lasts > suspicion.minimum + ROUNDING:
+                    detail = f"{host.name} gives {name} {lasts:g} s, not {suspicion.minimum:g} s"
+                    raise RuleBrokenError("a confirmed suspicion is short", detail, now)
+
+
+class Persistence(Observer):
+    """A broadcast is sent as often as the cluster's size asks: `retransmit_mult` times its decimal digits."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def ticked(self, now: float) -> None:
+        """Compare the limit of each node with the number of its rows."""
+        mult = self._cluster.config.swim.retransmit_mult
+        for host in self._cluster.up():
+            assert host.node is not None
+            rows, limit = len(host.node.swim.membership), host.node.retransmit_limit()
+            # The ceiling of log10(n + 1), without any logarithm, is the number of digits of n.
+            if limit != mult * len(str(rows)):
+                detail = (
+                    f"{host.name} sends each {limit} times with {rows} rows, {mult} times the digits asked"
+                )
+                raise RuleBrokenError("a broadcast is sent as often as the size asks", detail, now)
 
 
 class NoStorm(Observer):

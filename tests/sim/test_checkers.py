@@ -1,6 +1,7 @@
 """Each checker notices what it is there for: nodes are tampered with until they break its rule."""
 
 import pytest
+from msgspec.structs import replace
 
 from gossip.serf.effects import MemberSuspected, MemberUpdated, UserEventReceived
 from gossip.serf.members import MemberStatus
@@ -10,6 +11,7 @@ from gossip.sim.host import Stall
 from gossip.sim.rules import RuleBrokenError
 from gossip.sim.scenario import Scenario
 from gossip.swim.member import Member
+from gossip.swim.suspicion import Suspicion
 from gossip.wire.messages import MemberState
 from gossip.wire.serf_messages import UserEvent
 
@@ -92,6 +94,17 @@ def test_a_state_that_goes_back_is_noticed(before, after):
         update(cluster, "n0", "n1")
 
 
+def test_other_metadata_under_the_same_incarnation_is_noticed_unless_the_member_moved():
+    cluster = checked_cluster()
+    member = row(cluster, "n0", "n1")
+    update(cluster, "n0", "n1")
+    member.alive = replace(member.alive, meta=b"elsewhere", port=member.alive.port + 1)
+    update(cluster, "n0", "n1")
+    member.alive = replace(member.alive, meta=b"other")
+    with breaks("per incarnation there is one announcement: n0 held n1"):
+        update(cluster, "n0", "n1")
+
+
 def test_a_forgotten_row_of_the_dead_begins_anew_and_one_of_the_living_does_not():
     for state in (MemberState.DEAD, MemberState.ALIVE):
         cluster = checked_cluster()
@@ -162,6 +175,48 @@ def test_a_suspect_without_suspicion_is_noticed():
     cluster = checked_cluster()
     row(cluster, "n0", "n1").state = MemberState.SUSPECT
     with breaks("who is suspected has a suspicion that ends: n0 holds n1 suspect"):
+        look_around(cluster)
+
+
+def suspected_cluster():
+    """Return a cluster where n0 suspects n1 on the word of n2, with one more witness."""
+    cluster = checked_cluster()
+    node = cluster.hosts["n0"].node
+    suspicion = Suspicion("n2", 2, 3.0, 18.0, 0.0)
+    node.swim.view.suspicions["n1"] = suspicion
+    row(cluster, "n0", "n1").state = MemberState.SUSPECT
+    suspicion.confirm("n0")
+    look_around(cluster)
+    return cluster, suspicion
+
+
+def test_a_witness_that_counts_twice_is_noticed():
+    cluster, suspicion = suspected_cluster()
+    suspicion.confirmers.append("n2")
+    with breaks("a witness counts once: n0 counts"):
+        look_around(cluster)
+
+
+def test_a_witness_too_many_is_noticed():
+    cluster, suspicion = suspected_cluster()
+    suspicion.confirmers.extend(("n3", "n4"))
+    with breaks("a witness counts once: n0 counts .* with room for 2"):
+        look_around(cluster)
+
+
+def test_a_confirmed_suspicion_that_does_not_shrink_is_noticed():
+    cluster, suspicion = suspected_cluster()
+    suspicion.confirm("n3")
+    look_around(cluster)
+    suspicion.deadline += 0.1
+    with breaks("a confirmed suspicion is short: n0 gives n1 3.1 s, not 3 s"):
+        look_around(cluster)
+
+
+def test_a_retransmit_limit_that_does_not_fit_the_size_is_noticed():
+    cluster = checked_cluster()
+    cluster.hosts["n0"].node.swim._piggyback.limit = 3
+    with breaks("a broadcast is sent as often as the size asks: n0 sends each 3 times with 3 rows"):
         look_around(cluster)
 
 
