@@ -118,6 +118,16 @@ def test_log_levels_have_one_spelling(given, level):
     assert normal_level(given) == level
 
 
+def test_recording_may_be_switched_on_in_a_file_and_in_the_environment(tmp_path):
+    path = tmp_path / "gossip.toml"
+    path.write_text(f"record = true\nrecord_dir = {str(tmp_path)!r}\ncontrol = '/run/c'\n")
+    config = load_config({"node_name": "a"}, [path], {})
+    assert (config.record, config.record_dir, config.control) == (True, str(tmp_path), "/run/c")
+    config = load_config({"node_name": "a"}, [], {"GOSSIP_RECORD": "1", "GOSSIP_CONTROL": "/run/c"})
+    assert (config.record, config.record_dir, config.control) == (True, ".", "/run/c")
+    assert not load_config({"node_name": "a"}, [], {}).record
+
+
 def test_a_tag_may_hold_an_equals_sign():
     assert parse_tag("a=b=c") == ("a", "b=c")
 
@@ -174,6 +184,10 @@ def test_an_error_in_a_file_names_the_file_the_key_and_the_value(tmp_path, text,
         ({"retry_max_attempts": -1}, "retry_max_attempts (-1) must be 0 (no limit) or more"),
         ({"ready_fd": 0}, "ready_fd (0) must be the number of an open descriptor above 0"),
         ({"ready_fd": "x"}, "command line: ready_fd: expected int | null, got str"),
+        (
+            {"record": True, "record_dir": "/none"},
+            "record_dir '/none' is not a directory: create it, or name another",
+        ),
     ],
 )
 def test_each_wrong_value_has_its_message(flags, expected):

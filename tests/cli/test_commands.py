@@ -251,6 +251,7 @@ def test_an_agents_flags_reach_its_configuration(monkeypatch):
     monkeypatch.setattr("gossip.agent.service.main", start)
     words = "-node=n -bind 127.2.0.1:1 -join a -join b -retry-join=c -tag x=y -role web -replay"
     more = "-disable-compression -config-file=a.toml -retry-max 3 --ready-fd 4"
+    more += " -record -record-dir=/tmp -control c.sock"
     assert run(["agent", *words.split(), *more.split()]) == 7
     assert [path.name for path in seen.pop("files")] == ["a.toml"]
     assert seen == {
@@ -263,6 +264,9 @@ def test_an_agents_flags_reach_its_configuration(monkeypatch):
         "disable_compression": True,
         "retry_max_attempts": 3,
         "ready_fd": 4,
+        "record": True,
+        "record_dir": "/tmp",
+        "control": "c.sock",
     }
 
 
