@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test check unit peers soak accept-lb bench lock clean
+.PHONY: help demo test check unit peers soak accept-lb bench papers lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,11 @@ bench: $(VENV)/ready peers  ## figures, as ratios to a peer in the same run; an 
 	$(BIN)/python -m benchmarks.simulator_speed
 	$(BIN)/python -m benchmarks.convergence
 
+papers: $(VENV)/ready  ## long: the tables of SWIM's and Lifeguard's papers, in the simulator (an hour)
+	$(BIN)/pip install -q --require-hashes -r requirements-bench.lock
+	$(BIN)/python -m benchmarks.papers.swim --svg docs/results/swim.svg
+	$(BIN)/python -m benchmarks.papers.lifeguard --svg docs/results/lifeguard.svg
+
 peers:  ## the real programs that tests and demo talk to
 	@command -v haproxy >/dev/null && command -v serf >/dev/null && command -v strace >/dev/null || \
 	  { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends haproxy serf strace; }
@@ -50,9 +55,10 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install -q --no-deps -e .
 	touch $@
 
-lock:  ## resolve requirements.lock anew from pyproject.toml
+lock:  ## resolve both lock files anew from pyproject.toml
 	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile -q --upgrade --extra lb --extra pretty --group dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --upgrade --group bench -c requirements.lock --generate-hashes --no-header --no-annotate -o requirements-bench.lock
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

@@ -64,7 +64,7 @@ def draw(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
 
     rows = -(-len(panels) // columns)
     width, height = PANEL_INCHES
-    with mpl.rc_context({"svg.hashsalt": "gossip", "font.size": 8}):
+    with mpl.rc_context({"svg.hashsalt": "gossip", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
         for number, panel in enumerate(panels):
             _fill(figure.add_subplot(rows, columns, number + 1), panel)
@@ -86,6 +86,6 @@ def _fill(axes: Axes, panel: Panel) -> None:
         )
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y, xscale=panel.x_scale, yscale=panel.y_scale)
     if panel.y_scale != "log":
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
