@@ -14,17 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from hashlib import blake2b
+from itertools import chain
 from math import isnan
 from random import Random
 from types import BuiltinMethodType, MethodType
 from typing import cast, get_args
 
 import msgpack
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
 from msgspec.structs import astuple, replace
 
 from gossip.errors import GossipError
-from gossip.recording.redaction import QUERY_PREFIX, redacted
+from gossip.recording.redaction import redacted
 from gossip.serf.anti_entropy import AntiEntropy
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import Effect
@@ -41,7 +42,7 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
 from gossip.swim.detector import FailureDetector
 from gossip.swim.dissemination import Broadcast, BroadcastQueue
-from gossip.swim.effects import MessageRejected
+from gossip.swim.effects import MessageRejected, SendPacket
 from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
 from gossip.swim.membership import Membership
@@ -88,10 +89,10 @@ METHODS = frozenset(
 )
 """Bound methods that a node's parts hold of each other."""
 
-TUPLE, MAPPING, METHOD = "tuple", "mapping", "method"
+TUPLE, MAPPING, METHOD, ROWS = "tuple", "mapping", "method", "rows"
 LIST, DICT, RANDOM = "list", "dict", "Random"
 
-_PLAIN = frozenset((type(None), bool, int, float, str))
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 _PARTS_BY_NAME = {cls.__name__: cls for cls in PARTS}
 _VALUES_BY_NAME = {cls.__name__: cls for cls in VALUES}
 _ENUMS_BY_NAME = {cls.__name__: cls for cls in ENUMS}
@@ -182,6 +183,7 @@ def unpack_rows(stream: bytes) -> Iterable[object]:
         raise RecordingError(f"cut off after byte {done}")
 
 
+_Row = tuple[str, bytes, int, bytes, int, MemberState, bytes]
 _packer = msgpack.Packer(unicode_errors="surrogateescape")
 
 
@@ -203,9 +205,6 @@ class _Writer:
         kind = type(value)
         if kind in _PLAIN:
             return value
-        if kind is bytes:
-            data = cast(bytes, value)
-            return redacted(data) if data[:2] == QUERY_PREFIX else data
         if kind in _NUMBERED:
             return self._refer(value)
         return float(value) if isinstance(value, float) else self._tagged(value)
@@ -213,16 +212,17 @@ class _Writer:
     def _tagged(self, value: object) -> list[object]:
         name = _KIND.get(type(value), "")
         if isinstance(value, tuple):
-            return [TUPLE, *map(self.value, value)]
-        if isinstance(value, MessageRejected):
-            value = replace(value, reason="")  # it may quote what is left out
+            return [TUPLE, *self._values(value)]
+        if isinstance(value, PushPull):
+            # By far the longest of all inputs: the rows are packed as they are.
+            return [name, value.join, [ROWS, *map(astuple, value.nodes)], value.user_state]
         if isinstance(value, Struct) and name:
             self._fields.setdefault(name, value.__struct_fields__)
-            return [name, *map(self.value, astuple(value))]
+            return [name, *self._values(astuple(_shown(value)))]
         if isinstance(value, Enum) and name:
             return [name, value.name]
         if isinstance(value, _Mapping):
-            return [MAPPING, *(self.value(each) for pair in value.items for each in pair)]
+            return [MAPPING, *self._values(chain.from_iterable(value.items))]
         if isinstance(value, MethodType | BuiltinMethodType):
             owner = value.__self__
             if (type(owner).__name__, value.__name__) in METHODS:
@@ -237,24 +237,39 @@ class _Writer:
         return [number]
 
     def _row(self, thing: object) -> list[object]:
-        value = self.value
         if isinstance(thing, list):
-            return [LIST, *map(value, thing)]
+            return [LIST, *self._values(thing)]
         if isinstance(thing, dict):
-            return [DICT, *(value(each) for pair in thing.items() for each in pair)]
+            return [DICT, *self._values(chain.from_iterable(thing.items()))]
         if isinstance(thing, Random):
             version, numbers, pending = thing.getstate()
             return [RANDOM, version, pending, *numbers]
         kind = type(thing)
         names: Sequence[str] = _SLOTS[kind] or tuple(sorted(vars(thing)))
         self._fields.setdefault(kind.__name__, names)
-        return [kind.__name__, *(value(getattr(thing, name)) for name in names)]
+        fields = [getattr(thing, name) for name in names]
+        if kind is Broadcast:
+            fields[names.index("data")] = redacted(cast(Broadcast, thing).data)
+        return [kind.__name__, *self._values(fields)]
+
+    def _values(self, values: Iterable[object]) -> list[object]:
+        # Most are plain: that is found out here, without a call for each.
+        return [value if type(value) in _PLAIN else self.value(value) for value in values]
 
 
 class _Mapping(Struct):
     """A mapping among the arguments of a call: a value there, not an object of its own."""
 
     items: list[tuple[object, object]]
+
+
+def _shown(value: Struct) -> Struct:
+    """Return an effect without what a recording leaves out."""
+    if isinstance(value, SendPacket):
+        return replace(value, parts=tuple(map(redacted, value.parts)))
+    if isinstance(value, MessageRejected):
+        return replace(value, reason="")  # it may quote that
+    return value
 
 
 def _frozen(value: object) -> object:
@@ -299,21 +314,16 @@ class _Reader:
     def _tagged(self, tag: object, rest: list[object]) -> object:
         if isinstance(tag, int):
             return self._referred(tag, rest)
+        if tag == ROWS:
+            return tuple(map(_member_row, rest))
         values = [self.value(each) for each in rest]
-        if tag == TUPLE:
-            return tuple(values)
-        if tag == MAPPING:
-            return _pairs(values)
-        if tag == METHOD:
-            return _bound(values)
-        if isinstance(tag, str) and tag in _VALUES_BY_NAME:
-            cls = _VALUES_BY_NAME[tag]
-            _expect(tag, len(values), len(cls.__struct_fields__))
-            return cls(**dict(zip(cls.__struct_fields__, values, strict=True)))
-        if isinstance(tag, str) and tag in _ENUMS_BY_NAME and len(values) == 1:
-            found = _ENUMS_BY_NAME[tag].__members__.get(str(values[0]))
-            if found is not None:
-                return found
+        if isinstance(tag, str):
+            if tag in _COMPOSED:
+                return _COMPOSED[tag](values)
+            if tag in _VALUES_BY_NAME:
+                return _struct(_VALUES_BY_NAME[tag], values)
+            if tag in _ENUMS_BY_NAME:
+                return _enum(_ENUMS_BY_NAME[tag], values)
         raise RecordingError(f"there is no {tag!s:.40} in a recording")
 
     def _referred(self, number: int, rest: list[object]) -> object:
@@ -363,10 +373,32 @@ def _pairs(values: list[object]) -> dict[object, object]:
         raise RecordingError(f"a mapping has a key that cannot be one: {error}") from None
 
 
+def _struct(cls: type[Struct], values: list[object]) -> Struct:
+    _expect(cls.__name__, len(values), len(cls.__struct_fields__))
+    return cls(**dict(zip(cls.__struct_fields__, values, strict=True)))
+
+
+def _enum(cls: type[Enum], values: list[object]) -> Enum:
+    for member in cls:
+        if [member.name] == values:
+            return member
+    raise RecordingError(f"there is no such {cls.__name__}")
+
+
+def _member_row(raw: object) -> NodeState:
+    try:
+        return NodeState(*convert(raw, _Row))
+    except ValidationError as error:
+        raise RecordingError(f"a row of a push/pull is broken: {error}") from None
+
+
 def _bound(values: list[object]) -> Callable[..., object]:
     if len(values) == 2 and (type(values[0]).__name__, values[1]) in METHODS:
         return cast(Callable[..., object], getattr(values[0], str(values[1])))
     raise RecordingError("a recording refers to a method that it may not hold")
+
+
+_COMPOSED: dict[str, Callable[[list[object]], object]] = {TUPLE: tuple, MAPPING: _pairs, METHOD: _bound}
 
 
 def _set_random(rng: Random, row: list[object]) -> None:

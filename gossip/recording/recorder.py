@@ -55,12 +55,11 @@ MAX_INPUT_BYTES = 2 * 1024 * 1024
 """Bytes of the calls in one window; the one that exceeds it, at most a whole push/pull, is the last."""
 
 
-class Window(Struct):
+class Window(Struct, frozen=True):
     """A node's state and what it was told from there on."""
 
     state: bytes
-    inputs: bytearray
-    count: int = 0
+    inputs: bytes
 
 
 class Snapshot(Struct, frozen=True):
@@ -82,8 +81,10 @@ class Recorder:
         self._node = node
         self._max_inputs = max_inputs
         self._max_bytes = max_bytes
-        self._windows = [Window(dump_state(node), bytearray())]
-        self._current = self._windows[0]
+        self._past: tuple[Window, ...] = ()
+        self._state = dump_state(node)
+        self._inputs = bytearray()
+        self._count = 0
 
     @property
     def node(self) -> str:
@@ -92,31 +93,31 @@ class Recorder:
 
     def write(self, row: bytes) -> None:
         """Remember a call that is about to be made; begin a window if this one is full."""
-        window = self._current
-        if window.count >= self._max_inputs or len(window.inputs) >= self._max_bytes:
+        if self._count >= self._max_inputs or len(self._inputs) >= self._max_bytes:
             self._renew()
-        self.write_outcome(row)
+        self._count += 1
+        self._inputs += row
 
     def write_outcome(self, row: bytes) -> None:
         """Remember what has come of the calls so far: it belongs to the same window."""
-        window = self._current
-        window.inputs += row
-        window.count += 1
+        self._count += 1
+        self._inputs += row
 
     def snapshot(self) -> Snapshot:
         """Return all that is remembered, and the present state; the node is not changed."""
-        states = [window.state for window in self._windows]
+        windows = (*self._past, Window(self._state, bytes(self._inputs)))
         return Snapshot(
             node=self._node.name,
-            state=states[0],
-            inputs=tuple(bytes(window.inputs) for window in self._windows),
-            later_states=(*states[1:], dump_state(self._node)),
+            state=windows[0].state,
+            inputs=tuple(window.inputs for window in windows),
+            later_states=(*(window.state for window in windows[1:]), dump_state(self._node)),
         )
 
     def _renew(self) -> None:
-        # The old ones go when the new one is there.
-        self._current = Window(dump_state(self._node), bytearray())
-        self._windows = [self._windows[-1], self._current]
+        state = dump_state(self._node)
+        # Only now that there is a new one, the oldest goes.
+        self._past = (Window(self._state, bytes(self._inputs)),)
+        self._state, self._inputs, self._count = state, bytearray(), 0
         self.renewals += 1
 
 
@@ -192,7 +193,7 @@ def fingerprint(effects: Sequence[Effect]) -> int:
         if type(effect) is SendPacket:
             for part in effect.parts:
                 total = crc32(redacted(part) if part[:2] == QUERY_PREFIX else part, total)
-            total = crc32(b"%a" % effect.to, total)
+            total = crc32(effect.to.host.encode(), total) ^ effect.to.port
         else:
             total = crc32(pack_row(_told(effect)), total)
     return total

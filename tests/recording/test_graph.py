@@ -27,7 +27,9 @@ from gossip.recording.graph import (
     unpack_rows,
 )
 from gossip.serf.node import SerfNode
-from tests.recording.rig import new_node
+from gossip.wire.codec import encode
+from tests.recording.rig import START, new_node
+from tests.serf.rig import alive, home
 
 
 def rows_of(state: bytes) -> list[list[object]]:
@@ -139,7 +141,10 @@ def test_values_are_nested_so_deeply_and_no_deeper():
         ("Membership", {"a": 1}, "a recording holds no {'a': 1}"),
         ("Membership", float("nan"), "a recording holds no nan"),
         ("Membership", ["Address", "h"], "a Address of 1 fields: expected 2"),
-        ("Membership", ["MemberState", "ZOMBIE"], "there is no MemberState in a recording"),
+        ("Membership", ["MemberState", "ZOMBIE"], "there is no such MemberState"),
+        ("Membership", ["rows", 1], "a row of a push/pull is broken"),
+        ("Membership", ["rows", ["n", b"", 1, b"", 1, 9, b""]], "a row of a push/pull is broken"),
+        ("Membership", ["rows", ["n", b"", 1, b"", 1, 0]], "a row of a push/pull is broken"),
         ("Membership", ["mapping", 1], "a mapping has a key without a value"),
         ("Membership", ["mapping", ["mapping"], 1], "a mapping has a key that cannot be one"),
     ],
@@ -239,3 +244,11 @@ def test_methods_are_those_that_a_node_holds():
 
 def test_a_generator_of_the_system_cannot_be_recorded():
     assert type(load_state(dump_state(new_node()))._rng) is Random
+
+
+def test_only_messages_are_looked_through_for_keys():
+    """Metadata may begin with the bytes of a query by chance; changed, the restored node would be another."""
+    node = new_node()
+    meta = b"\x08\x04 no query"
+    node.receive_packet([encode(alive("n1", meta=meta))], home("n1"), START)
+    assert load_state(dump_state(node)).member("n1").alive.meta == meta
