@@ -198,7 +198,7 @@ class Driver:
     def _dequeue(self, host: Host, action: Callable[[], None]) -> None:
         host.waiting = max(0, host.waiting - 1)
         if host.stall is not Stall.NONE:
-            host.keep(action)
+            host.keep(partial(self._queue, host, action))  # it will take its time then
         else:
             action()
 

@@ -36,6 +36,11 @@ LOOPBACK = Latency(low=0.00005, spread=0.00005)
 """The paper's agents share one machine."""
 CONFIRMATIONS = 3
 """The paper's K, for every alpha; ours and memberlist's is alpha - 2."""
+MESSAGE_COST = 0.0001
+"""Seconds that a message takes: Serf's CPU time for a ping and its ack in docs/results/convergence.md.
+
+Without any, whoever is released for a millisecond handles all that waited in it, and is up to date again.
+"""
 LOOK_EVERY = 0.5
 """How often the threshold experiment looks whether it is over, in seconds."""
 
@@ -68,6 +73,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     alpha: int = 5
     beta: int = 6  # matters only where suspicion shrinks
     seed: int = 0
+    cost: float = MESSAGE_COST
     free_timers: bool = False  # see `anomaly`
 
     @property
@@ -117,6 +123,8 @@ def perform(run: Run) -> Found:
     for host in hosts:
         cluster.boot(host)
     cluster.acquaint(hosts)
+    for host in hosts:
+        cluster.slow_down(host, run.cost)
     # The same members in all configurations, so that runs can be compared in pairs.
     chosen = Random(f"{run.seed}/{run.anomalous}").sample(hosts, run.anomalous)
     anomaly = (Anomaly if run.free_timers else BlockedLoops)(cluster, chosen)

@@ -24,8 +24,11 @@ TUNINGS = tuple(product((2, 4, 5), (2, 4, 6)))
 """The paper's alpha and beta of table VII."""
 BASE = (5, 6)
 
-SAMPLED_ANOMALOUS = (1, 8, 32)
-SAMPLED_PAUSES = (0.001, 0.064, 1.024, 16.384)
+SAMPLED_ANOMALOUS = (4, 16)
+SAMPLED_ANOMALIES = ANOMALIES[2:]
+SAMPLED_PAUSES = PAUSES[::2]
+TUNED_ANOMALIES = (2.048, 16.384)
+TUNED_PAUSES = (0.001, 0.256)
 LATENCY_ANOMALOUS = (4, 16, 32)
 LATENCY_REPEATS = 2
 LONG = (16.384, 32.768)
@@ -48,13 +51,15 @@ def sampled() -> Iterator[Run]:
     """Yield a sample: what the paper's claims rest on first, then what completes the tables."""
     for repeat, c, d in product(range(LATENCY_REPEATS), LATENCY_ANOMALOUS, LONG):
         yield from _all_configurations(_cell("threshold", c, d, 0.0, repeat))
-    for d, pause, c in product(LONG, SAMPLED_PAUSES, SAMPLED_ANOMALOUS):
+    for pause, d, c in product(SAMPLED_PAUSES, SAMPLED_ANOMALIES, SAMPLED_ANOMALOUS):
         yield from _all_configurations(_cell("interval", c, d, pause, 0))
     for c, d in product(LATENCY_ANOMALOUS, LONG_ENOUGH_FOR_TWO):
         yield from _other_tunings(_cell("threshold", c, d, 0.0, 0))
-    for c, pause in product((8, 32), (0.001, 1.024)):
-        yield from _other_tunings(_cell("interval", c, 16.384, pause, 0))
-    for d, pause in product((8.192, 2.048, 0.512), (0.001, 1.024)):
+    for d, pause in product(TUNED_ANOMALIES, TUNED_PAUSES):
+        yield from _other_tunings(_cell("interval", 16, d, pause, 0))
+    for d in ANOMALIES[:2]:
+        yield from _all_configurations(_cell("interval", 16, d, PAUSES[0], 0))
+    for pause, d in product(SAMPLED_PAUSES, SAMPLED_ANOMALIES):
         yield from _all_configurations(_cell("interval", 32, d, pause, 0))
 
 
