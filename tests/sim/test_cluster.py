@@ -179,6 +179,21 @@ def test_a_slow_agent_handles_packets_one_after_the_other_and_drops_beyond_its_b
     assert slow.busy_until == busy_until + 1000.0
 
 
+def test_a_slow_agents_backlog_takes_its_time_after_a_second_pause_as_well():
+    cluster = cluster_of(4)
+    slow = cluster.hosts["n1"]
+    cluster.slow_down(slow, 0.3)
+    cluster.run(1.0)
+    for _ in range(3):
+        cluster.stall(slow, Stall.IO)
+        cluster.run(cluster.now + 5.0)
+        assert len(slow.inbox) > 3
+        handled = slow.packets_received
+        cluster.resume(slow)
+        cluster.run(cluster.now + 0.7)
+        assert 0 < slow.packets_received - handled <= 2
+
+
 def test_a_slow_agent_recovers_when_it_is_fast_again():
     cluster = cluster_of(4)
     cluster.slow_down(cluster.hosts["n1"], 0.5)
