@@ -190,7 +190,7 @@ def test_a_slow_agents_backlog_takes_its_time_after_a_second_pause_as_well():
         assert len(slow.inbox) > 3
         handled = slow.packets_received
         cluster.resume(slow)
-        cluster.run(cluster.now + 0.7)
+        cluster.run(cluster.now + 0.5)
         assert 0 < slow.packets_received - handled <= 2
 
 
