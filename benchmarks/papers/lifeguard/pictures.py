@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from benchmarks.papers.confidence import bootstrap
 from benchmarks.papers.lifeguard import paper
 from benchmarks.papers.lifeguard.experiment import CONFIGURATIONS
-from benchmarks.papers.lifeguard.grid import BASE, LONG, TUNINGS
-from benchmarks.papers.lifeguard.tables import LIFEGUARD, SWIM, long_cells, tuning_cells
+from benchmarks.papers.lifeguard.grid import BASE, SAMPLED_ANOMALIES, TUNINGS
+from benchmarks.papers.lifeguard.tables import LIFEGUARD, SWIM, main_cells, tuning_cells
 from benchmarks.papers.plot import Panel, Series
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ def panels(results: Results) -> list[Panel]:
 
 
 def _by_anomalous(results: Results) -> Panel:
-    cells = long_cells(results)
+    cells = main_cells(results)
     counts = sorted({key[0] for key in cells})
     series = []
     for name in CONFIGURATIONS:
         chosen = [[cell for key, cell in cells.items() if key[0] == c] for c in counts]
         ys = [bootstrap(some, partial(_mean, name=name)) for some in chosen]
-        series.append(Series(name, counts, [each.scaled(len(LONG) / paper.LENGTHS) for each in ys]))
+        series.append(
+            Series(name, counts, [each.scaled(len(SAMPLED_ANOMALIES) / paper.LENGTHS) for each in ys])
+        )
     for name, points in paper.BY_ANOMALOUS.items():
         totals = [total / paper.RUNS_PER_C for total in points.values()]
         series.append(Series(f"{name}, paper", list(points), totals, is_paper=True))

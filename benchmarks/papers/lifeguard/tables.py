@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from benchmarks.papers.confidence import Estimate, bootstrap, quantile
 from benchmarks.papers.lifeguard import paper
 from benchmarks.papers.lifeguard.experiment import CONFIGURATIONS, LASTS, MEMBERS, Found, Run
-from benchmarks.papers.lifeguard.grid import BASE, LONG, TUNINGS
+from benchmarks.papers.lifeguard.grid import BASE, SAMPLED_ANOMALIES, TUNINGS
 from benchmarks.papers.table import markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Results = list[tuple[Run, Found]]
 Cell = dict[str, Found]
@@ -41,8 +41,8 @@ def latency_table(results: Results) -> str:
 
 
 def false_positive_table(results: Results) -> str:
-    """Return table IV: failures of healthy members in per cent of SWIM's, from anomalies longer than 10 s."""
-    cells = list(long_cells(results).values())
+    """Return table IV: failures of healthy members, in per cent of SWIM's."""
+    cells = list(main_cells(results).values())
     head = ("configuration", "FP / run", "FP %", "paper", "FP- / run", "FP- %", "paper")
     rows = []
     for name in CONFIGURATIONS:
@@ -58,38 +58,40 @@ def false_positive_table(results: Results) -> str:
 def by_anomalous_table(results: Results) -> str:
     """Return false positives of a run by the number of anomalous members (the paper's figures 2 and 3).
 
-    The paper's means are over anomalies of six lengths. The four shorter ones, which cannot outlast the
-    time-out, give ours none or few, so that ours of the two longer ones count a third.
+    The paper's means are over anomalies of six lengths. The two shortest give ours none, so that the mean of
+    the other four counts for four sixths.
     """
-    cells = long_cells(results)
-    head = ("C", "cells", *(f"{name}{whose}" for name in CONFIGURATIONS for whose in ("", ", paper")))
+    cells = main_cells(results)
+    columns = [(name, paper.BY_ANOMALOUS.get(name, {})) for name in CONFIGURATIONS]
+    head = ["C", "cells"]
+    for name, theirs in columns:
+        head += [name, f"{name}, paper"] if theirs else [name]
     rows = []
     for c in sorted({each[0] for each in cells}):
         chosen = [cell for key, cell in cells.items() if key[0] == c]
         row = [str(c), str(len(chosen))]
-        for name in CONFIGURATIONS:
-            share = len(LONG) / paper.LENGTHS
-            per_run = bootstrap(chosen, _mean_of(name, "false_positives")).scaled(share)
-            theirs = paper.BY_ANOMALOUS.get(name, {}).get(c)
-            row += [per_run.text(1), "" if theirs is None else f"{theirs / paper.RUNS_PER_C:.1f}"]
+        for name, theirs in columns:
+            share = len(SAMPLED_ANOMALIES) / paper.LENGTHS
+            row.append(bootstrap(chosen, _mean_of(name, "false_positives")).scaled(share).text(1))
+            if theirs:
+                row.append(f"{theirs[c] / paper.RUNS_PER_C:.1f}")
         rows.append(row)
     return markdown(head, rows)
 
 
-def short_table(results: Results) -> str:
-    """Return false positives where anomalies are shorter than SWIM's time-out."""
-    cells = {key: cell for key, cell in _cells(results).items() if key[1] not in LONG}
-    head = ("C, D, I", *CONFIGURATIONS)
-    rows = [
-        (f"{c}, {d:g} s, {i:g} s", *(str(cell[name].false_positives) for name in CONFIGURATIONS))
-        for (c, d, i), cell in cells.items()
-    ]
-    return markdown(head, rows)
+def by_anomaly_table(results: Results) -> str:
+    """Return FP and, after the stroke, FP- of all runs together, by the length of the anomalies."""
+    return _sums_by("D", 1, _cells(results))
+
+
+def by_pause_table(results: Results) -> str:
+    """Return the same by the length of the pauses."""
+    return _sums_by("I", 2, main_cells(results))
 
 
 def load_table(results: Results) -> str:
     """Return table VI: messages and bytes, in per cent of SWIM's and for one agent and two minutes."""
-    cells = list(long_cells(results).values())
+    cells = list(main_cells(results).values())
     head = ("configuration", "messages %", "paper", "bytes %", "paper", "messages / agent", "kB / agent")
     rows = []
     for name in CONFIGURATIONS:
@@ -131,7 +133,7 @@ def tuning_table(results: Results) -> str:
 
 def order_table(results: Results) -> str:
     """Return every pair of configurations with the paper's ratio of counts, and whether ours goes its way."""
-    cells = list(long_cells(results).values())
+    cells = list(main_cells(results).values())
     head = ("pair", "count", "paper's ratio", "ours", "")
     names = list(CONFIGURATIONS)
     rows = []
@@ -149,9 +151,9 @@ def order_table(results: Results) -> str:
     return markdown(head, rows)
 
 
-def long_cells(results: Results) -> dict[tuple[int, float, float], Cell]:
-    """Return the cells whose anomalies outlast SWIM's time-out, where all configurations were run."""
-    return {key: cell for key, cell in _cells(results).items() if key[1] in LONG}
+def main_cells(results: Results) -> dict[tuple[int, float, float], Cell]:
+    """Return the cells where all configurations were run, but for those with the two shortest anomalies."""
+    return {key: cell for key, cell in _cells(results).items() if key[1] in SAMPLED_ANOMALIES}
 
 
 def tuning_cells(results: Results, tuning: tuple[int, int]) -> list[Cell]:
@@ -164,6 +166,18 @@ def tuning_cells(results: Results, tuning: tuple[int, int]) -> list[Cell]:
     wanted = tuned[TUNINGS.index(tuning)]
     shared = [key for key in swim if all(key in each for each in tuned)]
     return [{SWIM: swim[key], LIFEGUARD: wanted[key]} for key in shared]
+
+
+def _sums_by(what: str, place: int, cells: Mapping[tuple[int, float, float], Cell]) -> str:
+    rows = []
+    for value in sorted({key[place] for key in cells}):
+        chosen = [cell for key, cell in cells.items() if key[place] == value]
+        counts = [
+            f"{sum(c[name].false_positives for c in chosen)} / {sum(c[name].at_healthy for c in chosen)}"
+            for name in CONFIGURATIONS
+        ]
+        rows.append((f"{value:g} s", len(chosen), *counts))
+    return markdown((what, "cells", *CONFIGURATIONS), rows)
 
 
 def _verdict(ours: Estimate, theirs: float) -> str:
