@@ -35,13 +35,13 @@ def dump(*, file: Path | None, control: str | None) -> None:
 
     Without FILE the name is made of the node's name and the time. A file that is there already is replaced.
     """
-    from gossip.recording.graph import RecordingError
     from gossip.recording.recording import (
         MAX_RECORDING_BYTES,
         decode_recording,
         recording_name,
         write_recording,
     )
+    from gossip.recording.rows import RecordingError
 
     if not control:
         raise ConfigError("the agent's control socket is not known: give --control PATH, or GOSSIP_CONTROL")

@@ -41,9 +41,9 @@ def replay_recording(*, file: Path, until: float | None, trace: bool, output_for
 
     Prints the member table and the counters at the end. Fails if the core took another path than the agent's.
     """
-    from gossip.recording.graph import RecordingError
     from gossip.recording.recording import decode_recording
     from gossip.recording.replay import Replay
+    from gossip.recording.rows import RecordingError, hostile
 
     data = _read(file)
     try:
@@ -52,12 +52,15 @@ def replay_recording(*, file: Path, until: float | None, trace: bool, output_for
         for step in replay.run(float("inf") if until is None else until):
             if trace:
                 _show_step(step, replay)
+        with hostile("the member table is broken"):
+            members = _members(replay.node)
+            counters = _counters(replay)
     except RecordingError as error:
         raise CommandFailedError(f"cannot replay {file}: {one_line(str(error))}") from None
     if output_format == "json":
-        _show_as_json(recording, replay)
+        _show_as_json(recording, replay, members, counters)
     else:
-        _show(recording, replay)
+        _show(recording, replay, members, counters)
     if replay.differences:
         raise CommandFailedError(f"not what was recorded: {replay.differences[0]}")
 
@@ -71,7 +74,7 @@ def _read(file: Path) -> bytes:
         raise ConfigError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _show(recording: Recording, replay: Replay) -> None:
+def _show(recording: Recording, replay: Replay, members: list[Member], counters: dict[str, int]) -> None:
     from gossip.cli.members import show_members
 
     click.echo(
@@ -79,8 +82,8 @@ def _show(recording: Recording, replay: Replay) -> None:
         f" {printable(recording.python)}, dumped {printable(recording.at)}:"
         f" {replay.steps} inputs in {_seconds(replay):.3f} s"
     )
-    show_members(_members(replay.node))
-    click.echo(", ".join(f"{name} {count}" for name, count in _counters(replay).items()))
+    show_members(members)
+    click.echo(", ".join(f"{name} {count}" for name, count in counters.items()))
     for difference in replay.differences[:SHOWN_DIFFERENCES]:
         click.echo(difference)
     if not replay.is_complete:
@@ -89,7 +92,9 @@ def _show(recording: Recording, replay: Replay) -> None:
         click.echo("the state equals the agent's, and so does everything that it asked for on the way")
 
 
-def _show_as_json(recording: Recording, replay: Replay) -> None:
+def _show_as_json(
+    recording: Recording, replay: Replay, members: list[Member], counters: dict[str, int]
+) -> None:
     from gossip.cli.members import members_json
 
     show_json(
@@ -99,8 +104,8 @@ def _show_as_json(recording: Recording, replay: Replay) -> None:
             "python": recording.python,
             "at": recording.at,
             "seconds": round(_seconds(replay), 6),
-            "members": members_json(_members(replay.node)),
-            "counters": _counters(replay),
+            "members": members_json(members),
+            "counters": counters,
             "complete": replay.is_complete,
             "equal": replay.is_complete and not replay.differences,
             "differences": replay.differences[:SHOWN_DIFFERENCES],

@@ -1,8 +1,8 @@
 """A node's whole state as bytes and back: every object that it consists of, the random generator included.
 
 Not pickle: a recording may come from anywhere, and loading it must not be able to run code. What may occur
-is listed here. Reading creates instances of the classes listed, fills their fields, and binds the methods
-listed; it calls nothing that a file could name (ADR 12).
+is listed in `kinds`. Reading creates instances of the classes listed, fills their fields, and binds the
+methods listed; it calls nothing that a file could name (ADR 12).
 
 The bytes are a stream of msgpack rows: first the fields of each class, then one row per object in the order
 in which they are found from the node on. Mutable objects are numbered, so that what was shared is shared
@@ -14,95 +14,48 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, islice
 from math import isnan
 from random import Random
 from types import BuiltinMethodType, MethodType
-from typing import cast, get_args
+from typing import cast
 
-import msgpack
 from msgspec import Struct, ValidationError, convert
 from msgspec.structs import astuple, replace
 
-from gossip.errors import GossipError
+from gossip.recording.kinds import (
+    DICT,
+    ENUMS_BY_NAME,
+    KIND,
+    LIST,
+    MAPPING,
+    METHOD,
+    METHODS,
+    NUMBERED,
+    PARTS_BY_NAME,
+    PLAIN,
+    RANDOM,
+    ROWS,
+    SLOTS,
+    TUPLE,
+    VALUES_BY_NAME,
+)
 from gossip.recording.redaction import redacted
-from gossip.serf.anti_entropy import AntiEntropy
+from gossip.recording.rows import RecordingError, pack_row, unpack_rows
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import Effect
-from gossip.serf.events import UserEvents
-from gossip.serf.intents import RecentIntents, _Heard
-from gossip.serf.lamport import LamportClock
-from gossip.serf.leave import GracefulLeave, LeaveStage
-from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import LocalMember, SerfNode
-from gossip.serf.queries import Queries
-from gossip.serf.recent import RecentTimes
-from gossip.serf.roster import Roster
 from gossip.swim.config import SwimConfig
-from gossip.swim.deadlines import Deadlines
-from gossip.swim.detector import FailureDetector
-from gossip.swim.dissemination import Broadcast, BroadcastQueue
+from gossip.swim.dissemination import Broadcast
 from gossip.swim.effects import MessageRejected, SendPacket
-from gossip.swim.health import LocalHealth
-from gossip.swim.member import Member
-from gossip.swim.membership import Membership
-from gossip.swim.node import SwimNode
-from gossip.swim.piggyback import Piggyback
-from gossip.swim.probe import Probe
-from gossip.swim.relay import Relay, Relays
-from gossip.swim.suspicion import Suspicion
-from gossip.swim.view import View
-from gossip.wire.address import Address
-from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushPull
-from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
+from gossip.wire.messages import MemberState, NodeState, PushPull
 
-MAX_STREAM_BYTES = 64 * 1024 * 1024
-"""Longest state, or window of inputs, that is read; the state of 16,384 members takes 7 MB."""
-MAX_ITEMS = 2**18
-"""Most items of one row or value: twice the names that a push/pull may have."""
 MAX_DEPTH = 16
 """How deep values may be nested; the deepest of ours, a row of a push/pull in an effect, takes 5."""
+MAX_OBJECTS = 2**20
+"""Most objects of one state; 16,384 members take a twentieth."""
+SHORTEST, LONGEST = 0.001, 1e9
+"""Times of a configuration that is read, in seconds; the shortest of ours is 100 ms, the longest a day."""
 DIGEST_BYTES = 16
-
-PARTS: tuple[type, ...] = (
-    AntiEntropy, Broadcast, BroadcastQueue, Deadlines, FailureDetector, GracefulLeave, LamportClock,
-    LocalHealth, Member, Membership, Piggyback, Probe, Queries, RecentIntents, RecentTimes, Relays, Roster,
-    SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, View,
-)  # fmt: skip
-"""Classes whose instances are told apart: each is one row."""
-
-VALUES: tuple[type[Struct], ...] = (
-    Ack, Address, Alive, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull, Relay, SerfConfig,
-    SwimConfig, UserEvent, _Heard, *get_args(Effect),
-)  # fmt: skip
-"""Frozen structs, written where they stand."""
-
-ENUMS: tuple[type[Enum], ...] = (LeaveStage, MemberState, MemberStatus)
-
-METHODS = frozenset(
-    {
-        ("list", "append"),
-        ("SerfNode", "_apply_leave"),
-        ("SerfNode", "_broadcast_intent"),
-        ("SerfNode", "_deliver"),
-    }
-)
-"""Bound methods that a node's parts hold of each other."""
-
-TUPLE, MAPPING, METHOD, ROWS = "tuple", "mapping", "method", "rows"
-LIST, DICT, RANDOM = "list", "dict", "Random"
-
-_PLAIN = frozenset((type(None), bool, int, float, str, bytes))
-_PARTS_BY_NAME = {cls.__name__: cls for cls in PARTS}
-_VALUES_BY_NAME = {cls.__name__: cls for cls in VALUES}
-_ENUMS_BY_NAME = {cls.__name__: cls for cls in ENUMS}
-_KIND = {cls: cls.__name__ for cls in (*PARTS, *VALUES, *ENUMS)}
-_NUMBERED = frozenset((*PARTS, list, dict, Random))
-_SLOTS: dict[type, tuple[str, ...]] = {cls: tuple(vars(cls).get("__slots__", ())) for cls in PARTS}
-
-
-class RecordingError(GossipError):
-    """A recording cannot be read or replayed; the text is one line for a person."""
 
 
 def digest(state: bytes) -> bytes:
@@ -139,9 +92,11 @@ def load_state(state: bytes) -> SerfNode:
     Raises:
         RecordingError: the bytes are broken, hostile, or of another version.
     """
-    rows = list(unpack_rows(state))
+    rows = list(islice(unpack_rows(state), MAX_OBJECTS + 2))
     if len(rows) < 2 or not isinstance(rows[0], list):
         raise RecordingError("the checkpoint is empty")
+    if len(rows) > MAX_OBJECTS + 1:
+        raise RecordingError(f"the checkpoint has more than {MAX_OBJECTS} objects")
     reader = _Reader(rows[1:])
     _check_fields(rows[0], reader)
     node = reader.read()
@@ -150,41 +105,7 @@ def load_state(state: bytes) -> SerfNode:
     return node
 
 
-def pack_row(row: object) -> bytes:
-    """Return one row of a stream."""
-    return cast(bytes, _packer.pack(row))
-
-
-def unpack_rows(stream: bytes) -> Iterable[object]:
-    """Yield the rows of a stream.
-
-    Raises:
-        RecordingError: it is broken or too long.
-    """
-    if len(stream) > MAX_STREAM_BYTES:
-        raise RecordingError(f"{len(stream)} bytes are more than the {MAX_STREAM_BYTES} that are read")
-    unpacker = msgpack.Unpacker(
-        raw=False,
-        unicode_errors="surrogateescape",
-        max_buffer_size=max(1, len(stream)),
-        max_array_len=MAX_ITEMS,
-        max_map_len=MAX_ITEMS,
-        max_ext_len=0,
-    )
-    unpacker.feed(stream)
-    done = 0
-    try:
-        for row in unpacker:
-            done = unpacker.tell()
-            yield row
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RecordingError(f"broken after byte {done}: {error or type(error).__name__}") from None
-    if done != len(stream):
-        raise RecordingError(f"cut off after byte {done}")
-
-
 _Row = tuple[str, bytes, int, bytes, int, MemberState, bytes]
-_packer = msgpack.Packer(unicode_errors="surrogateescape")
 
 
 class _Writer:
@@ -203,14 +124,14 @@ class _Writer:
 
     def value(self, value: object) -> object:
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             return value
-        if kind in _NUMBERED:
+        if kind in NUMBERED:
             return self._refer(value)
         return float(value) if isinstance(value, float) else self._tagged(value)
 
     def _tagged(self, value: object) -> list[object]:
-        name = _KIND.get(type(value), "")
+        name = KIND.get(type(value), "")
         if isinstance(value, tuple):
             return [TUPLE, *self._values(value)]
         if isinstance(value, PushPull):
@@ -245,7 +166,7 @@ class _Writer:
             version, numbers, pending = thing.getstate()
             return [RANDOM, version, pending, *numbers]
         kind = type(thing)
-        names: Sequence[str] = _SLOTS[kind] or tuple(sorted(vars(thing)))
+        names: Sequence[str] = SLOTS[kind] or tuple(sorted(vars(thing)))
         self._fields.setdefault(kind.__name__, names)
         fields = [getattr(thing, name) for name in names]
         if kind is Broadcast:
@@ -254,7 +175,7 @@ class _Writer:
 
     def _values(self, values: Iterable[object]) -> list[object]:
         # Most are plain: that is found out here, without a call for each.
-        return [value if type(value) in _PLAIN else self.value(value) for value in values]
+        return [value if type(value) in PLAIN else self.value(value) for value in values]
 
 
 class _Mapping(Struct):
@@ -285,6 +206,7 @@ class _Reader:
     """Creates all objects empty, then fills them, so that they may refer to each other in circles."""
 
     def __init__(self, rows: Sequence[object]) -> None:
+        self._has_random = False
         self._rows = [self._checked(row) for row in rows]
         self._made = [self._make(str(row[0])) for row in self._rows]
         self._depth = 0
@@ -320,10 +242,10 @@ class _Reader:
         if isinstance(tag, str):
             if tag in _COMPOSED:
                 return _COMPOSED[tag](values)
-            if tag in _VALUES_BY_NAME:
-                return _struct(_VALUES_BY_NAME[tag], values)
-            if tag in _ENUMS_BY_NAME:
-                return _enum(_ENUMS_BY_NAME[tag], values)
+            if tag in VALUES_BY_NAME:
+                return _struct(VALUES_BY_NAME[tag], values)
+            if tag in ENUMS_BY_NAME:
+                return _enum(ENUMS_BY_NAME[tag], values)
         raise RecordingError(f"there is no {tag!s:.40} in a recording")
 
     def _referred(self, number: int, rest: list[object]) -> object:
@@ -342,8 +264,12 @@ class _Reader:
         if kind == DICT:
             return {}
         if kind == RANDOM:
+            # One takes 2.5 kB, which a file could ask for in ten bytes.
+            if self._has_random:
+                raise RecordingError("there is more than one random generator")
+            self._has_random = True
             return Random(0)
-        cls = _PARTS_BY_NAME.get(kind)
+        cls = PARTS_BY_NAME.get(kind)
         if cls is None:
             raise RecordingError(f"there is no {kind:.40} in a recording")
         return object.__new__(cls)
@@ -375,7 +301,18 @@ def _pairs(values: list[object]) -> dict[object, object]:
 
 def _struct(cls: type[Struct], values: list[object]) -> Struct:
     _expect(cls.__name__, len(values), len(cls.__struct_fields__))
+    if cls is SwimConfig or cls is SerfConfig:
+        _check_config(values)
     return cls(**dict(zip(cls.__struct_fields__, values, strict=True)))
+
+
+def _check_config(values: list[object]) -> None:
+    """Refuse intervals and counts that would keep the core busy for ever."""
+    for value in values:
+        if isinstance(value, float) and not SHORTEST <= value <= LONGEST:
+            raise RecordingError(f"the configuration has a time of {value} s")
+        if isinstance(value, int) and not 0 <= value <= MAX_OBJECTS:
+            raise RecordingError(f"the configuration has a number of {value}")
 
 
 def _enum(cls: type[Enum], values: list[object]) -> Enum:
@@ -415,7 +352,7 @@ def _expect(name: str, found: int, expected: int) -> None:
 
 def _names(cls: type) -> Sequence[str]:
     """Return the fields of a class of this version; those without slots show them on a node that is new."""
-    return _SLOTS[cls] or _new_node_fields()[cls.__name__]
+    return SLOTS[cls] or _new_node_fields()[cls.__name__]
 
 
 def _new_node_fields() -> dict[str, Sequence[str]]:
@@ -437,8 +374,8 @@ def _check_fields(table: list[object], reader: _Reader) -> None:
             raise RecordingError("the table of fields is broken")
         said[row[0]] = row[1:]
     for name in said.keys() | (reader.kinds() - {LIST, DICT, RANDOM}):
-        cls = _PARTS_BY_NAME.get(name)
-        struct = _VALUES_BY_NAME.get(name)
+        cls = PARTS_BY_NAME.get(name)
+        struct = VALUES_BY_NAME.get(name)
         known = _names(cls) if cls else struct.__struct_fields__ if struct else None
         if known is None or list(known) != said.get(name):
             raise RecordingError(f"another version made it: {name:.40} has other fields in this one")

@@ -14,8 +14,9 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from gossip.recording.graph import dump_state, dump_value, pack_row
+from gossip.recording.graph import dump_state, dump_value
 from gossip.recording.redaction import QUERY_PREFIX, USER, redacted, redacted_payload
+from gossip.recording.rows import pack_row
 from gossip.serf.effects import PushPullReceived
 from gossip.serf.members import SerfMember
 from gossip.swim.effects import MessageRejected, SendPacket

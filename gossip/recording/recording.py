@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from gossip import __version__
-from gossip.recording.graph import RecordingError, digest
+from gossip.recording.graph import digest
 from gossip.recording.recorder import Snapshot
+from gossip.recording.rows import RecordingError
 
 FORMAT = 1
 MAX_RECORDING_BYTES = 256 * 1024 * 1024

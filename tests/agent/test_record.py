@@ -60,6 +60,7 @@ async def test_a_dump_replays_to_the_agents_own_table(window, tmp_path, monkeypa
         a.driver.apply(lambda node, now: node.push_pull_now(["b", "c"]))
         await a.driver.push_pull(where(b), join=False)
         recorder = a.flight_recorder._recorder
+        await eventually(lambda: a.driver.node.swim.detector.probes >= 2, "a probe and its ack")
         if window == 25:
             await eventually(lambda: recorder.renewals >= 3, "windows that end")
         data = await dump(control)

@@ -13,20 +13,21 @@ from msgspec import Struct
 
 import gossip.serf
 import gossip.swim
-from gossip.recording import graph
+from gossip.recording import graph, rows
 from gossip.recording.graph import (
+    LONGEST,
     MAX_DEPTH,
-    METHODS,
-    PARTS,
-    RecordingError,
+    SHORTEST,
     dump_state,
     dump_value,
     load_state,
     load_value,
-    pack_row,
-    unpack_rows,
 )
-from gossip.serf.node import SerfNode
+from gossip.recording.kinds import METHODS, PARTS, LeaveStage
+from gossip.recording.rows import RecordingError, pack_row, unpack_rows
+from gossip.serf.config import SerfConfig
+from gossip.serf.node import LocalMember, SerfNode
+from gossip.swim.config import SwimConfig
 from gossip.wire.codec import encode
 from tests.recording.rig import START, new_node
 from tests.serf.rig import alive, home
@@ -68,7 +69,7 @@ def test_every_class_of_the_core_that_has_state_is_listed():
     stateful = {
         cls for cls in found if not issubclass(cls, Struct | int) and not hasattr(cls, "_is_protocol")
     }
-    stateful -= {graph.LeaveStage}
+    stateful -= {LeaveStage}
     assert {cls.__name__ for cls in stateful} - {cls.__name__ for cls in PARTS} == set()
 
 
@@ -160,8 +161,7 @@ def test_a_hostile_value_is_refused(kind, value, complaint):
         (["object"], "there is no object in a recording"),
         (["dict", ["mapping"], 1], "a key that cannot be one"),
         (["dict", 1], "a key without a value"),
-        (["Random", 3, None, 1], "random generator is broken"),
-        (["Random"], "random generator is broken"),
+        (["Random", 3, None, 1], "more than one random generator"),
         (["LamportClock"], "a LamportClock of 0 fields: expected 1"),
         (["LamportClock", 1, 2], "a LamportClock of 2 fields: expected 1"),
         ([7], "a row does not say what it is"),
@@ -171,6 +171,44 @@ def test_a_hostile_value_is_refused(kind, value, complaint):
 def test_a_hostile_row_is_refused(row, complaint):
     rows = rows_of(dump_state(new_node()))
     assert complaint in refusal(packed([*rows, row]))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [["Random"], ["Random", 3, None, 1], ["Random", 3, None, *range(2**40, 2**40 + 625)], ["Random", 9]],
+)
+def test_a_broken_generator_is_refused(row):
+    rows = [row if each[0] == "Random" else each for each in rows_of(dump_state(new_node()))]
+    assert "random generator is broken" in refusal(packed(rows))
+
+
+def test_so_many_objects_are_read_and_no_more(monkeypatch):
+    rows = rows_of(dump_state(new_node()))
+    monkeypatch.setattr(graph, "MAX_OBJECTS", len(rows) + 5000)
+    load_state(packed([*rows, *([["list"]] * 5001)]))
+    assert "more than" in refusal(packed([*rows, *([["list"]] * 5002)]))
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        (SwimConfig(probe_interval=0.0), "a time of 0.0 s"),
+        (SwimConfig(probe_interval=SHORTEST / 2), "a time of 0.0005 s"),
+        (SwimConfig(push_pull_interval=LONGEST * 2), "a time of 2000000000.0 s"),
+        (SwimConfig(push_pull_interval=float("inf")), "a time of inf s"),
+        (SwimConfig(indirect_checks=2**20 + 1), "a number of 1048577"),
+        (SwimConfig(gossip_nodes=-1), "a number of -1"),
+    ],
+)
+def test_a_configuration_that_would_never_rest_is_refused(config, complaint):
+    def made(swim: SwimConfig) -> bytes:
+        me = LocalMember("me", bytes(4), 1)
+        node = SerfNode(SerfConfig(), me, rng=Random(1), now=0.0)
+        node.swim.config = swim
+        return dump_state(node)
+
+    load_state(made(SwimConfig(probe_interval=SHORTEST, push_pull_interval=LONGEST, gossip_nodes=2**20)))
+    assert complaint in refusal(made(config))
 
 
 def test_the_fields_of_another_version_are_refused():
@@ -208,9 +246,9 @@ def test_a_nest_of_arrays_is_refused_before_it_takes_memory():
 
 def test_states_are_read_up_to_their_limit(monkeypatch):
     state = dump_state(new_node())
-    monkeypatch.setattr(graph, "MAX_STREAM_BYTES", len(state))
+    monkeypatch.setattr(rows, "MAX_STREAM_BYTES", len(state))
     load_state(state)
-    monkeypatch.setattr(graph, "MAX_STREAM_BYTES", len(state) - 1)
+    monkeypatch.setattr(rows, "MAX_STREAM_BYTES", len(state) - 1)
     assert "more than the" in refusal(state)
 
 

@@ -2,9 +2,10 @@
 
 import inspect
 
-from gossip.recording.graph import dump_state, unpack_rows
+from gossip.recording.graph import dump_state
 from gossip.recording.recorder import MAX_INPUT_BYTES, MAX_INPUTS, VERBS, RecordedNode, Recorder, record
 from gossip.recording.recording import encode_recording
+from gossip.recording.rows import unpack_rows
 from gossip.serf.node import SerfNode
 from gossip.swim.delegate import Delegate
 from gossip.wire.codec import encode

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from gossip import __version__
 from gossip.recording import recording as module
-from gossip.recording.graph import RecordingError
 from gossip.recording.recording import (
     FORMAT,
     MAX_WINDOWS,
@@ -22,6 +21,7 @@ from gossip.recording.recording import (
     recording_name,
     write_recording,
 )
+from gossip.recording.rows import RecordingError
 from tests.recording.rig import START, Recorded
 
 

@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.errors import GossipError
-from gossip.recording.graph import RecordingError, dump_state, load_state, pack_row
+from gossip.recording.graph import dump_state, load_state
 from gossip.recording.recorder import EFFECTS, HANDLE_TIMEOUT, RECEIVE_PACKET, VERBS, fingerprint
 from gossip.recording.recording import Recording, Stretch
 from gossip.recording.replay import MAX_TIME, Replay
+from gossip.recording.rows import RecordingError, pack_row, unpack_rows
+from gossip.wire.codec import encode
 from tests.properties.claims import HOSTILE, NAMES, PARTS, STATES
 from tests.recording.rig import START, Recorded, new_node
-from tests.serf.rig import ME, home
+from tests.serf.rig import ME, alive, home
 
 TAGS = st.dictionaries(st.sampled_from(["role", "\udcff", "x"]), st.sampled_from(["", "web", "w" * 600]))
 PACKETS = st.tuples(
@@ -191,6 +193,35 @@ def test_a_hostile_input_is_refused(row, complaint):
     with pytest.raises(RecordingError) as caught:
         run(recording(row))
     assert complaint in str(caught.value)
+
+
+@given(st.data())
+def test_a_state_changed_by_anybody_can_only_be_refused_or_replayed(data):
+    recorded = Recorded()
+    feed_all(recorded, [("packet", [encode(alive("n1")), encode(alive("n2"))], "n1"), ("wait", 4.0)])
+    state = bytearray(dump_state(new_node()))
+    for _ in range(data.draw(st.integers(1, 3))):
+        state[data.draw(st.integers(0, len(state) - 1))] = data.draw(st.integers(0, 255))
+    inputs = recorded.recorder.snapshot().inputs[0]
+    made = Recording(
+        gossip="0", python="3", node="", at="", state=bytes(state), stretches=(Stretch(inputs, b""),)
+    )
+    with suppress(RecordingError):
+        run(made)
+
+
+def test_a_state_that_makes_no_sense_is_refused_in_words():
+    rows = list(unpack_rows(dump_state(new_node())))
+    place = next(row for row in rows[1:] if row[0] == "Membership")
+    place[1:] = [None] * len(place[1:])
+    with pytest.raises(
+        RecordingError, match=r"input 1 \(receive_packet\) makes the core fail: AttributeError"
+    ):
+        run(
+            recording(
+                (RECEIVE_PACKET, [encode(alive("n1"))], "h", 1, START), state=b"".join(map(pack_row, rows))
+            )
+        )
 
 
 def test_time_that_goes_back_is_refused():

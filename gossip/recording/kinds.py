@@ -1,0 +1,72 @@
+"""What a node's state may consist of: whatever is not listed here is neither written nor read (ADR 12)."""
+
+from enum import Enum
+from random import Random
+from typing import get_args
+
+from msgspec import Struct
+
+from gossip.serf.anti_entropy import AntiEntropy
+from gossip.serf.config import SerfConfig
+from gossip.serf.effects import Effect
+from gossip.serf.events import UserEvents
+from gossip.serf.intents import RecentIntents, _Heard
+from gossip.serf.lamport import LamportClock
+from gossip.serf.leave import GracefulLeave, LeaveStage
+from gossip.serf.members import MemberStatus, SerfMember
+from gossip.serf.node import SerfNode
+from gossip.serf.queries import Queries
+from gossip.serf.recent import RecentTimes
+from gossip.serf.roster import Roster
+from gossip.swim.config import SwimConfig
+from gossip.swim.deadlines import Deadlines
+from gossip.swim.detector import FailureDetector
+from gossip.swim.dissemination import Broadcast, BroadcastQueue
+from gossip.swim.health import LocalHealth
+from gossip.swim.member import Member
+from gossip.swim.membership import Membership
+from gossip.swim.node import SwimNode
+from gossip.swim.piggyback import Piggyback
+from gossip.swim.probe import Probe
+from gossip.swim.relay import Relay, Relays
+from gossip.swim.suspicion import Suspicion
+from gossip.swim.view import View
+from gossip.wire.address import Address
+from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushPull
+from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
+
+PARTS: tuple[type, ...] = (
+    AntiEntropy, Broadcast, BroadcastQueue, Deadlines, FailureDetector, GracefulLeave, LamportClock,
+    LocalHealth, Member, Membership, Piggyback, Probe, Queries, RecentIntents, RecentTimes, Relays, Roster,
+    SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, View,
+)  # fmt: skip
+"""Classes whose instances are told apart: each is one row."""
+
+VALUES: tuple[type[Struct], ...] = (
+    Ack, Address, Alive, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull, Relay, SerfConfig,
+    SwimConfig, UserEvent, _Heard, *get_args(Effect),
+)  # fmt: skip
+"""Frozen structs, written where they stand."""
+
+ENUMS: tuple[type[Enum], ...] = (LeaveStage, MemberState, MemberStatus)
+
+METHODS = frozenset(
+    {
+        ("list", "append"),
+        ("SerfNode", "_apply_leave"),
+        ("SerfNode", "_broadcast_intent"),
+        ("SerfNode", "_deliver"),
+    }
+)
+"""Bound methods that a node's parts hold of each other."""
+
+TUPLE, MAPPING, METHOD, ROWS = "tuple", "mapping", "method", "rows"
+LIST, DICT, RANDOM = "list", "dict", "Random"
+
+PLAIN = frozenset((type(None), bool, int, float, str, bytes))
+PARTS_BY_NAME = {cls.__name__: cls for cls in PARTS}
+VALUES_BY_NAME = {cls.__name__: cls for cls in VALUES}
+ENUMS_BY_NAME = {cls.__name__: cls for cls in ENUMS}
+KIND = {cls: cls.__name__ for cls in (*PARTS, *VALUES, *ENUMS)}
+NUMBERED = frozenset((*PARTS, list, dict, Random))
+SLOTS: dict[type, tuple[str, ...]] = {cls: tuple(vars(cls).get("__slots__", ())) for cls in PARTS}
