@@ -73,7 +73,10 @@ class Brood:
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps((code, arguments, limit)) + "\n")
         self._server.stdin.flush()
-        return Ended(*json.loads(self._server.stdout.readline()))
+        answer = self._server.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"cannot run {arguments}: the interpreter that forks has ended; see above why")
+        return Ended(*json.loads(answer))
 
     def close(self) -> None:
         """End the interpreter."""
@@ -85,7 +88,7 @@ def serve() -> None:
     for name in PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    output = Path(f"/tmp/brood.{os.getpid()}")
+    output = Path("brood.out").absolute()
     for line in sys.stdin:
         code, arguments, limit = json.loads(line)
         child = os.fork()

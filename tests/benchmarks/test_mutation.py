@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from benchmarks.mutation.bugs import BUGS, Bug, BugGoneError
+from benchmarks.mutation.equivalents import EQUIVALENTS
 from benchmarks.mutation.journal import Finding, Journal
 from benchmarks.mutation.mutants import Candidate, can_matter, changed_lines, in_random_order
 from benchmarks.mutation.table import deliberate_lines, random_lines, share
@@ -150,28 +151,48 @@ def test_a_deliberate_bug_shows_how_many_tests_caught_it_and_what_the_swarm_said
     rows = list(
         deliberate_lines(
             [
-                finding("forget", core=("t::a", "t::b"), swarm=("seed 3: the core agrees",)),
+                finding("forget", core=("tests/a", "tests/b"), swarm=("seed 3: the core agrees",)),
                 finding("skip", core=(), swarm=()),
+                finding("loop", core=("no end within 9 s",), swarm=()),
             ],
             ("core",),
             "swarm",
         )
     )
-    assert rows[2] == "| forget | 2 | `t::a` | seed 3: the core agrees |"
-    assert rows[3] == "| skip | 0 | **none** | **nothing** |"
+    assert rows[2:] == [
+        "| forget | 2 | `tests/a` | seed 3: the core agrees |",
+        "| skip | 0 | **none** | **nothing** |",
+        "| loop | no end within 9 s | **none** | **nothing** |",
+    ]
 
 
 def test_survivors_are_listed_and_counted_as_holes():
-    rows = list(random_lines([finding(swim=("t",)), finding("gossip/swim/view.py:3:2 op 0", swim=())]))
+    rows = list(
+        random_lines([finding(swim=("tests/t",)), finding("gossip/swim/view.py:3:2 op 0", "a | b", swim=())])
+    )
     assert "| swim | 1 |" in rows
     assert "| nobody: a hole | 1 |" in rows
     assert "1 of 2 mutants killed (50.0 %)." in rows
-    assert rows[-1] == "| gossip/swim/view.py:3 | `a < b` | `a <= b` | **hole** |"
+    assert "| view.py | 2 | 1 |" in rows
+    assert "| view.py:3 | `a \\| b` | `a <= b` | **hole** |" in rows
+    assert rows[-1] == "| view.py:1 | `a < b` | `a <= b` | `tests/t` |"
 
 
-def test_no_survivor_is_no_second_table():
-    assert list(random_lines([finding(swim=("t",))]))[-1] == "1 of 1 mutants killed (100.0 %)."
+def test_a_survivor_with_a_reason_is_no_hole():
+    known = EQUIVALENTS[0]
+    rows = list(random_lines([finding(before=known.before, after=known.after, swim=())]))
+    assert "| nobody: equivalent | 1 |" in rows
+    assert "| nobody: a hole | 0 |" in rows
+    assert any(known.why in row for row in rows)
+
+
+def test_no_survivor_is_no_table_of_survivors():
+    assert not any("survivor" in row for row in random_lines([finding(swim=("tests/t",))]))
 
 
 def test_equivalents_are_not_counted_as_killed():
     assert share(10, 2, 1) == "8 of 10 mutants killed (80.0 %); of the 9 that are not equivalent 88.9 %."
+
+
+def test_where_all_are_equivalent_there_is_nothing_to_divide_by():
+    assert share(2, 2, 2) == "0 of 2 mutants killed (0.0 %)."
