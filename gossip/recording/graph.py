@@ -55,6 +55,8 @@ MAX_OBJECTS = 2**20
 """Most objects of one state; 16,384 members take a twentieth."""
 SHORTEST, LONGEST = 0.001, 1e9
 """Times of a configuration that is read, in seconds; the shortest of ours is 100 ms, the longest a day."""
+LARGEST = 2**20
+"""Number in a configuration that is read; the largest of ours is 16,384."""
 DIGEST_BYTES = 16
 
 
@@ -311,7 +313,7 @@ def _check_config(values: list[object]) -> None:
     for value in values:
         if isinstance(value, float) and not SHORTEST <= value <= LONGEST:
             raise RecordingError(f"the configuration has a time of {value} s")
-        if isinstance(value, int) and not 0 <= value <= MAX_OBJECTS:
+        if isinstance(value, int) and not 0 <= value <= LARGEST:
             raise RecordingError(f"the configuration has a number of {value}")
 
 

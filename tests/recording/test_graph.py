@@ -15,6 +15,7 @@ import gossip.serf
 import gossip.swim
 from gossip.recording import graph, rows
 from gossip.recording.graph import (
+    LARGEST,
     LONGEST,
     MAX_DEPTH,
     SHORTEST,
@@ -196,7 +197,7 @@ def test_so_many_objects_are_read_and_no_more(monkeypatch):
         (SwimConfig(probe_interval=SHORTEST / 2), "a time of 0.0005 s"),
         (SwimConfig(push_pull_interval=LONGEST * 2), "a time of 2000000000.0 s"),
         (SwimConfig(push_pull_interval=float("inf")), "a time of inf s"),
-        (SwimConfig(indirect_checks=2**20 + 1), "a number of 1048577"),
+        (SwimConfig(indirect_checks=LARGEST + 1), "a number of 1048577"),
         (SwimConfig(gossip_nodes=-1), "a number of -1"),
     ],
 )
@@ -207,7 +208,7 @@ def test_a_configuration_that_would_never_rest_is_refused(config, complaint):
         node.swim.config = swim
         return dump_state(node)
 
-    load_state(made(SwimConfig(probe_interval=SHORTEST, push_pull_interval=LONGEST, gossip_nodes=2**20)))
+    load_state(made(SwimConfig(probe_interval=SHORTEST, push_pull_interval=LONGEST, gossip_nodes=LARGEST)))
     assert complaint in refusal(made(config))
 
 
