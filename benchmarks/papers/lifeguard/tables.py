@@ -145,9 +145,7 @@ def order_table(results: Results) -> str:
                     rows.append((f"{other} / {one}", title, f"{theirs:.3f}", "0 in the sample", "open"))
                     continue
                 ours = bootstrap(cells, _ratio_of(other, one, count))
-                rows.append(
-                    (f"{other} / {one}", title, f"{theirs:.3f}", ours.text(3), _verdict(ours, theirs))
-                )
+                rows.append((f"{other} / {one}", title, f"{theirs:.3f}", ours.text(3), verdict(ours, theirs)))
     return markdown(head, rows)
 
 
@@ -180,7 +178,7 @@ def _sums_by(what: str, place: int, cells: Mapping[tuple[int, float, float], Cel
     return markdown((what, "cells", *CONFIGURATIONS), rows)
 
 
-def _verdict(ours: Estimate, theirs: float) -> str:
+def verdict(ours: Estimate, theirs: float) -> str:
     """Say whether our order is the paper's, or the paper's gap is too small for our interval to tell."""
     if (ours.high < 1 and theirs < 1) or (ours.low > 1 and theirs > 1):
         return "the paper's order"
