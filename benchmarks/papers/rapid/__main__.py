@@ -6,6 +6,7 @@ python -m benchmarks.papers.rapid --small --seeds 2      # a look: 51 members on
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from benchmarks.papers.command import flags, measure, picture, understand
 from benchmarks.papers.rapid import tables
@@ -27,12 +28,12 @@ def plan(seeds: int, small_seeds: int, *, small: bool) -> list[Run]:
     if small:
         return runs
     runs += [Run(fault="bootstrap", nodes=nodes, seed=seed) for nodes in BOOT_SIZES for seed in range(seeds)]
-    for seed in range(seeds):
-        runs += [Run(fault=fault, nodes=LARGE, seed=seed) for fault in ("crash", "ingress", "loss")]
-        if seed == 0:
-            runs.append(Run(fault="bootstrap", nodes=LARGE, seed=seed))
-            runs += [Run(fault=fault, nodes=LARGE, seed=seed) for fault in ("loss-out", "loss-in")]
-            runs.append(Run(fault="ingress", nodes=LARGE, seed=seed, reconnect=True))
+    large = partial(Run, nodes=LARGE)
+    runs += [large(fault=fault, seed=0) for fault in ("crash", "ingress", "loss", "bootstrap")]
+    runs += [large(fault="crash", seed=seed) for seed in range(1, seeds)]
+    runs += [large(fault=fault, seed=0) for fault in ("loss-out", "loss-in")]
+    runs.append(large(fault="ingress", seed=0, reconnect=True))
+    runs += [large(fault=fault, seed=seed) for seed in range(1, seeds) for fault in ("ingress", "loss")]
     return runs
 
 
