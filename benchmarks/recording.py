@@ -1,15 +1,21 @@
 """What the flight recorder costs: time per input with and without it, and what its ring takes.
 
-Each figure is the median of several rounds in one process, both sides in turn; the ratio is what counts.
+Each figure is CPU time and the median of several rounds, both sides in turn; the ratio is what counts.
 """
 
 import gc
+import os
+import resource
+import socket
+import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from gossip.recording.graph import digest, dump_state
 from gossip.recording.recorder import Recorder, record
@@ -24,6 +30,10 @@ from gossip.wire.messages import PROTOCOL_VERSIONS, Alive, Ping
 PORT = 7946
 ROUNDS = 7
 INPUTS = 2000
+AGENT_ROUNDS = 3
+PINGS = 30_000
+"""More than a window and a half of inputs: the ring is renewed on the way."""
+BLOCK = "127.2.91"
 PEER = Address("10.0.0.9", PORT)
 
 
@@ -125,6 +135,46 @@ def ring(members: int) -> None:
           f" a dump {len(data) / 1e6:.2f} MB, the agent held up for {taken * 1e3:.1f} ms")  # fmt: skip
 
 
+def agents() -> None:
+    """Print what a ping takes in an agent's process, and its memory, without and with the recorder."""
+    with TemporaryDirectory() as folder:
+        flags = (("without", ()), ("with", ("--record", f"--record-dir={folder}")))
+        figures = {name: [ask_agent(f"{BLOCK}.{number}", *extra) for _ in range(AGENT_ROUNDS)]
+                   for number, (name, extra) in enumerate(flags, 1)}  # fmt: skip
+    for name, measured in figures.items():
+        cpu, rss = (median(column) for column in zip(*measured, strict=True))
+        print(f"an agent {name:7} the recorder: {cpu:6.1f} microseconds of CPU per ping, RSS {rss:.1f} MB")
+
+
+def ask_agent(host: str, *flags: str) -> tuple[float, float]:
+    """Return microseconds of CPU per ping answered, and the resident megabytes after all of them."""
+    command = [sys.executable, "-m", "gossip", "agent", "--node=me", f"--bind={host}", "--rpc-addr="]
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with (
+        subprocess.Popen([*command, "--ready-fd=1", *flags], **quiet) as agent,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+    ):
+        assert agent.stdout is not None
+        agent.stdout.readline()
+        asking.settimeout(5.0)
+        asking.connect((host, PORT))
+        ping = encode(Ping(7, "me"))
+        before = cpu_seconds(agent.pid)
+        for _ in range(PINGS):
+            asking.send(ping)
+            asking.recv(2048)
+        used = cpu_seconds(agent.pid) - before
+        pages = int(Path(f"/proc/{agent.pid}/statm").read_text().split()[1])
+        agent.kill()
+    return used / PINGS * 1e6, pages * resource.getpagesize() / 1e6
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, in the system and outside of it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> int:
     """Print the table."""
     print(f"{'microseconds in the core':44} {'without':>10} {'with':>10} {'ratio':>10}")
@@ -136,6 +186,7 @@ def main() -> int:
         checkpoint(members)
     for members in (100, 1000):
         ring(members)
+    agents()
     return 0
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import trio
 
 from gossip.agent.control import BINARY, Request, Response, Routes, refusal
-from gossip.recording.recorder import Recorder, Snapshot
+from gossip.recording.recorder import Recorder, Snapshot, record
 from gossip.recording.recording import encode_recording, recording_name, write_recording
+from gossip.serf.node import SerfNode
 
 DUMP_PATH = "/v1/record/dump"
 
@@ -20,13 +21,18 @@ log = logging.getLogger("gossip.agent")
 
 
 class FlightRecorder:
-    """Dumps of one agent, one at a time; `recorder` is None when the agent does not record."""
+    """Dumps of one agent, one at a time; without `record` there is nothing to dump."""
 
-    def __init__(self, recorder: Recorder | None, folder: Path) -> None:
-        self._recorder = recorder
+    def __init__(self, folder: Path) -> None:
+        self.recorder: Recorder | None = None
         self._folder = folder
         self._busy = trio.Lock()
         self._wanted = trio.Event()
+
+    def record(self, node: SerfNode) -> SerfNode:
+        """Begin to record `node`; return it as the driver shall hold it."""
+        self.recorder = Recorder(node)
+        return record(node, self.recorder)
 
     @property
     def routes(self) -> Routes:
@@ -46,24 +52,24 @@ class FlightRecorder:
 
     def write_last(self) -> None:
         """Write a file now, blocking: the agent is about to end with a bug."""
-        if self._recorder is not None:
+        if self.recorder is not None:
             at = time.gmtime()
             try:
                 path = self._path(at)
-                write_recording(path, encode_recording(self._recorder.snapshot(), _shown(at)))
+                write_recording(path, encode_recording(self.recorder.snapshot(), _shown(at)))
             except OSError as error:
                 _complain(self._folder, error)
             else:
                 log.error("what led to this is recorded", extra={"file": path})
 
     async def _write(self) -> None:
-        if self._recorder is None:
+        if self.recorder is None:
             log.warning("cannot dump a recording: the agent does not record (see --record)")
             return
         at = time.gmtime()
         path = self._path(at)
         async with self._busy:
-            data = await self._encode(self._recorder.snapshot(), at)
+            data = await self._encode(self.recorder.snapshot(), at)
             try:
                 await trio.to_thread.run_sync(write_recording, path, data)
             except OSError as error:
@@ -72,17 +78,17 @@ class FlightRecorder:
         log.info("recording written", extra={"file": path, "bytes": len(data)})
 
     async def _answer(self, _request: Request) -> Response:
-        if self._recorder is None:
+        if self.recorder is None:
             return refusal(HTTPStatus.CONFLICT, "this agent does not record: start it with --record")
         async with self._busy:
-            return Response(await self._encode(self._recorder.snapshot(), time.gmtime()), content_type=BINARY)
+            return Response(await self._encode(self.recorder.snapshot(), time.gmtime()), content_type=BINARY)
 
     async def _encode(self, snapshot: Snapshot, at: time.struct_time) -> bytes:
         return await trio.to_thread.run_sync(encode_recording, snapshot, _shown(at))
 
     def _path(self, at: time.struct_time) -> Path:
-        assert self._recorder is not None
-        return self._folder / recording_name(self._recorder.node, time.strftime("%Y%m%dT%H%M%SZ", at))
+        assert self.recorder is not None
+        return self._folder / recording_name(self.recorder.node, time.strftime("%Y%m%dT%H%M%SZ", at))
 
 
 def _shown(at: time.struct_time) -> str:

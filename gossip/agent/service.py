@@ -11,31 +11,32 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import trio
 
 from gossip.agent.config import AgentConfig, load_config, unknown_variables
-from gossip.agent.control import ControlServer, Routes
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
 from gossip.agent.ipc_server import IpcServer
 from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
 from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
-from gossip.agent.record import FlightRecorder
 from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
 from gossip.agent.sealing import Sealer
 from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError, LocalProtocolError
-from gossip.recording.recorder import Recorder, record
 from gossip.serf.config import SerfConfig
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.swim.config import SwimConfig
 from gossip.wire.address import Address, pack_address
 from gossip.wire.keyring import Keyring
+
+if TYPE_CHECKING:
+    from gossip.agent.control import Routes
+    from gossip.agent.record import FlightRecorder
 
 DRAIN_TIMEOUT = 7.5
 """The leaver's budget between saying that it leaves and leaving (the load balancer drains meanwhile)."""
@@ -51,13 +52,13 @@ class Agent:
     """A running agent, for those who live in the same process."""
 
     def __init__(
-        self, config: AgentConfig, driver: Driver, ring: LogRing, flight_recorder: FlightRecorder
+        self, config: AgentConfig, driver: Driver, ring: LogRing, flight_recorder: "FlightRecorder | None"
     ) -> None:
         self.config = config
         self.driver = driver
         self.ring = ring
         self.flight_recorder = flight_recorder
-        self.routes: Routes = flight_recorder.routes  # of the control socket
+        self.routes: Routes = flight_recorder.routes if flight_recorder else {}  # of the control socket
         self.rpc_address = ""
         self.ready = trio.Event()  # serves, and has joined whom it must join
         self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
@@ -176,8 +177,7 @@ async def run(
     with LogRing(config.log_level) as ring:
         opened = await _open(config)
         opened.driver.observers.extend(observers)
-        flight_recorder = FlightRecorder(opened.recorder, Path(config.record_dir))
-        agent = Agent(config, opened.driver, ring, flight_recorder)
+        agent = Agent(config, opened.driver, ring, opened.flight_recorder)
         try:
             async with trio.open_nursery() as nursery:
                 if handle_signals:
@@ -192,7 +192,8 @@ async def run(
                 await agent.wait_stopped()
                 nursery.cancel_scope.cancel()
         except Exception:
-            flight_recorder.write_last()
+            if opened.flight_recorder is not None:
+                opened.flight_recorder.write_last()
             raise
     return agent.exit_code
 
@@ -200,11 +201,14 @@ async def run(
 async def _start_servers(agent: Agent, opened: "_Opened", nursery: trio.Nursery) -> None:
     """Begin to gossip, then to serve whoever gives commands."""
     await nursery.start(opened.driver.run)
-    nursery.start_soon(agent.flight_recorder.run)
+    if opened.flight_recorder is not None:
+        nursery.start_soon(opened.flight_recorder.run)
     if opened.rpc is not None:
         agent.rpc_address = opened.rpc.address
         nursery.start_soon(IpcServer(agent, opened.rpc).run)
     if opened.control is not None:
+        from gossip.agent.control import ControlServer  # most agents have none
+
         nursery.start_soon(ControlServer(opened.control, agent.routes).run)
 
 
@@ -216,7 +220,7 @@ class _Opened(NamedTuple):
     """What an agent consists of before it runs."""
 
     driver: Driver
-    recorder: Recorder | None
+    flight_recorder: "FlightRecorder | None"
     rpc: RpcListener | None
     control: RpcListener | None
 
@@ -235,11 +239,15 @@ async def _open(config: AgentConfig) -> _Opened:
             rpc.close()
         raise
     node = _new_node(config, me)
-    recorder = Recorder(node) if config.record else None
-    if recorder is not None:
-        node = record(node, recorder)
+    flight_recorder = None
+    if config.record or config.control:
+        from gossip.agent.record import FlightRecorder  # most agents do without
+
+        flight_recorder = FlightRecorder(Path(config.record_dir))
+        if config.record:
+            node = flight_recorder.record(node)
     sealer = Sealer(compress=not config.disable_compression, keyring=_keyring(config))
-    return _Opened(Driver(node, transport, sealer), recorder, rpc, control)
+    return _Opened(Driver(node, transport, sealer), flight_recorder, rpc, control)
 
 
 def _keyring(config: AgentConfig) -> Keyring | None:
@@ -373,13 +381,21 @@ async def _obey_signals(
             if number == signal.SIGHUP:
                 _reload(agent, reload)
             elif number == signal.SIGUSR1:
-                agent.flight_recorder.request_dump()
+                _dump(agent)
             elif interrupted:
                 log.error("second signal: exiting without leaving")
                 agent.stop(EXIT_FAILED)
             else:
                 interrupted = True
                 agent.request_leave()
+
+
+def _dump(agent: Agent) -> None:
+    """Write a flight recording; nothing happens to an agent that does not record."""
+    if agent.flight_recorder is not None:
+        agent.flight_recorder.request_dump()
+    else:
+        log.warning("cannot dump a recording: the agent does not record (see --record)")
 
 
 def _reload(agent: Agent, reload: Callable[[], AgentConfig] | None) -> None:

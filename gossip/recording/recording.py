@@ -11,7 +11,6 @@ import os
 import platform
 from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import msgspec
 from msgspec import Struct
@@ -102,7 +101,9 @@ def write_recording(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    # The mode is 0600 from the first moment on: so does tempfile.
+    from tempfile import NamedTemporaryFile  # heavy, and seldom needed
+
+    # Its mode is 0600 from the first moment on.
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(data)

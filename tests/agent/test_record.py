@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import stat
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -44,7 +46,7 @@ async def dump(path: str) -> bytes:
 
 @pytest.mark.parametrize("window", [20_000, 25])
 async def test_a_dump_replays_to_the_agents_own_table(window, tmp_path, monkeypatch):
-    monkeypatch.setattr("gossip.agent.service.Recorder", partial(Recorder, max_inputs=window))
+    monkeypatch.setattr("gossip.agent.record.Recorder", partial(Recorder, max_inputs=window))
     control = str(tmp_path / "c")
     async with (
         running("a", "127.133.2.1", record=True, record_dir=str(tmp_path), control=control) as a,
@@ -59,7 +61,7 @@ async def test_a_dump_replays_to_the_agents_own_table(window, tmp_path, monkeypa
         await eventually(lambda: b.driver.node.member("a").tags == {"role": "web"}, "the tag")
         a.driver.apply(lambda node, now: node.push_pull_now(["b", "c"]))
         await a.driver.push_pull(where(b), join=False)
-        recorder = a.flight_recorder._recorder
+        recorder = a.flight_recorder.recorder
         await eventually(lambda: a.driver.node.swim.detector.probes >= 2, "a probe and its ack")
         if window == 25:
             await eventually(lambda: recorder.renewals >= 3, "windows that end")
@@ -147,7 +149,25 @@ async def test_an_agent_that_ends_with_a_bug_leaves_a_recording_that_shows_it(tm
 
 async def test_recording_changes_nothing_of_the_node(tmp_path):
     async with running("a", "127.133.2.9", record=True, record_dir=str(tmp_path)) as a:
-        recorder = a.flight_recorder._recorder
+        recorder = a.flight_recorder.recorder
         before = dump_state(recorder._node)
         recorder.snapshot()
         assert dump_state(recorder._node) == before
+
+
+async def test_usr1_does_no_harm_to_an_agent_that_does_not_record(caplog):
+    settings = AgentConfig(node_name="a", bind="127.133.2.10:0", rpc_addr="")
+    async with trio.open_nursery() as nursery:
+        agent = await nursery.start(lambda task_status: run(settings, task_status=task_status))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await eventually(lambda: "does not record" in caplog.text, "a complaint")
+        agent.stop()
+
+
+def test_an_agent_that_does_not_record_does_not_load_the_recorder():
+    code = (
+        "import sys, gossip.agent.service;"
+        "found = [name for name in sys.modules if 'record' in name or name in ('h11', 'http')];"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -18,8 +18,8 @@ PATIENCE = 40.0
 SMALL_WINDOWS = (
     sys.executable,
     "-c",
-    "import sys; from functools import partial; from gossip.agent import service;"
-    "service.Recorder = partial(service.Recorder, max_inputs=150);"
+    "import sys; from functools import partial; from gossip.agent import record;"
+    "record.Recorder = partial(record.Recorder, max_inputs=150);"
     "from gossip.cli.main import main; sys.exit(main())",
 )
 """Our agent, with windows so small that several begin and end in the course of a test."""
