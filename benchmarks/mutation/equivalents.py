@@ -49,9 +49,34 @@ EQUIVALENTS = (
         "serial numbers are only compared with each other",
     ),
     Equivalent(
-        "if len(self._heap) > 2 * len(self._at) + LEFTOVERS_TOLERATED:",
-        "if len(self._heap) > 1 * len(self._at) + LEFTOVERS_TOLERATED:",
-        "the heap is rebuilt earlier, to the same effect; it only costs more",
+        "self._size = 0  # of the cluster, as the retransmit limit last saw it",
+        "self._size = -1  # of the cluster, as the retransmit limit last saw it",
+        "no cluster has either size: a node counts itself",
+    ),
+    Equivalent(
+        "if n != self._size:",
+        "if n is not self._size:",
+        "the same limit may be computed once more",
+    ),
+    Equivalent(
+        "dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m is not me]",
+        "dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m != me]",
+        "members are compared by identity either way",
+    ),
+    Equivalent(
+        "elif row.state is MemberState.LEFT:",
+        "elif row.state >= MemberState.LEFT:",
+        "no state is greater",
+    ),
+    Equivalent(
+        "MAX_QUEUED_CLAIMS = 65_536",
+        "MAX_QUEUED_CLAIMS = 65535",
+        "one claim per name can wait, and the names are limited to 16,384 before",
+    ),
+    Equivalent(
+        "if stack and stack[-1].serial > broadcast.serial:",
+        "if stack and stack[-1].serial is not broadcast.serial:",
+        "a sorted insertion at the end is an append; it only costs more",
     ),
 )
 

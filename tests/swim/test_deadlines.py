@@ -77,6 +77,26 @@ def test_moving_one_key_for_ever_keeps_memory_bounded():
     assert waits.pop_due(1e9) == A
 
 
+def test_the_time_of_each_key_is_known_until_it_is_served_or_forgotten():
+    waits = Deadlines()
+    waits.set(A, 7.5)
+    waits.set(A, 8.5)
+    assert waits.when(A) == 8.5
+    assert waits.when(("b", "")) == inf
+    waits.cancel(A)
+    assert waits.when(A) == inf
+
+
+def test_without_leftovers_nothing_is_ever_rebuilt():
+    waits = Deadlines()
+    heap = waits._heap
+    for number in range(10 * LEFTOVERS_TOLERATED):
+        waits.set((str(number), ""), float(number))
+    for number in range(4 * LEFTOVERS_TOLERATED):  # fewer than live entries
+        waits.set((str(number), ""), float(number) + 0.5)
+    assert waits._heap is heap
+
+
 def test_the_order_survives_the_throwing_out_of_leftovers():
     waits = Deadlines()
     keys = [(str(number), "") for number in range(50)]

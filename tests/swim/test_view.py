@@ -3,13 +3,14 @@ import pytest
 from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, NameConflict
-from gossip.wire.address import Address, pack_address
+from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import encode
 from gossip.wire.messages import MAX_U32, PROTOCOL_VERSIONS, Alive, Dead, MemberState, Suspect
 from tests.swim.rig import ME, PORT, Rig, alive, home, host, row
 
 ALIVE, SUSPECT, DEAD, LEFT = MemberState
 ELSEWHERE = pack_address("10.9.9.9")
+MOVES = [{"addr": ELSEWHERE}, {"addr": pack_address("9.9.9.9")}, {"port": 1}, {"port": 65535}]
 OTHERS = ("n1", "n2", "n3", "n4", "n5")  # with them k is 2 and the minimum 4 s, in the LAN profile
 
 
@@ -152,15 +153,16 @@ def test_members_are_admitted_up_to_the_limit_and_not_one_more():
 # --- addresses --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moved", [{"addr": ELSEWHERE}, {"port": 1}])
+@pytest.mark.parametrize("moved", MOVES)
 @pytest.mark.parametrize("prepare", [lambda _: None, lambda r: r.suspect("n1"), lambda r: r.bury("n1")])
 def test_a_claim_from_another_address_is_a_conflict_unless_the_member_left(moved, prepare):
     rig = rig_of("n1")
     prepare(rig)
     rig.forget()
     rig.hear(alive("n1", 9, **moved))
-    theirs = Address("10.9.9.9", PORT) if "addr" in moved else Address("10.0.0.1", 1)
-    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), theirs)]
+    theirs = alive("n1", **moved)
+    address = unpack_address(theirs.addr, theirs.port)
+    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), address)]
     assert rig.member("n1").incarnation == 1
 
 
@@ -271,6 +273,14 @@ def test_in_a_small_cluster_nobody_could_confirm_and_the_minimum_is_waited():
     assert rig.node.view.suspicions["n1"].k == 0
     rig.advance(4.0)
     assert rig.state("n1") is DEAD
+
+
+@pytest.mark.parametrize(("others", "k"), [(4, 0), (5, 4)])
+def test_four_witnesses_take_six_members(others, k):
+    names = [f"n{number}" for number in range(1, others + 1)]
+    rig = rig_of(*names, config=SwimConfig(suspicion_mult=6))
+    rig.suspect("n1", "n2")
+    assert rig.node.view.suspicions["n1"].k == k
 
 
 def test_from_four_members_on_confirmations_count():
@@ -445,6 +455,14 @@ def test_another_who_claims_our_name_is_a_conflict_at_any_incarnation(incarnatio
     assert rig.queued() == []
 
 
+@pytest.mark.parametrize("moved", MOVES)
+def test_our_name_at_any_other_address_or_port_is_a_conflict(moved):
+    rig = rig_of("n1")
+    rig.hear(alive(ME, 3, **moved))
+    assert [conflict.mine for conflict in rig.emitted(NameConflict)] == [home(ME)]
+    assert rig.me.incarnation == 1
+
+
 @pytest.mark.parametrize("claim", [Suspect(MAX_U32, ME, "n1"), Dead(MAX_U32, ME, "n1"), alive(ME, MAX_U32)])
 def test_a_claim_about_us_at_the_last_incarnation_is_refused(claim):
     rig = rig_of("n1")
@@ -532,7 +550,7 @@ def test_an_alive_row_that_says_nothing_new_changes_nothing():
     assert rig.queued() == []
 
 
-@pytest.mark.parametrize("moved", [{"addr": ELSEWHERE}, {"port": 1}])
+@pytest.mark.parametrize("moved", MOVES)
 def test_an_alive_row_at_another_address_is_a_conflict(moved):
     rig = rig_of("n1")
     rig.merge(row("n1", 1, **moved))
