@@ -78,6 +78,61 @@ EQUIVALENTS = (
         "if stack and stack[-1].serial is not broadcast.serial:",
         "a sorted insertion at the end is an append; it only costs more",
     ),
+    Equivalent(
+        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
+        "for _ in range(TRIES_PER_CHOICE // k if ring else 0):",
+        "more or fewer tries before the search of the whole ring, which is as random",
+    ),
+    Equivalent(
+        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
+        "for _ in range(TRIES_PER_CHOICE * k if ring else -1):",
+        "no tries, with either number",
+    ),
+    Equivalent(
+        "TRIES_PER_CHOICE = 4",
+        "TRIES_PER_CHOICE = 3",
+        "more or fewer tries before the search of the whole ring, which is as random",
+    ),
+    Equivalent(
+        "if member not in chosen and eligible(member):",
+        "if not member not in chosen and eligible(member):",
+        "the tries find nobody; the search of the whole ring, which follows, is as random",
+    ),
+    Equivalent(
+        "return row.incarnation > known.incarnation or row.addr != alive.addr or row.port != alive.port",
+        "return row.incarnation >= known.incarnation or row.addr != alive.addr or row.port != alive.port",
+        "what says nothing more is passed on to the rule that finds so, too; it only costs more",
+    ),
+    Equivalent(
+        "return row.incarnation > known.incarnation or row.addr != alive.addr or row.port != alive.port",
+        "return row.incarnation > known.incarnation or row.addr != alive.addr or row.port is not alive.port",
+        "what says nothing more is passed on to the rule that finds so, too; it only costs more",
+    ),
+    Equivalent(
+        "self.limit = 0  # transmissions per broadcast; the owner follows the size of the cluster",
+        "self.limit = 1  # transmissions per broadcast; the owner follows the size of the cluster",
+        "its owner sets it before anything is sent",
+    ),
+    Equivalent(
+        "if old_state is MemberState.SUSPECT:",
+        "if old_state == MemberState.SUSPECT:",
+        "there is one object per state",
+    ),
+    Equivalent(
+        "if member.state is MemberState.ALIVE:",
+        "if member.state == MemberState.ALIVE:",
+        "there is one object per state",
+    ),
+    Equivalent(
+        "assert kind == PUSH_PULL",
+        "assert kind >= PUSH_PULL",
+        "no other kind of timer is ever set",
+    ),
+    Equivalent(
+        "extra = self._take(self._budget - len(message) - COMPOUND_ENTRY_BYTES, MAX_PARTS - 1)",
+        "extra = self._take(self._budget - len(message) - COMPOUND_ENTRY_BYTES, MAX_PARTS ^ 1)",
+        "both are 126",
+    ),
 )
 
 

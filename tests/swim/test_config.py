@@ -27,6 +27,14 @@ def test_retransmissions_step_up_where_memberlists_do():
     assert [retransmit_limit(4, n) for n in (1, 9, 10, 99, 100)] == [4, 4, 8, 8, 12]
 
 
+def test_one_member_and_none_are_suspected_as_long_as_ten():
+    assert [suspicion_minimum(4, n, 1.0) for n in (0, 1, 10)] == [4.0, 4.0, 4.0]
+
+
+def test_tables_are_bounded_in_every_profile():
+    assert {(p.max_members, p.max_relays) for p in PROFILES.values()} == {(16_384, 1024)}
+
+
 def test_push_pull_slows_down_beyond_32_members():
     assert [push_pull_delay(30.0, n) for n in (32, 33, 64, 65)] == [30.0, 60.0, 60.0, 90.0]
 

@@ -391,9 +391,10 @@ def test_a_ping_without_source_fields_is_answered_to_where_it_came_from(ping):
     assert rig.sent(Ack) == [(Ack(5, None), STRANGER)]
 
 
-def test_a_ping_for_another_name_is_ignored():
+@pytest.mark.parametrize("name", ["anybody else", "somebody else"])
+def test_a_ping_for_another_name_is_ignored(name):
     rig = rig_of()
-    rig.hear(Ping(5, "somebody else", host("n1"), PORT, "n1"))
+    rig.hear(Ping(5, name, host("n1"), PORT, "n1"))
     assert rig.effects == []
     assert rig.node.rejected == 0
 
