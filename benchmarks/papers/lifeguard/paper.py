@@ -2,7 +2,6 @@
 
 RUNS_PER_C = 480
 """Interval runs of each configuration with one number of anomalous members: 6 lengths, 8 pauses, 10 times."""
-LENGTHS = 6
 
 FALSE_POSITIVES = {
     "SWIM": (100.0, 100.0),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from benchmarks.papers.confidence import bootstrap
 from benchmarks.papers.lifeguard import paper
 from benchmarks.papers.lifeguard.experiment import CONFIGURATIONS
-from benchmarks.papers.lifeguard.grid import BASE, SAMPLED_ANOMALIES, TUNINGS
-from benchmarks.papers.lifeguard.tables import LIFEGUARD, SWIM, main_cells, tuning_cells
+from benchmarks.papers.lifeguard.grid import BASE, TUNINGS
+from benchmarks.papers.lifeguard.tables import LIFEGUARD, SAMPLED_SHARE, SWIM, main_cells, tuning_cells
 from benchmarks.papers.plot import Panel, Series
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def _by_anomalous(results: Results) -> Panel:
     for name in CONFIGURATIONS:
         chosen = [[cell for key, cell in cells.items() if key[0] == c] for c in counts]
         ys = [bootstrap(some, partial(_mean, name=name)) for some in chosen]
-        series.append(
-            Series(name, counts, [each.scaled(len(SAMPLED_ANOMALIES) / paper.LENGTHS) for each in ys])
-        )
+        series.append(Series(name, counts, [each.scaled(SAMPLED_SHARE) for each in ys]))
     for name, points in paper.BY_ANOMALOUS.items():
         totals = [total / paper.RUNS_PER_C for total in points.values()]
         series.append(Series(f"{name}, paper", list(points), totals, is_paper=True))

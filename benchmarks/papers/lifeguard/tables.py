@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from benchmarks.papers.confidence import Estimate, bootstrap, quantile
 from benchmarks.papers.lifeguard import paper
 from benchmarks.papers.lifeguard.experiment import CONFIGURATIONS, LASTS, MEMBERS, Found, Run
-from benchmarks.papers.lifeguard.grid import BASE, SAMPLED_ANOMALIES, TUNINGS
+from benchmarks.papers.lifeguard.grid import (
+    ANOMALIES,
+    BASE,
+    PAUSES,
+    SAMPLED_ANOMALIES,
+    SAMPLED_PAUSES,
+    TUNINGS,
+)
 from benchmarks.papers.table import markdown
 
 if TYPE_CHECKING:
@@ -25,6 +32,8 @@ Count = str
 
 SWIM, LIFEGUARD = "SWIM", "Lifeguard"
 SHARES = (0.5, 0.99, 0.999)
+SAMPLED_SHARE = len(SAMPLED_ANOMALIES) * len(SAMPLED_PAUSES) / (len(ANOMALIES) * len(PAUSES))
+"""How much of the paper's grid is like the sampled cells; the rest gives no false positives."""
 
 
 def latency_table(results: Results) -> str:
@@ -58,8 +67,8 @@ def false_positive_table(results: Results) -> str:
 def by_anomalous_table(results: Results) -> str:
     """Return false positives of a run by the number of anomalous members (the paper's figures 2 and 3).
 
-    The paper's means are over anomalies of six lengths. The two shortest give ours none, so that the mean of
-    the other four counts for four sixths.
+    The paper's means are over anomalies of six lengths and pauses of eight. Ours are over four and five; the
+    others give none, and count as that.
     """
     cells = main_cells(results)
     columns = [(name, paper.BY_ANOMALOUS.get(name, {})) for name in CONFIGURATIONS]
@@ -71,8 +80,7 @@ def by_anomalous_table(results: Results) -> str:
         chosen = [cell for key, cell in cells.items() if key[0] == c]
         row = [str(c), str(len(chosen))]
         for name, theirs in columns:
-            share = len(SAMPLED_ANOMALIES) / paper.LENGTHS
-            row.append(bootstrap(chosen, _mean_of(name, "false_positives")).scaled(share).text(1))
+            row.append(bootstrap(chosen, _mean_of(name, "false_positives")).scaled(SAMPLED_SHARE).text(1))
             if theirs:
                 row.append(f"{theirs[c] / paper.RUNS_PER_C:.1f}")
         rows.append(row)
@@ -86,7 +94,7 @@ def by_anomaly_table(results: Results) -> str:
 
 def by_pause_table(results: Results) -> str:
     """Return the same by the length of the pauses."""
-    return _sums_by("I", 2, main_cells(results))
+    return _sums_by("I", 2, _cells(results))
 
 
 def load_table(results: Results) -> str:
@@ -150,8 +158,12 @@ def order_table(results: Results) -> str:
 
 
 def main_cells(results: Results) -> dict[tuple[int, float, float], Cell]:
-    """Return the cells where all configurations were run, but for those with the two shortest anomalies."""
-    return {key: cell for key, cell in _cells(results).items() if key[1] in SAMPLED_ANOMALIES}
+    """Return the cells of the sample, where all configurations were run."""
+    return {
+        (c, anomaly, pause): cell
+        for (c, anomaly, pause), cell in _cells(results).items()
+        if anomaly in SAMPLED_ANOMALIES and pause in SAMPLED_PAUSES
+    }
 
 
 def tuning_cells(results: Results, tuning: tuple[int, int]) -> list[Cell]:
