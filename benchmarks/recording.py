@@ -130,7 +130,7 @@ def ring(members: int) -> None:
     start = time.process_time()
     snapshot = recorder.snapshot()
     taken = time.process_time() - start
-    data = encode_recording(snapshot, "")
+    data = encode_recording(snapshot, "", 0.0)
     print(f"a full ring of {members:6} members {used / 1e6:8.2f} MB (peak {peak / 1e6:.2f} MB),"
           f" a dump {len(data) / 1e6:.2f} MB, the agent held up for {taken * 1e3:.1f} ms")  # fmt: skip
 

@@ -7,6 +7,7 @@ import logging
 import time
 from http import HTTPStatus
 from pathlib import Path
+from typing import NamedTuple
 
 import trio
 
@@ -52,24 +53,25 @@ class FlightRecorder:
 
     def write_last(self) -> None:
         """Write a file now, blocking: the agent is about to end with a bug."""
-        if self.recorder is not None:
-            at = time.gmtime()
-            try:
-                path = self._path(at)
-                write_recording(path, encode_recording(self.recorder.snapshot(), _shown(at)))
-            except OSError as error:
-                _complain(self._folder, error)
-            else:
-                log.error("what led to this is recorded", extra={"file": path})
+        if self.recorder is None:
+            return
+        taken = _Taken(self.recorder.snapshot(), _wall_clock(), trio.current_time())
+        path = self._path(taken)
+        try:
+            write_recording(path, taken.encoded())
+        except OSError as error:
+            _complain(path, error)
+        else:
+            log.error("what led to this is recorded", extra={"file": path})
 
     async def _write(self) -> None:
         if self.recorder is None:
             log.warning("cannot dump a recording: the agent does not record (see --record)")
             return
-        at = time.gmtime()
-        path = self._path(at)
         async with self._busy:
-            data = await self._encode(self.recorder.snapshot(), at)
+            taken = _Taken(self.recorder.snapshot(), _wall_clock(), trio.current_time())
+            path = self._path(taken)
+            data = await trio.to_thread.run_sync(taken.encoded)
             try:
                 await trio.to_thread.run_sync(write_recording, path, data)
             except OSError as error:
@@ -81,18 +83,27 @@ class FlightRecorder:
         if self.recorder is None:
             return refusal(HTTPStatus.CONFLICT, "this agent does not record: start it with --record")
         async with self._busy:
-            return Response(await self._encode(self.recorder.snapshot(), time.gmtime()), content_type=BINARY)
+            taken = _Taken(self.recorder.snapshot(), _wall_clock(), trio.current_time())
+            return Response(await trio.to_thread.run_sync(taken.encoded), content_type=BINARY)
 
-    async def _encode(self, snapshot: Snapshot, at: time.struct_time) -> bytes:
-        return await trio.to_thread.run_sync(encode_recording, snapshot, _shown(at))
-
-    def _path(self, at: time.struct_time) -> Path:
-        assert self.recorder is not None
-        return self._folder / recording_name(self.recorder.node, time.strftime("%Y%m%dT%H%M%SZ", at))
+    def _path(self, taken: "_Taken") -> Path:
+        return self._folder / recording_name(taken.snapshot.node, taken.at)
 
 
-def _shown(at: time.struct_time) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", at)
+class _Taken(NamedTuple):
+    """A snapshot and its moment, on the clock on the wall and on the node's."""
+
+    snapshot: Snapshot
+    at: str
+    now: float
+
+    def encoded(self) -> bytes:
+        return encode_recording(*self)
+
+
+def _wall_clock() -> str:
+    now = time.time()
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
 
 
 def _complain(path: Path, error: OSError) -> None:

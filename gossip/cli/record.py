@@ -51,8 +51,7 @@ def dump(*, file: Path | None, control: str | None) -> None:
     except RecordingError as error:
         reason = one_line(str(error))
         raise CommandFailedError(f"the agent at {control} sent no recording: {reason}") from None
-    stamp = "".join(char for char in recording.at if char.isalnum())
-    path = file or Path(recording_name(recording.node, stamp))
+    path = file or Path(recording_name(recording.node, recording.at))
     try:
         write_recording(path, data)
     except OSError as error:

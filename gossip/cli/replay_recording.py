@@ -13,11 +13,14 @@ from gossip.cli.output import one_line, printable, show_json
 from gossip.errors import CommandFailedError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gossip.ipc.bodies import Member
     from gossip.recording.recording import Recording
     from gossip.recording.replay import Replay, Step
     from gossip.serf.node import SerfNode
 
+INDENT = 30
 SHOWN_DIFFERENCES = 5
 """The first is the one that matters; those after it mostly follow from it."""
 
@@ -49,9 +52,10 @@ def replay_recording(*, file: Path, until: float | None, trace: bool, output_for
     try:
         recording = decode_recording(data)
         replay = Replay(recording)
+        clock = _wall_clock(recording)
         for step in replay.run(float("inf") if until is None else until):
             if trace:
-                _show_step(step, replay)
+                _show_step(step, replay, clock)
         with hostile("the member table is broken"):
             members = _members(replay.node)
             counters = _counters(replay)
@@ -138,17 +142,31 @@ def _seconds(replay: Replay) -> float:
     return 0.0 if replay.began is None else replay.now - replay.began
 
 
-def _show_step(step: Step, replay: Replay) -> None:
+def _wall_clock(recording: Recording) -> Callable[[float], str]:
+    """Return what turns the node's times into those of the clock on its wall, as the agent's log has them."""
+    from datetime import datetime, timedelta
+
+    def shown(now: float) -> str:
+        try:
+            dumped = datetime.fromisoformat(recording.at)
+            return f"{dumped + timedelta(seconds=now - recording.now):%H:%M:%S.%f}"
+        except (ValueError, OverflowError):
+            return "?"  # what the file says is no time
+
+    return shown
+
+
+def _show_step(step: Step, replay: Replay, clock: Callable[[float], str]) -> None:
     from gossip.sim.telling import describe
 
     if step.effects:
         for effect in step.effects:
-            click.echo(f"{'':>12}  {printable(describe(effect))}")
+            click.echo(f"{'':>{INDENT}}  {printable(describe(effect))}")
         return
     if step.verb in ("next_deadline", "effects"):
         return
-    at = f"+{_seconds(replay):.6f}"
-    click.echo(f"{at:>12} {step.number:>6} {printable(_words(step))}")
+    at = f"{clock(replay.now)} +{_seconds(replay):.6f}"
+    click.echo(f"{at:<{INDENT}} {step.number:>6} {printable(_words(step))}")
 
 
 def _words(step: Step) -> str:

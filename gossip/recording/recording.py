@@ -35,13 +35,14 @@ class Stretch(Struct, frozen=True):
 
 
 class Recording(Struct, frozen=True, kw_only=True, tag_field="kind", tag="gossip-recording"):
-    """All of a recording; `at` is the wall-clock time of the dump (ISO 8601), for a person."""
+    """All of a recording; it was dumped `at` this wall-clock time (ISO 8601), `now` on the node's clock."""
 
     format: int = FORMAT
     gossip: str
     python: str
     node: str
     at: str
+    now: float
     state: bytes
     stretches: tuple[Stretch, ...]
 
@@ -50,8 +51,11 @@ class _Preface(Struct):
     format: int
 
 
-def encode_recording(snapshot: Snapshot, at: str) -> bytes:
-    """Return the file's content. Hashes all states: for a large cluster, this is work for a thread."""
+def encode_recording(snapshot: Snapshot, at: str, now: float) -> bytes:
+    """Return the file's content; `at` and `now` are as in `Recording`.
+
+    Hashes all states: for a large cluster, this is work for a thread.
+    """
     digests = map(digest, snapshot.later_states)
     return msgspec.msgpack.encode(
         Recording(
@@ -59,6 +63,7 @@ def encode_recording(snapshot: Snapshot, at: str) -> bytes:
             python=platform.python_version(),
             node=snapshot.node.encode("utf-8", "backslashreplace").decode(),
             at=at,
+            now=now,
             state=snapshot.state,
             stretches=tuple(map(Stretch, snapshot.inputs, digests)),
         )
@@ -116,7 +121,8 @@ def write_recording(path: Path, data: bytes) -> None:
             raise
 
 
-def recording_name(node: str, stamp: str) -> str:
-    """Return a file name for a dump of `node` at `stamp` that neither a shell nor a path would mind."""
+def recording_name(node: str, at: str) -> str:
+    """Return a file name for a dump of `node` at that time that neither a shell nor a path would mind."""
     safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in node) or "node"
+    stamp = "".join(char for char in at if char.isalnum())
     return f"gossip-{safe}-{stamp}{SUFFIX}"

@@ -32,7 +32,7 @@ def recorded() -> Recorded:
 
 @pytest.fixture
 def data() -> bytes:
-    return encode_recording(recorded().recorder.snapshot(), AT)
+    return encode_recording(recorded().recorder.snapshot(), AT, START)
 
 
 @pytest.fixture
@@ -157,12 +157,22 @@ def test_a_replay_as_json(file, capsys):
 def test_a_trace_shows_inputs_and_what_came_of_them(file, capsys):
     assert run(["sim", "replay-recording", "--trace", str(file)]) == 0
     out = capsys.readouterr().out
+    assert "17:45:00.000000 +0.000000" in out
+    assert "17:45:07." in out
     assert "receives 2 messages from" in out
     assert ": Alive, Alive\n" in out
     assert "sees n1 alive\n" in out
     assert "user_event 'deploy' b'v2' coalesce=False\n" in out
     assert "receives event 'deploy' of time 1\n" in out
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2024-11-22T17:45:00", "9999-12-31T23:59:59Z"])
+def test_a_trace_of_a_recording_without_a_proper_time_is_a_trace_still(tmp_path, at, capsys):
+    path = tmp_path / "x"
+    path.write_bytes(encode_recording(recorded().recorder.snapshot(), at, START))
+    assert run(["sim", "replay-recording", "--trace", str(path)]) == 0
+    assert "+0.000000" in capsys.readouterr().out
 
 
 def test_a_replay_may_stop_on_the_way(file, capsys):

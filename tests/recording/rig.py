@@ -47,7 +47,7 @@ class Recorded:
         self.now = end
 
     def dump(self) -> Recording:
-        return decode_recording(encode_recording(self.recorder.snapshot(), "2024-11-22T17:45:00Z"))
+        return decode_recording(encode_recording(self.recorder.snapshot(), "2024-11-22T17:45:00Z", START))
 
     def replayed(self) -> Replay:
         """Return a replay that has gone through all of it, whatever it found."""

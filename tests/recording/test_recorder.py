@@ -112,7 +112,7 @@ def test_what_a_ring_takes_is_bounded():
         recorded.settle()
     snapshot = recorded.recorder.snapshot()
     assert sum(map(len, snapshot.inputs)) <= 2 * (2000 + 100)
-    assert len(encode_recording(snapshot, "")) < 20_000
+    assert len(encode_recording(snapshot, "", START)) < 20_000
 
 
 def test_the_default_ring_takes_a_few_megabytes():
@@ -124,9 +124,9 @@ def test_a_snapshot_does_not_change_when_the_node_goes_on():
     recorded = Recorded()
     recorded.node.handle_timeout(START)
     snapshot = recorded.recorder.snapshot()
-    kept = encode_recording(snapshot, "")
+    kept = encode_recording(snapshot, "", START)
     recorded.advance(5.0)
-    assert encode_recording(snapshot, "") == kept
+    assert encode_recording(snapshot, "", START) == kept
 
 
 def test_recording_begins_in_the_middle_of_a_life():

@@ -28,7 +28,7 @@ from tests.recording.rig import START, Recorded
 def data_of(node: Recorded | None = None) -> bytes:
     recorded = node or Recorded()
     recorded.node.handle_timeout(START)
-    return encode_recording(recorded.recorder.snapshot(), "2024-11-22T17:45:00Z")
+    return encode_recording(recorded.recorder.snapshot(), "2024-11-22T17:45:00Z", START)
 
 
 def with_field(name: str, value: object) -> bytes:

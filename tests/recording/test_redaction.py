@@ -88,7 +88,7 @@ def test_no_key_gets_into_a_recording_by_any_way():
     recorded = Recorded()
     recorded.node.receive_user_message(key_query(), START)
     recorded.advance(3.0)
-    data = encode_recording(recorded.recorder.snapshot(), "")
+    data = encode_recording(recorded.recorder.snapshot(), "", START)
     assert KEY not in data
     assert b"_serf_install-key" in data
     assert KEY not in dump_state(load_state(dump_state(recorded.bare)))

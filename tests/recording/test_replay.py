@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +127,7 @@ def recording(*rows: object, digest: bytes = b"", state: bytes = b"") -> Recordi
         python="3",
         node="x",
         at="now",
+        now=START,
         state=state or dump_state(new_node()),
         stretches=(Stretch(inputs, digest),),
     )
@@ -203,9 +205,7 @@ def test_a_state_changed_by_anybody_can_only_be_refused_or_replayed(data):
     for _ in range(data.draw(st.integers(1, 3))):
         state[data.draw(st.integers(0, len(state) - 1))] = data.draw(st.integers(0, 255))
     inputs = recorded.recorder.snapshot().inputs[0]
-    made = Recording(
-        gossip="0", python="3", node="", at="", state=bytes(state), stretches=(Stretch(inputs, b""),)
-    )
+    made = msgspec.structs.replace(recording(), state=bytes(state), stretches=(Stretch(inputs, b""),))
     with suppress(RecordingError):
         run(made)
 
