@@ -20,7 +20,7 @@ from benchmarks.mutation.journal import Finding, Journal
 from benchmarks.mutation.mutants import Mutant, draw
 from benchmarks.mutation.table import deliberate_lines, random_lines
 from benchmarks.mutation.tree import ROOT, Tree, commit_of
-from benchmarks.mutation.witness import Swarm, Tests, Witness
+from benchmarks.mutation.witness import Swarm, Tests, Witness, is_named
 
 PACKAGE = "gossip/swim"
 OF_CORE = Tests("tests of the core", ("tests/swim", "tests/serf"))
@@ -44,11 +44,10 @@ def deliberate(tree: Tree, journal: Journal) -> int:
         if finding is None:
             text = bug.put_into(tree.read(bug.module))
             began = time.monotonic()
-            with tree.changed(bug.module, text):
-                caught = {
-                    witness.name: witness.ask(tree, bug.module, only_first=False)
-                    for witness in (OF_CORE, OF_SIMULATOR, WHOLE_SWARM)
-                }
+            caught = {
+                witness.name: ask(witness, tree, bug.module, text, only_first=False)
+                for witness in (OF_CORE, OF_SIMULATOR, WHOLE_SWARM)
+            }
             finding = Finding(tree.commit, bug.name, bug.right, bug.wrong, caught, _since(began))
             journal.add(finding)
             _tell(finding, len(findings) + 1, len(BUGS))
@@ -70,17 +69,30 @@ def random(tree: Tree, journal: Journal, mutants: Sequence[Mutant]) -> int:
             module = mutant.candidate.module
             # Where nothing differs, there is nothing to search for at length.
             witnesses = WITNESSES[:2] if why_equivalent(mutant.before, mutant.after) else WITNESSES
-            with tree.changed(module, mutant.text):
-                for witness in witnesses:
-                    caught[witness.name] = witness.ask(tree, module, only_first=True)
-                    if caught[witness.name]:
-                        break
+            for witness in witnesses:
+                caught[witness.name] = ask(witness, tree, module, mutant.text, only_first=True)
+                if caught[witness.name]:
+                    break
             finding = Finding(tree.commit, name, mutant.before, mutant.after, caught, _since(began))
             journal.add(finding)
             _tell(finding, len(findings) + 1, len(mutants))
         findings.append(finding)
     print("\n".join(random_lines(findings)))
     return 0
+
+
+def ask(witness: Witness, tree: Tree, module: str, text: str, *, only_first: bool) -> tuple[str, ...]:
+    """Ask `witness` about `module` being `text`.
+
+    Raises:
+        SystemExit: it complains of something else, and without any bug, too.
+    """
+    with tree.changed(module, text):
+        caught = witness.ask(tree, module, only_first=only_first)
+    # A hang or a crash may be the bug's doing, or the machine's.
+    if caught and not is_named(caught[0]) and (without := witness.ask(tree, module, only_first=True)):
+        raise SystemExit(f"{witness.name} fails without any bug, so that it tells nothing: {without[0]}")
+    return caught
 
 
 def check_tree(tree: Tree) -> None:
@@ -114,6 +126,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--journal", type=Path, help="keep findings in this file, and do not repeat them")
     parser.add_argument("--unchecked", action="store_true", help="do not run everything without a bug first")
     wanted = parser.parse_args(arguments)
+    if wanted.count < 1:
+        parser.error(f"--count must be at least 1, not {wanted.count}")
     try:
         with (
             TemporaryDirectory() as folder,

@@ -83,6 +83,11 @@ def failed_tests(output: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[1] for match in _FAILED.finditer(output)))
 
 
+def is_named(caught_by: str) -> bool:
+    """Tell whether a test or a seed noticed the bug, and not only that something went wrong."""
+    return caught_by.startswith(("tests/", "seed "))
+
+
 def last_line(output: str) -> str:
     """Return the last line that says something."""
     return next((line for line in reversed(output.splitlines()) if line.strip()), "no output")

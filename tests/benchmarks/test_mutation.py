@@ -10,7 +10,7 @@ from benchmarks.mutation.journal import Finding, Journal
 from benchmarks.mutation.mutants import Candidate, can_matter, changed_lines, in_random_order
 from benchmarks.mutation.table import deliberate_lines, random_lines, share
 from benchmarks.mutation.tree import ROOT
-from benchmarks.mutation.witness import failed_tests, last_line
+from benchmarks.mutation.witness import failed_tests, is_named, last_line
 
 PYTEST_OUTPUT = """\
 .F.
@@ -118,6 +118,19 @@ def test_failed_tests_are_named_once_however_many_cases_they_have():
 
 def test_no_failure_in_the_summary_is_no_name():
     assert failed_tests("3 passed") == ()
+
+
+@pytest.mark.parametrize(
+    ("by", "named"),
+    [
+        ("tests/a::b", True),
+        ("seed 3: x", True),
+        ("pytest's exit code 3", False),
+        ("no end within 9 s", False),
+    ],
+)
+def test_tests_and_seeds_are_names_and_what_may_be_the_machines_doing_is_none(by, named):
+    assert is_named(by) is named
 
 
 def test_the_last_line_is_the_last_that_says_something():
