@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import pytest
 
-from gossip.cli.main import run
+from gossip.cli.main import cli, run
 from gossip.recording.recording import decode_recording, encode_recording
 from gossip.wire.codec import encode
 from tests.recording.rig import START, Recorded
@@ -203,3 +204,20 @@ def test_a_file_that_is_no_recording_is_one_line(tmp_path, capsys, content):
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, capsys):
     assert run(["sim", "replay-recording", f"{tmp_path}/none"]) == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+# --- the how-to -------------------------------------------------------------------------------------------
+
+
+def test_the_how_to_names_commands_and_flags_that_exist():
+    page = Path(__file__).resolve().parents[2] / "docs/howto/record-an-incident.md"
+    lines = re.findall(
+        r"^gossip ((?:agent|record dump|sim replay-recording)) (.*)$", page.read_text(), re.MULTILINE
+    )
+    assert len(lines) >= 6
+    for words, rest in lines:
+        command = cli
+        for word in words.split():
+            command = command.get_command(click.Context(command), word)
+        known = {flag for param in command.params for flag in param.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, (words, rest)

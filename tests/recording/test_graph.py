@@ -88,6 +88,12 @@ def test_the_random_generator_goes_on_where_it_was():
     assert twin._rng is twin.swim._rng is twin.swim.membership._rng
 
 
+def test_the_half_of_a_pair_that_a_generator_has_in_hand_is_kept():
+    node = new_node()
+    node._rng.gauss(0.0, 1.0)
+    assert load_state(dump_state(node))._rng.getstate() == node._rng.getstate()
+
+
 def test_writing_draws_nothing_and_changes_nothing():
     node = new_node()
     drawn = node._rng.getstate()
