@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from gossip.cli.control import ask_control
 from gossip.cli.dialect import SerfCommand
 from gossip.cli.output import one_line
 from gossip.errors import CommandFailedError, ConfigError
@@ -35,6 +34,7 @@ def dump(*, file: Path | None, control: str | None) -> None:
 
     Without FILE the name is made of the node's name and the time. A file that is there already is replaced.
     """
+    from gossip.cli.control import ask_control
     from gossip.recording.recording import (
         MAX_RECORDING_BYTES,
         decode_recording,

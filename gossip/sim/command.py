@@ -15,10 +15,9 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from msgspec import Struct
 
 from gossip.errors import CommandFailedError, ConfigError
 
@@ -36,14 +35,14 @@ LEAST_WIDTH = 20
 _SEEDS = re.compile(r"(\d+)(?:\.\.(\d+))?")
 
 
-class Riders(Struct, frozen=True):
+class Riders(NamedTuple):
     """Observers that ride along in every run; functions of modules, so that they get into other processes."""
 
     observers: tuple[Callable[[Cluster], Counting], ...] = ()
     cast: Callable[[Scenario], Scenario] | None = None  # gives hosts the parts that the observers look for
 
 
-class Work(Struct, frozen=True):
+class Work(NamedTuple):
     """A seed to try."""
 
     seed: int
@@ -52,7 +51,7 @@ class Work(Struct, frozen=True):
     riders: Riders
 
 
-class Ride(Struct, frozen=True):
+class Ride(NamedTuple):
     """What became of a run, and what the observers that rode along counted."""
 
     outcome: Outcome
