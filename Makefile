@@ -40,10 +40,11 @@ bench: $(VENV)/ready peers  ## figures, as ratios to a peer in the same run; an 
 	$(BIN)/python -m benchmarks.simulator_speed
 	$(BIN)/python -m benchmarks.convergence
 
-papers: $(VENV)/ready  ## long: the tables of SWIM's and Lifeguard's papers, in the simulator (an hour)
+papers: $(VENV)/ready  ## long: the tables of the papers, in the simulator (an hour and a half)
 	$(BIN)/pip install -q --require-hashes -r requirements-bench.lock
 	$(BIN)/python -m benchmarks.papers.swim --svg docs/results/swim.svg
 	$(BIN)/python -m benchmarks.papers.lifeguard --svg docs/results/lifeguard.svg
+	$(BIN)/python -m benchmarks.papers.rapid --svg docs/results/rapid.svg
 
 peers:  ## the real programs that tests and demo talk to
 	@command -v haproxy >/dev/null && command -v serf >/dev/null && command -v strace >/dev/null || \

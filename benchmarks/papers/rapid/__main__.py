@@ -31,9 +31,10 @@ def plan(seeds: int, small_seeds: int, *, small: bool) -> list[Run]:
     large = partial(Run, nodes=LARGE)
     runs += [large(fault=fault, seed=0) for fault in ("crash", "ingress", "loss", "bootstrap")]
     runs += [large(fault="crash", seed=seed) for seed in range(1, seeds)]
-    runs += [large(fault=fault, seed=0) for fault in ("loss-out", "loss-in")]
-    runs.append(large(fault="ingress", seed=0, reconnect=True))
-    runs += [large(fault=fault, seed=seed) for seed in range(1, seeds) for fault in ("ingress", "loss")]
+    runs.append(large(fault="loss-out", seed=0))
+    runs += [large(fault="ingress", seed=seed) for seed in range(1, seeds)]
+    runs += [large(fault="ingress", seed=0, reconnect=True), large(fault="loss-in", seed=0)]
+    runs += [large(fault="loss", seed=seed) for seed in range(1, seeds)]
     return runs
 
 

@@ -164,9 +164,10 @@ def panels(results: Results) -> list[Panel]:
 
 
 def _missing(kind: Kind, one: Found) -> Panel:
-    xs = [each.at - FAULT_AT for each in _during(one)]
-    most = [kind.nodes - each.low for each in _during(one)]
-    least = [kind.nodes - each.high for each in _during(one)]
+    corners = _corners(_during(one))
+    xs = [each.at - FAULT_AT for each in corners]
+    most = [kind.nodes - each.low for each in corners]
+    least = [kind.nodes - each.high for each in corners]
     return Panel(
         title=kind.title,
         x="seconds since the fault began",
@@ -180,7 +181,7 @@ def _missing(kind: Kind, one: Found) -> Panel:
 
 
 def _bootstrap(kind: Kind, one: Found) -> Panel:
-    seconds = [each for each in one.seconds if each.at > SEED_ALONE]
+    seconds = _corners([each for each in one.seconds if each.at > SEED_ALONE])
     xs = [each.at - SEED_ALONE for each in seconds]
     return Panel(
         title=kind.title,
@@ -199,6 +200,16 @@ def _faults(results: Results) -> Iterable[tuple[Kind, list[Found]]]:
 
 def _during(one: Found) -> list[Second]:
     return [each for each in one.seconds if each.at > FAULT_AT]
+
+
+def _corners(seconds: Sequence[Second]) -> list[Second]:
+    """Return the seconds next to a change, the first and the last: the line through them is the same."""
+    return [
+        each
+        for i, each in enumerate(seconds)
+        if {(near.low, near.high) for near in seconds[max(0, i - 1) : i + 2]} != {(each.low, each.high)}
+        or i in (0, len(seconds) - 1)
+    ]
 
 
 def _share(one: Found, holds: Callable[[Second], bool]) -> float:
