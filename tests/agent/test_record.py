@@ -1,5 +1,6 @@
 """The agent's flight recorder: on request, on a signal, before the end; and the driver's every call."""
 
+import base64
 import logging
 import os
 import signal
@@ -171,3 +172,19 @@ def test_an_agent_that_does_not_record_does_not_load_the_recorder():
         "assert not found, found"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+async def test_neither_the_encryption_key_nor_the_rpc_token_is_in_a_recording(tmp_path):
+    key, token = bytes(range(100, 132)), "a-token-of-the-rpc"
+    text = base64.b64encode(key).decode()
+    secret = {"encrypt_key": text, "rpc_auth": token, "record": True, "record_dir": str(tmp_path)}
+    async with (
+        running("a", "127.133.2.11", control=str(tmp_path / "c"), **secret) as a,
+        running("b", "127.133.2.12", encrypt_key=text) as b,
+    ):
+        await join(a, b)
+        await eventually(lambda: a.driver.node.swim.detector.probes >= 2, "a probe and its ack")
+        data = await dump(str(tmp_path / "c"))
+    assert b"127.133.2.12" in data
+    assert not [secret for secret in (key, text.encode(), token.encode()) if secret in data]
+    replayed(data)
