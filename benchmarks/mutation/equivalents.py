@@ -133,6 +133,16 @@ EQUIVALENTS = (
         "extra = self._take(self._budget - len(message) - COMPOUND_ENTRY_BYTES, MAX_PARTS ^ 1)",
         "both are 126",
     ),
+    Equivalent(
+        "if kind == ALIVE_BYTE:",
+        "if kind is ALIVE_BYTE:",
+        "there is one object per small number",
+    ),
+    Equivalent(
+        "if len(parts) < room:",
+        "if len(parts) <= room:",
+        "whoever is asked for no broadcasts gives none",
+    ),
 )
 
 

@@ -137,6 +137,13 @@ def test_at_the_depth_limit_nothing_is_dropped():
     assert finished == []
 
 
+def test_a_large_depth_is_kept_to_the_last_broadcast():
+    waiting, _ = queue(1000)
+    for number in range(1500):
+        waiting.enqueue(b"x", key=str(number))
+    assert len(waiting) == 1000
+
+
 def test_one_above_the_depth_limit_the_oldest_makes_room():
     waiting, finished = queue(3)
     for token in (1, 2, 3, 4):

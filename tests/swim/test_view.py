@@ -437,6 +437,14 @@ def test_an_announcement_of_ours_that_we_did_not_make_is_refuted(claim):
     assert rig.me.alive.meta == b""
 
 
+def test_an_announcement_of_ours_that_we_did_not_make_is_refuted_at_large_incarnations_too():
+    rig = rig_of("n1")
+    rig.suspect(ME, incarnation=70_000)
+    rig.drain_queue()
+    rig.hear(alive(ME, 70_001, meta=b"old life"))
+    assert refutations(rig) == [70_002]
+
+
 @pytest.mark.parametrize("claim", [alive(ME), alive(ME, 0, meta=b"old life")])
 def test_our_own_and_older_announcements_need_no_refutation(claim):
     rig = rig_of("n1")
