@@ -31,6 +31,10 @@ def test_one_member_and_none_are_suspected_as_long_as_ten():
     assert [suspicion_minimum(4, n, 1.0) for n in (0, 1, 10)] == [4.0, 4.0, 4.0]
 
 
+def test_nothing_is_added_to_a_packet_unless_it_is_said():
+    assert {p.packet_overhead for p in PROFILES.values()} == {0}
+
+
 def test_tables_are_bounded_in_every_profile():
     assert {(p.max_members, p.max_relays) for p in PROFILES.values()} == {(16_384, 1024)}
 

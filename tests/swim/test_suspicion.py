@@ -60,8 +60,11 @@ def test_k_confirmations_count_and_one_more_does_not():
     assert suspicion.confirmers == ["n2", "n3"]
 
 
-def test_with_k_zero_nobody_confirms():
-    assert not Suspicion("n1", 0, 2.0, 12.0, 100.0).confirm("n2")
+@pytest.mark.parametrize("k", [0, -1])  # less than none where the multiplier is 1
+def test_with_nobody_to_count_nobody_confirms(k):
+    suspicion = Suspicion("n1", k, 2.0, 12.0, 100.0)
+    assert not suspicion.confirm("n2")
+    assert suspicion.deadline == 102.0
 
 
 @given(st.integers(1, 6), st.floats(0.1, 60), st.floats(1, 10), st.lists(st.sampled_from("abcdefgh")))
