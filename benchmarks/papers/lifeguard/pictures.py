@@ -10,7 +10,14 @@ from benchmarks.papers.confidence import bootstrap
 from benchmarks.papers.lifeguard import paper
 from benchmarks.papers.lifeguard.experiment import CONFIGURATIONS
 from benchmarks.papers.lifeguard.grid import BASE, TUNINGS
-from benchmarks.papers.lifeguard.tables import LIFEGUARD, SAMPLED_SHARE, SWIM, main_cells, tuning_cells
+from benchmarks.papers.lifeguard.tables import (
+    LIFEGUARD,
+    SAMPLED_SHARE,
+    SWIM,
+    main_cells,
+    tuning_cells,
+    tuning_latencies,
+)
 from benchmarks.papers.plot import Panel, Series
 
 if TYPE_CHECKING:
@@ -58,20 +65,21 @@ def _latencies(results: Results) -> Panel:
 
 def _trade_off(results: Results) -> Panel:
     xs, ys = [], []
-    swim = median(_first(results, SWIM, BASE))
     for tuning in TUNINGS:
-        times = _first(results, LIFEGUARD, tuning)
+        ours, swim = (
+            [each for run in runs for each in run.first] for runs in tuning_latencies(results, tuning)
+        )
         cells = tuning_cells(results, tuning)
-        if times and cells:
-            xs.append(100 * median(times) / swim)
+        if ours and swim and cells:
+            xs.append(100 * median(ours) / median(swim))
             ys.append(100 * _mean(cells, LIFEGUARD) / _mean(cells, SWIM))
-    ours = Series("ours", xs, ys, line=False)
+    points = Series("ours", xs, ys, line=False)
     theirs = Series("paper", paper.TUNINGS["median first"], paper.TUNINGS["FP"], is_paper=True)
     return Panel(
         title="Lifeguard's tunings (table VII)",
         x="median first detection, % of SWIM",
         y="false positives, % of SWIM",
-        series=[ours, theirs],
+        series=[points, theirs],
     )
 
 

@@ -14,6 +14,7 @@ from benchmarks.papers.lifeguard.experiment import CONFIGURATIONS, LASTS, MEMBER
 from benchmarks.papers.lifeguard.grid import (
     ANOMALIES,
     BASE,
+    LONG,
     PAUSES,
     SAMPLED_ANOMALIES,
     SAMPLED_PAUSES,
@@ -120,14 +121,13 @@ def load_table(results: Results) -> str:
 
 def tuning_table(results: Results) -> str:
     """Return table VII: Lifeguard under other alpha and beta, in per cent of SWIM with alpha = 5."""
-    swim = _of(results, "threshold", SWIM, BASE)
     head = ("% of SWIM; alpha, beta", *(f"{alpha}, {beta}" for alpha, beta in TUNINGS))
     rows: list[list[str]] = []
     for what in ("first", "full"):
         for share in SHARES:
             row = [f"{_name(share)} {what}"]
             for tuning in TUNINGS:
-                ours = _of(results, "threshold", LIFEGUARD, tuning)
+                ours, swim = tuning_latencies(results, tuning)
                 row.append(_ratio(ours, swim, what, share) if ours and swim else "")
             rows += [row, [f"{row[0]}, paper", *(f"{each:.2f}" for each in paper.TUNINGS[row[0]])]]
     for name, count in (("FP", "false_positives"), ("FP-", "at_healthy")):
@@ -164,6 +164,16 @@ def main_cells(results: Results) -> dict[tuple[int, float, float], Cell]:
         for (c, anomaly, pause), cell in _cells(results).items()
         if anomaly in SAMPLED_ANOMALIES and pause in SAMPLED_PAUSES
     }
+
+
+def tuning_latencies(results: Results, tuning: tuple[int, int]) -> tuple[list[Found], list[Found]]:
+    """Return Lifeguard's runs under `tuning`, and SWIM's, of the cells that all tunings were run in."""
+    runs = [(run, found) for run, found in results if run.experiment == "threshold" and run.anomaly in LONG]
+    seeds = [{run.seed for run, _ in runs if _is(run, "threshold", LIFEGUARD, each)} for each in TUNINGS]
+    shared = set.intersection(*seeds)
+    ours = [f for run, f in runs if run.seed in shared and _is(run, "threshold", LIFEGUARD, tuning)]
+    swim = [f for run, f in runs if run.seed in shared and _is(run, "threshold", SWIM, BASE)]
+    return ours, swim
 
 
 def tuning_cells(results: Results, tuning: tuple[int, int]) -> list[Cell]:
