@@ -143,6 +143,31 @@ EQUIVALENTS = (
         "if len(parts) <= room:",
         "whoever is asked for no broadcasts gives none",
     ),
+    Equivalent(
+        "NO_BYTE = -1",
+        "NO_BYTE = - 2",
+        "any number serves that is neither of the two with which it is compared",
+    ),
+    Equivalent(
+        "TRIES_PER_CHOICE = 4",
+        "TRIES_PER_CHOICE = 5",
+        "more or fewer tries before the search of the whole ring, which is as random",
+    ),
+    Equivalent(
+        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
+        "for _ in range(TRIES_PER_CHOICE >> k if ring else 0):",
+        "more or fewer tries before the search of the whole ring, which is as random",
+    ),
+    Equivalent(
+        "self._serial += 1",
+        "self._serial += 2",
+        "serial numbers are only compared with each other",
+    ),
+    Equivalent(
+        "if kind == GOSSIP:",
+        "if kind is GOSSIP:",
+        "every key of a timer is made of the one constant",
+    ),
 )
 
 
