@@ -168,6 +168,16 @@ EQUIVALENTS = (
         "if kind is GOSSIP:",
         "every key of a timer is made of the one constant",
     ),
+    Equivalent(
+        "LEFTOVERS_TOLERATED = 64",
+        "LEFTOVERS_TOLERATED = 63",
+        "the heap is rebuilt a little earlier or later, to the same effect",
+    ),
+    Equivalent(
+        "LEFTOVERS_TOLERATED = 64",
+        "LEFTOVERS_TOLERATED = 65",
+        "the heap is rebuilt a little earlier or later, to the same effect",
+    ),
 )
 
 
