@@ -10,7 +10,7 @@ from gossip.serf.anti_entropy import AntiEntropy
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import Effect
 from gossip.serf.events import UserEvents
-from gossip.serf.intents import RecentIntents, _Heard
+from gossip.serf.intents import Heard, RecentIntents
 from gossip.serf.lamport import LamportClock
 from gossip.serf.leave import GracefulLeave, LeaveStage
 from gossip.serf.members import MemberStatus, SerfMember
@@ -44,7 +44,7 @@ PARTS: tuple[type, ...] = (
 
 VALUES: tuple[type[Struct], ...] = (
     Ack, Address, Alive, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull, Relay, SerfConfig,
-    SwimConfig, UserEvent, _Heard, *get_args(Effect),
+    SwimConfig, UserEvent, Heard, *get_args(Effect),
 )  # fmt: skip
 """Frozen structs, written where they stand."""
 

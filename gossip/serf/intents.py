@@ -22,7 +22,9 @@ def overrides(intent: Intent, known: Intent) -> bool:
     return intent.ltime > known.ltime
 
 
-class _Heard(Struct, frozen=True, gc=False):
+class Heard(Struct, frozen=True, gc=False):
+    """An intent, and when it came in monotonic seconds."""
+
     intent: Intent
     at: float
 
@@ -33,7 +35,7 @@ class RecentIntents:
     __slots__ = ("_by_name", "_limit", "_timeout")
 
     def __init__(self, limit: int, timeout: float) -> None:
-        self._by_name: dict[str, _Heard] = {}
+        self._by_name: dict[str, Heard] = {}
         self._limit = limit
         self._timeout = timeout
 
@@ -52,7 +54,7 @@ class RecentIntents:
         self._by_name.pop(intent.node, None)
         if len(self._by_name) >= self._limit:
             del self._by_name[next(iter(self._by_name))]
-        self._by_name[intent.node] = _Heard(intent, now)
+        self._by_name[intent.node] = Heard(intent, now)
         return True
 
     def time_of(self, name: str) -> int:
