@@ -55,7 +55,7 @@ class FlightRecorder:
         """Write a file now, blocking: the agent is about to end with a bug."""
         if self.recorder is None:
             return
-        taken = _Taken(self.recorder.snapshot(), _wall_clock(), trio.current_time())
+        taken = _take(self.recorder)
         path = self._path(taken)
         try:
             write_recording(path, taken.encoded())
@@ -69,7 +69,7 @@ class FlightRecorder:
             log.warning("cannot dump a recording: the agent does not record (see --record)")
             return
         async with self._busy:
-            taken = _Taken(self.recorder.snapshot(), _wall_clock(), trio.current_time())
+            taken = _take(self.recorder)
             path = self._path(taken)
             data = await trio.to_thread.run_sync(taken.encoded)
             try:
@@ -83,7 +83,7 @@ class FlightRecorder:
         if self.recorder is None:
             return refusal(HTTPStatus.CONFLICT, "this agent does not record: start it with --record")
         async with self._busy:
-            taken = _Taken(self.recorder.snapshot(), _wall_clock(), trio.current_time())
+            taken = _take(self.recorder)
             return Response(await trio.to_thread.run_sync(taken.encoded), content_type=BINARY)
 
     def _path(self, taken: "_Taken") -> Path:
@@ -99,6 +99,10 @@ class _Taken(NamedTuple):
 
     def encoded(self) -> bytes:
         return encode_recording(*self)
+
+
+def _take(recorder: Recorder) -> _Taken:
+    return _Taken(recorder.snapshot(), _wall_clock(), trio.current_time())
 
 
 def _wall_clock() -> str:

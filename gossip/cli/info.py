@@ -4,18 +4,11 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import printable, show_json
+from gossip.cli.output import format_option, printable, show_json
 
 
 @click.command(cls=SerfCommand)
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print.",
-)
+@format_option
 @agent_options
 def info(output_format: str, rpc_addr: str, rpc_auth: str) -> None:
     """Show the agent's state and counters."""

@@ -6,7 +6,7 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import columns, show_json, show_table, wants_table
+from gossip.cli.output import columns, format_option, show_json, show_table, wants_table
 from gossip.cli.tag_options import parse_tags
 from gossip.ipc.address import TcpAddress, host_text
 from gossip.ipc.bodies import Member
@@ -18,14 +18,7 @@ STATUS_COLUMN = 2
 
 @click.command(cls=SerfCommand)
 @click.option("--detailed", is_flag=True, help="Show protocol versions too (text only).")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print.",
-)
+@format_option
 @click.option("--name", metavar="REGEXP", default="", help="Only members with this name (matched whole).")
 @click.option("--role", metavar="REGEXP", default="", help="Deprecated: use --tag role=REGEXP.")
 @click.option("--status", metavar="REGEXP", default="", help="Only members with this status (matched whole).")

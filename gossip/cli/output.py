@@ -14,6 +14,16 @@ COLUMN_GAP = "  "
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _STATUS_STYLES = {"alive": "green", "leaving": "yellow", "left": "bright_black", "failed": "bold red"}
 
+format_option = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print.",
+)
+"""The flag of every command that prints for people or for programs; its value comes as `output_format`."""
+
 
 def printable(text: str) -> str:
     r"""Return `text` on one line, what is not printable escaped as Go would: ``\n``, ``\x1b``, ``\u202e``.

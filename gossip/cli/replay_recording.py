@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import one_line, printable, show_json
+from gossip.cli.output import format_option, one_line, printable, show_json
 from gossip.errors import CommandFailedError, ConfigError
 
 if TYPE_CHECKING:
@@ -31,14 +31,7 @@ SHOWN_DIFFERENCES = 5
     "--until", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop so long after the first input."
 )
 @click.option("--trace", is_flag=True, help="Print every input, and what came of it.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the end.",
-)
+@format_option
 def replay_recording(*, file: Path, until: float | None, trace: bool, output_format: str) -> None:
     """Feed a recording to the core: it must end in the state that the agent was in.
 

@@ -23,6 +23,7 @@ from gossip.serf.effects import (
     UserEventReceived,
 )
 from gossip.serf.members import MemberStatus
+from gossip.sim.driver import ROUNDING
 from gossip.sim.observer import Observer
 from gossip.sim.rules import RuleBrokenError
 from gossip.swim.member import Member
@@ -49,8 +50,6 @@ MEMBER_EVENTS = (
 FIXED_TIMERS = 10
 """Timer keys of a node that concern nobody else: gossip, probe, push/pull, reap, leave and so on."""
 
-ROUNDING = 1e-6
-"""Seconds that adding and subtracting times may lose, with a margin."""
 OVERDUE = 1.0
 """Seconds by which the deadline of an agent that is not paused may have passed."""
 

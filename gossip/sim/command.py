@@ -131,7 +131,7 @@ def run(
         riders,
         wire=wire,
         trace=trace,
-        timeline=timeline or bool(about),
+        timeline=timeline,
         about=about,
         svg=svg,
     )
@@ -158,7 +158,7 @@ def replay(
     if print_only:
         click.echo(chosen.text(), nl=False)
         return
-    _show(chosen, riders, wire=wire, trace=trace, timeline=timeline or bool(about), about=about, svg=svg)
+    _show(chosen, riders, wire=wire, trace=trace, timeline=timeline, about=about, svg=svg)
 
 
 @click.option("--seeds", metavar="A..B", default="0..99", show_default=True, help="Seeds to try, both ends.")
@@ -276,7 +276,7 @@ def _show(
     outcome = trial.run()
     if trace:
         click.echo(trial.cluster.trace.text())
-    if timeline:
+    if timeline or about:
         _show_timeline(beliefs, about, outcome.ended)
     if svg is not None:
         _write_picture(svg, scenario, beliefs, about, outcome.ended)

@@ -32,7 +32,7 @@ DATAGRAM_OVERHEAD_BYTES = 28
 """IP and UDP headers."""
 
 ROUNDING = 1e-6
-"""Seconds that adding and subtracting a host's clock offset may lose, with a margin."""
+"""Seconds that adding and subtracting times, a host's clock offset above all, may lose, with a margin."""
 
 
 class Driver:
