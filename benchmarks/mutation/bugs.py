@@ -127,7 +127,7 @@ BUGS = (
     Bug(
         "skip a witness: the Lamport clock ignores what it sees",
         "gossip/serf/lamport.py",
-        "        self.time = max(self.time, min(time + 1, LAST_TIME))\n",
+        "        self.time = min(time + 1, LAST_TIME)\n",
         "",
     ),
     Bug(

@@ -34,4 +34,4 @@ class LamportClock:
             return  # by far the most
         if time > LAST_TIME:
             raise RemoteProtocolError(f"lamport time {time} leaves no room for a later one")
-        self.time = max(self.time, min(time + 1, LAST_TIME))
+        self.time = min(time + 1, LAST_TIME)
