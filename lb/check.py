@@ -14,11 +14,11 @@ from msgspec import Struct
 from gossip.errors import GossipError
 from gossip.serf.members import MemberStatus
 from lb.config import LbConfig, load_lb_config
-from lb.haproxy import HAProxy
-from lb.inspection import inspect
-from lb.plan import MemberFact, Plan, plan_members
-from lb.render import Renderer
-from lb.swap import ConfigFile
+from lb.deploy.config_file import ConfigFile
+from lb.haproxy.client import HAProxy
+from lb.policy.plan import MemberFact, Plan, plan_members
+from lb.render.renderer import Renderer
+from lb.render.verify_output import inspect
 
 PASSED, FAILED = 0, 1
 

@@ -108,7 +108,7 @@ def run(config_files: tuple[Path, ...], lb_config_file: Path | None, **flags: ob
     HAProxy must run in master-worker mode (haproxy -W -S MASTER_SOCKET -f FILE), or is started with
     --start-haproxy. Flags of the agent may also be set as GOSSIP_<KEY>, the others as GOSSIP_LB_<KEY>.
     """
-    from lb.agent import main as run_agent
+    from lb.run import main as run_agent
 
     overrides, lb_overrides = _split(flags)
     return run_agent(overrides, lb_overrides, config_files, lb_config_file)
@@ -138,7 +138,7 @@ def demo(keep: bool, rate: float, plain: bool) -> int:
 
 
 def _riders() -> "Riders":
-    from lb.sim import RIDERS
+    from lb.sim.balancers import RIDERS
 
     return RIDERS
 

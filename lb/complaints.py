@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Hashable
 
-from lb.plan import MappedName, Rejection
+from lb.policy.plan import MappedName, Rejection
 
 log = logging.getLogger("lb.membership")
 

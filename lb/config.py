@@ -13,13 +13,13 @@ from msgspec import Struct
 from gossip.agent.config import read_file
 from gossip.agent.duration import Seconds, parse_duration
 from gossip.errors import ConfigError
-from lb.allowlist import parse_networks
-from lb.deployment import DeploymentConfig
-from lb.haproxy import Sockets
-from lb.plan import PlanConfig
-from lb.render import Frontend, RenderConfig
-from lb.settle import SettleConfig
-from lb.validation import FILE_PLACEHOLDER, Validator
+from lb.deploy.deployer import DeploymentConfig
+from lb.haproxy.client import Sockets
+from lb.haproxy.config_check import FILE_PLACEHOLDER, Validator
+from lb.policy.allowlist import parse_networks
+from lb.policy.plan import PlanConfig
+from lb.policy.settle import SettleConfig
+from lb.render.renderer import Frontend, RenderConfig
 
 ENVIRONMENT_PREFIX = "GOSSIP_LB_"
 MAX_SOCKET_PATH = 91

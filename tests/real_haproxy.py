@@ -12,11 +12,11 @@ import trio
 
 from gossip.serf.members import MemberStatus
 from lb.demo.web import WebServer
-from lb.haproxy import HAProxy, Sockets
-from lb.master import Processes
-from lb.plan import MemberFact, PlanConfig, plan_members
-from lb.render import Frontend, RenderConfig, Renderer
-from lb.supervisor import Supervisor, haproxy_command
+from lb.haproxy.client import HAProxy, Sockets
+from lb.haproxy.master import Processes
+from lb.haproxy.process import Supervisor, haproxy_command
+from lb.policy.plan import MemberFact, PlanConfig, plan_members
+from lb.render.renderer import Frontend, RenderConfig, Renderer
 
 # Each test process gets its own addresses, so that two runs on one machine do not meet.
 HOST = f"127.4.{os.getpid() % 250}.{os.getpid() // 250 % 250 + 1}"

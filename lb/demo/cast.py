@@ -8,11 +8,11 @@ from contextlib import suppress
 
 import trio
 
-from lb.command_socket import CommandSocket, HAProxyError
 from lb.demo.premises import GOSSIP_PORT, HTTP_PORT, RPC_PORT, STATS_PORT, Premises
 from lb.demo.processes import Processes
 from lb.demo.witness import Witness
-from lb.master import Master
+from lb.haproxy.cli_socket import CommandSocket, HAProxyError
+from lb.haproxy.master import Master
 
 LB = "lb"
 LISTEN_TIMEOUT = 15.0

@@ -14,9 +14,9 @@ import pytest
 import trio
 
 from lb.demo.load import Load, Target
-from lb.deployment import Deployment, DeploymentConfig, Goal
-from lb.swap import ConfigFile, content_digest
-from lb.validation import Validator
+from lb.deploy.config_file import ConfigFile, content_digest
+from lb.deploy.deployer import Deployment, DeploymentConfig, Goal
+from lb.haproxy.config_check import Validator
 from tests.killing import kill_at_random, victim
 from tests.real_haproxy import HOST, Site, eventually, free_port
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lb.complaints import MAX_REMEMBERED_COMPLAINTS, Complaints
-from lb.plan import MappedName, Rejection
+from lb.policy.plan import MappedName, Rejection
 
 
 def test_member_that_is_no_server_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

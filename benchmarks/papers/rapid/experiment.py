@@ -22,7 +22,7 @@ from gossip.sim.network import Conditions
 from gossip.sim.observer import Observer
 from gossip.sim.scenario import Scenario
 from gossip.sim.trial import Trial
-from lb.sim import Balancers
+from lb.sim.balancers import Balancers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,0 +1,141 @@
+"""The loop that joins the parts: gossip's events to decisions, decisions to a file, the file to HAProxy.
+
+`observe` is called by the agent's driver with every batch of effects, synchronously; `run` lives beside the
+agent. Every decision is made by `lb.policy.reconciler`; here it is carried out and put into words.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import trio
+
+from gossip.agent.service import Agent
+from gossip.errors import ConfigError
+from gossip.serf.effects import Effect
+from lb.complaints import Complaints
+from lb.deploy.deployer import Deployment, Goal
+from lb.haproxy.cli_socket import HAProxyError
+from lb.haproxy.client import HAProxy
+from lb.haproxy.server_state import ServerName
+from lb.policy.decision import Change
+from lb.policy.plan import Claim, Plan, PlanConfig
+from lb.policy.reconciler import Reconciler, Step
+from lb.policy.settle import Settle
+from lb.render.renderer import Renderer
+from lb.render.verify_output import inspect
+
+log = logging.getLogger("lb")
+
+HEALTH_INTERVAL = 1.0
+MAX_REMEMBERED_DRAINS = 1000
+"""Servers that stay drained although they are out of the plan: until the reload that removes them."""
+MAX_REASON_CHANGES = 5
+
+
+class Balancer:
+    """Keeps HAProxy's servers the same as the members; `deployment` does the work."""
+
+    def __init__(
+        self,
+        settle: Settle,
+        plan_config: PlanConfig,
+        renderer: Renderer,
+        deployment: Deployment,
+        haproxy: HAProxy,
+    ) -> None:
+        self.state = ""
+        self._reconciler = Reconciler(settle, plan_config, Complaints().add)
+        self._renderer = renderer
+        self._deployment = deployment
+        self._haproxy = haproxy
+        self._wake = trio.Event()
+        self._drained: dict[ServerName, None] = {}
+        self._up: frozenset[str] | None = None
+        self._up_at = 0.0
+        self._state_since = 0.0
+
+    def start_from(self, claims: Iterable[Claim], reason: str) -> None:
+        """Ask for a file with these servers, before anything is known from gossip."""
+        self._carry_out(self._reconciler.start_from(claims), reason)
+
+    def observe(self, effects: Sequence[Effect], now: float) -> None:
+        """Take in a batch of effects of the node."""
+        if self._reconciler.observe(effects, now):
+            self._wake.set()
+
+    async def run(self, agent: Agent) -> None:
+        """Decide until cancelled."""
+        self._state_since = trio.current_time()
+        self._reconciler.begin(agent.driver.node, self._state_since)
+        while True:
+            self._wake = trio.Event()
+            await self._look_at_health(trio.current_time())
+            self._decide(trio.current_time())
+            with trio.move_on_at(self._reconciler.next_deadline()):
+                await self._wake.wait()
+
+    async def _look_at_health(self, now: float) -> None:
+        """Ask HAProxy which servers are up, while the answer matters."""
+        if not self._reconciler.needs_health:
+            self._up = None
+            return
+        if self._up is not None and now < self._up_at + HEALTH_INTERVAL:
+            return
+        self._up_at = now
+        members = {(s.backend, s.name): s.member for s in self._reconciler.plan.servers}
+        try:
+            rows = await self._haproxy.runtime.servers()
+        except HAProxyError:
+            self._up = frozenset()  # nobody vouches for anybody: the hold goes on
+            return
+        up = ((row.place.name.backend, row.place.name.server) for row in rows if row.is_up)
+        self._up = frozenset(members[name] for name in up if name in members)
+
+    def _decide(self, now: float) -> None:
+        step = self._reconciler.handle_timeout(self._up, now)
+        if step is not None:
+            self._carry_out(step, _words(step.decision.changes))
+        state = str(self._reconciler.state)
+        if state != self.state:
+            extra = {"event": "lb.state", "before": self.state, "for": f"{now - self._state_since:.2f}s"}
+            log.info(state, extra=extra)
+            self.state, self._state_since = state, now
+
+    def _carry_out(self, step: Step, reason: str) -> None:
+        self._drain(step)
+        content = self._render(step.after)
+        if content is not None:
+            self._deployment.want(Goal(content, reason, step.decision.settled_in))
+
+    def _drain(self, step: Step) -> None:
+        """Drain whoever is to be drained, and whatever is on its way out: its reload may have to wait."""
+        members = step.decision.draining
+        names = {ServerName(s.backend, s.name): s.member for s in step.after.servers}
+        before = (*self._drained, *(ServerName(s.backend, s.name) for s in step.before.servers))
+        leaving = [name for name in dict.fromkeys(before) if name not in names]
+        drained = [name for name, member in names.items() if member in members]
+        self._drained = dict.fromkeys((*leaving, *drained)[-MAX_REMEMBERED_DRAINS:])
+        self._deployment.want_drained(self._drained)
+
+    def _render(self, plan: Plan) -> bytes | None:
+        """Return the inspected file for `plan`, None if the template or the result is not acceptable."""
+        try:
+            content = self._renderer.render(plan).content
+            findings = inspect(content, self._renderer.render(plan.emptied()).content, plan)
+        except ConfigError as error:
+            findings = (str(error),)
+        if findings:
+            extra = {"event": "lb.refused", "reason": "; ".join(findings)}
+            log.error("cannot make a configuration: the present one stays", extra=extra)
+            return None
+        return content
+
+
+def _words(changes: Sequence[Change]) -> str:
+    """Return why the file changes, for the log."""
+    words = [
+        f"{c.member} {c.reason}" + (f" by {c.successor}" if c.successor else "")
+        for c in changes[:MAX_REASON_CHANGES]
+    ]
+    more = len(changes) - MAX_REASON_CHANGES
+    return ", ".join(words) + (f" and {more} more" if more > 0 else "")

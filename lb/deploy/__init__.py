@@ -1,0 +1,1 @@
+"""A finished file reaches the running HAProxy: lock, swap, reload, verification, and the way back."""

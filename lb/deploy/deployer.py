@@ -1,0 +1,289 @@
+"""From a finished file to a worker that runs it: swap, reload, verify, and back if it does not work.
+
+One task, one take-over at a time; a newer goal replaces one that waits. Waiting has three reasons: a reload
+was just done (`min_reload_interval`), too many old workers are still busy, or this very content was refused
+before. Drained servers do not wait: they are set at once, and again whenever a new worker appears.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Collection
+
+import trio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lb.deploy.config_file import ConfigFile, RejectedError, SwapError, Swapped
+from lb.haproxy.cli_socket import HAProxyError, UnreachableError
+from lb.haproxy.client import HAProxy
+from lb.haproxy.port_check import find_unbindable
+from lb.haproxy.server_state import ServerName, configured_servers
+from lb.render.renderer import embedded_digest
+
+log = logging.getLogger(__name__)
+
+MAX_REASON_LENGTH = 500
+WATCH_INTERVAL = 1.0
+"""How soon a new worker, whoever made it, gets its drained servers back."""
+OLD_WORKERS_POLL = 0.5
+
+
+class DeploymentConfig(Struct, frozen=True, kw_only=True):
+    """When to wait. Times in seconds."""
+
+    min_reload_interval: float = 5.0
+    max_old_workers: int = 4
+    max_old_workers_wait: float = 30.0
+    reconcile_interval: float = 30.0
+    retry_delay: float = 60.0
+    max_retry_delay: float = 600.0
+
+
+class Goal(Struct, frozen=True):
+    """A file that HAProxy should run, and why."""
+
+    content: bytes
+    reason: str
+    settled_in: float = 0.0
+
+
+class Refusal(Struct, frozen=True):
+    """Content that did not work: not to be tried again before `retry_at`, unless it changes."""
+
+    content: bytes
+    reason: str
+    attempts: int
+    retry_at: float
+
+
+class Deployment:
+    """Brings the newest goal into effect. Keep `run` running, call `want` and `want_drained` at any time."""
+
+    def __init__(
+        self,
+        file: ConfigFile,
+        haproxy: HAProxy,
+        config: DeploymentConfig,
+        explain: Callable[[], str] = str,
+    ) -> None:
+        """Work on `file` and `haproxy`; `explain` returns the newest complaint in HAProxy's log, if known."""
+        self.swaps = 0  # files replaced since the start, rollbacks included
+        self.refusal: Refusal | None = None
+        self.problem = ""  # why file and worker are not as wished right now, for a person
+        self._file = file
+        self._haproxy = haproxy
+        self._config = config
+        self._explain = explain
+        self._goal: Goal | None = None
+        self._is_waiting = False  # for its turn: nobody has begun with the goal
+        self._drained: frozenset[ServerName] = frozenset()
+        self._wake = trio.Event()
+        self._wake_drains = trio.Event()
+        self._reloaded_at = -math.inf
+        self._is_degraded = False
+        self._crowded_since: float | None = None
+
+    def want(self, goal: Goal) -> None:
+        """Replace whatever was wished before; why that was wished is not lost if it has not been begun."""
+        if self._goal is not None and self._is_waiting:
+            reasons = f"{self._goal.reason}; {goal.reason}"[:MAX_REASON_LENGTH]
+            goal = replace(goal, reason=reasons, settled_in=max(goal.settled_in, self._goal.settled_in))
+        self._goal = goal
+        self._is_waiting = True
+        self._wake.set()
+
+    def want_drained(self, servers: Collection[ServerName]) -> None:
+        """Replace the set of servers that get no new requests."""
+        if self._drained != frozenset(servers):
+            self._drained = frozenset(servers)
+            self._wake_drains.set()
+
+    def look_again(self) -> None:
+        """Compare goal, file and worker now: HAProxy was started or restarted."""
+        self._wake.set()
+        self._wake_drains.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; a take-over under way is finished as far as it blocks in system calls."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_drained)
+            while True:
+                self._wake = trio.Event()
+                pause = await self._advance()
+                with trio.move_on_after(pause):
+                    await self._wake.wait()
+
+    async def _advance(self) -> float:
+        """Do what can be done now; return after how many seconds to look again."""
+        goal = self._goal
+        if goal is None:
+            return self._config.reconcile_interval
+        if await self._is_fulfilled(goal):
+            self._is_waiting = self._is_waiting and self._goal is not goal
+            return self._config.reconcile_interval
+        now = trio.current_time()
+        if self.refusal is not None and self.refusal.content == goal.content and now < self.refusal.retry_at:
+            return min(self.refusal.retry_at - now, self._config.reconcile_interval)
+        wait = self._reloaded_at + self._config.min_reload_interval - now
+        if wait > 0:
+            return wait
+        if await self._is_crowded():
+            return OLD_WORKERS_POLL
+        await self._take_over(goal)
+        return 0.0 if self._goal is not goal else self._config.reconcile_interval
+
+    async def _is_fulfilled(self, goal: Goal) -> bool:
+        try:
+            present = await trio.to_thread.run_sync(self._file.read)
+        except SwapError as error:
+            problem = str(error)
+        else:
+            if present == goal.content:
+                problem = await self._haproxy.find_problem(goal.content)
+            else:
+                problem = "the file is not the wished one"
+        if not problem:
+            await self._accept(goal.content)
+            return True
+        if self.refusal is None:
+            self.problem = problem
+        return False
+
+    async def _is_crowded(self) -> bool:
+        """Tell whether to let old workers finish first; never for longer than `max_old_workers_wait`."""
+        processes = await self._haproxy.processes()
+        if processes is None or len(processes.old_workers) < self._config.max_old_workers:
+            self._crowded_since = None
+            return False
+        now = trio.current_time()
+        if self._crowded_since is None:
+            self._crowded_since = now
+            log.warning("reload waits for old workers", extra={"old_workers": len(processes.old_workers)})
+        return now - self._crowded_since < self._config.max_old_workers_wait
+
+    async def _take_over(self, goal: Goal) -> None:
+        start = trio.current_time()
+        self._is_waiting = False
+        try:
+            before = await trio.to_thread.run_sync(self._file.read)
+            if problem := find_unbindable(before, goal.content):
+                self._refuse(goal, problem)
+                return
+            done = await self._swap(goal.content)
+            took = await self._reload(goal.content)
+        except UnreachableError as error:
+            # The file is right; a HAProxy that comes back reads it. Nothing to take back.
+            self._degrade(str(error))
+            return
+        except RejectedError as error:
+            self._refuse(goal, f"configuration rejected: {error}")
+            return
+        except SwapError as error:
+            self._refuse(goal, f"swap failed: {error}")
+            return
+        except HAProxyError as error:
+            said = f"; haproxy says: {alert}" if (alert := self._explain()) else ""
+            self._refuse(goal, f"{error}{said}")
+            await self._roll_back(goal.content, before)
+            return
+        await self._accept(goal.content)
+        changes = _changes(before, goal.content)
+        extra = {"event": "lb.swap", "id": self.swaps, "path": "reload", **changes}
+        extra |= {"digest": embedded_digest(goal.content) or done.digest, "settle": f"{goal.settled_in:.2f}s"}
+        extra |= {"reload": f"{took:.3f}s", "took": f"{trio.current_time() - start:.3f}s"}
+        log.info("configuration taken over", extra={**extra, "reason": goal.reason})
+
+    async def _swap(self, content: bytes) -> Swapped:
+        done = await trio.to_thread.run_sync(self._file.swap, content)
+        self.swaps += done.changed
+        return done
+
+    async def _reload(self, content: bytes) -> float:
+        self._reloaded_at = trio.current_time()
+        try:
+            # Bounded by the reload timeout; cut off here, it would go on in HAProxy all the same.
+            with trio.CancelScope(shield=True):
+                took = await self._haproxy.take(content)
+        finally:
+            self._wake_drains.set()
+        return took
+
+    async def _accept(self, content: bytes) -> None:
+        """Remember what was seen to work."""
+        if self._is_degraded or self.refusal is not None:
+            log.info("haproxy runs the wished configuration", extra={"digest": embedded_digest(content)})
+        self.problem = ""
+        self.refusal = None
+        self._is_degraded = False
+        try:
+            await trio.to_thread.run_sync(self._file.keep_good, content)
+        except SwapError as error:
+            log.warning("cannot keep the last known good configuration", extra={"reason": str(error)})
+
+    def _degrade(self, reason: str) -> None:
+        if not self._is_degraded:
+            log.warning("degraded: the file is right but haproxy does not answer", extra={"reason": reason})
+        self._is_degraded = True
+        self.problem = reason
+
+    def _refuse(self, goal: Goal, reason: str) -> None:
+        same = self.refusal is not None and self.refusal.content == goal.content
+        attempts = 1 + (self.refusal.attempts if same and self.refusal is not None else 0)
+        delay = min(self._config.retry_delay * 2.0 ** (attempts - 1), self._config.max_retry_delay)
+        self.refusal = Refusal(goal.content, reason, attempts, trio.current_time() + delay)
+        self.problem = reason
+        digest = embedded_digest(goal.content)
+        extra = {"event": "lb.refused", "reason": reason, "digest": digest, "retry_in": f"{delay:g}s"}
+        log.error("new configuration not taken", extra={**extra, "attempt": attempts})
+
+    async def _roll_back(self, failed: bytes, before: bytes | None) -> None:
+        """Return to the last known good configuration, by the same procedure."""
+        try:
+            good = await trio.to_thread.run_sync(self._file.read_good) or before
+            if good is None or good == failed:
+                log.error("nothing to roll back to", extra={"event": "lb.alarm"})
+                return
+            await self._swap(good)
+            if await self._haproxy.find_problem(good):
+                await self._reload(good)
+        except (SwapError, HAProxyError) as error:
+            log.error("rollback failed", extra={"event": "lb.alarm", "reason": str(error)})  # noqa: TRY400
+            return
+        extra = {"event": "lb.rollback", "id": self.swaps, "digest": embedded_digest(good)}
+        log.warning("rolled back to the last known good configuration", extra=extra)
+
+    async def _keep_drained(self) -> None:
+        """Hold the worker to `_drained`: at every change, at every new worker, again after an error."""
+        worker: int | None = None
+        settled_for: tuple[int, frozenset[ServerName]] | None = None
+        while True:
+            self._wake_drains = trio.Event()
+            processes = await self._haproxy.processes()
+            before, worker = worker, processes.worker if processes else None
+            if worker is not None:
+                if worker != before:
+                    self._wake.set()  # somebody reloaded or restarted HAProxy: does it run what we want?
+                situation = (worker, self._drained)
+                if situation != settled_for:
+                    settled_for = situation if await self._drain(situation[1]) else None
+            with trio.move_on_after(WATCH_INTERVAL):
+                await self._wake_drains.wait()
+
+    async def _drain(self, wanted: frozenset[ServerName]) -> bool:
+        try:
+            changed = await self._haproxy.drain_exactly(wanted)
+        except HAProxyError as error:
+            log.warning("cannot set drained servers", extra={"reason": str(error)})
+            return False
+        for name in changed:
+            state = "drain" if name in wanted else "ready"
+            log.info("server state set", extra={"event": "lb.server", "server": str(name), "state": state})
+        return True
+
+
+def _changes(before: bytes | None, after: bytes) -> dict[str, int]:
+    """Count servers added, removed and moved."""
+    old = {place.name: place for place in configured_servers(before or b"")}
+    new = {place.name: place for place in configured_servers(after)}
+    moved = sum(new[name] != old[name] for name in new.keys() & old.keys())
+    return {"added": len(new.keys() - old.keys()), "removed": len(old.keys() - new.keys()), "changed": moved}

@@ -1,0 +1,171 @@
+"""The running HAProxy: give it a configuration, and know whether it took it.
+
+Joins the master (who reloads) and the worker (who knows what it runs). A reload counts only when the worker
+shows the digest of the file and the servers of the file; everything before that is hearsay.
+"""
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+from msgspec import Struct
+
+from lb.haproxy.cli_socket import CommandSocket, HAProxyError, UnreachableError
+from lb.haproxy.master import POLL_INTERVAL, Master, Processes, ReloadError
+from lb.haproxy.runtime import Runtime
+from lb.haproxy.server_state import (
+    EMPTY_STATE,
+    ServerName,
+    configured_servers,
+    difference,
+    filter_state,
+)
+from lb.render.renderer import embedded_digest
+
+DEFAULT_RELOAD_TIMEOUT = 5.0
+"""Above the 2.2 s that a master needs to find out that a listener cannot be bound."""
+MAX_DRAIN_PASSES = 5
+
+
+class Sockets(Struct, frozen=True):
+    """Where HAProxy listens for commands, and the file in which workers hand over what they know."""
+
+    master: Path
+    admin: Path
+    state_file: Path
+
+
+class HAProxy:
+    """One HAProxy in master-worker mode; times in seconds."""
+
+    __slots__ = ("_reload_timeout", "_state_file", "master", "runtime")
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        *,
+        runtime_timeout: float = 1.0,
+        reload_timeout: float = DEFAULT_RELOAD_TIMEOUT,
+    ) -> None:
+        self.master = Master(CommandSocket(sockets.master, runtime_timeout))
+        self.runtime = Runtime(CommandSocket(sockets.admin, runtime_timeout))
+        self._state_file = sockets.state_file
+        self._reload_timeout = reload_timeout
+
+    async def processes(self) -> Processes | None:
+        """Return HAProxy's processes, None if its master does not answer."""
+        try:
+            return await self.master.processes()
+        except UnreachableError:
+            return None
+
+    async def digest(self) -> str | None:
+        """Return the digest that the worker runs, None if it has none or does not answer."""
+        try:
+            return await self.runtime.digest()
+        except UnreachableError:
+            return None
+
+    async def wait_ready(self) -> bool:
+        """Wait until a HAProxy that was just started answers; False if it does not in the reload timeout."""
+        deadline = trio.current_time() + self._reload_timeout
+        while trio.current_time() < deadline:
+            with suppress(UnreachableError):
+                await self.master.processes()
+                await self.runtime.digest()
+                return True
+            await trio.sleep(POLL_INTERVAL)
+        return False
+
+    def forget_state(self) -> None:
+        """Write an empty state file: a cold start must not believe what was true long ago.
+
+        Raises:
+            HAProxyError: it cannot be written.
+        """
+        self._write_state(EMPTY_STATE)
+
+    async def take(self, content: bytes) -> float:
+        """Reload, and return after how many seconds the worker was seen to run `content`.
+
+        The file that HAProxy reads must already hold `content`. A HAProxy that was started meanwhile has read
+        it by itself: that needs no reload.
+
+        Raises:
+            UnreachableError: the master does not answer; nothing was done.
+            ReloadError: the reload failed, or the worker that came does not run `content`.
+            HAProxyError: the state file cannot be written, or an answer makes no sense.
+        """
+        start = trio.current_time()
+        deadline = start + self._reload_timeout
+        await self.master.wait_answer(deadline)
+        if not await self.find_problem(content):
+            return trio.current_time() - start
+        self._write_state(await self._known_state(content))
+        await self.master.reload(deadline)
+        await self.confirm(content, deadline)
+        return trio.current_time() - start
+
+    async def confirm(self, content: bytes, deadline: float) -> None:
+        """Wait until the worker shows the digest and the servers of `content`.
+
+        Raises:
+            ReloadError: at `deadline` (Trio's time) it still shows something else; the text says what.
+        """
+        while problem := await self.find_problem(content):
+            if trio.current_time() >= deadline:
+                raise ReloadError(f"the running haproxy does not have the new configuration: {problem}")
+            await trio.sleep(POLL_INTERVAL)
+
+    async def find_problem(self, content: bytes) -> str:
+        """Return in words how the worker differs from `content`, "" if it does not.
+
+        Content without a digest (a file that we did not write) is compared by its servers only.
+        """
+        expected = embedded_digest(content)
+        try:
+            running = await self.runtime.digest()
+            if expected is not None and running != expected:
+                return f"it shows digest {_short(running)} instead of {_short(expected)}"
+            return difference(configured_servers(content), await self.runtime.servers())
+        except HAProxyError as error:
+            return str(error)
+
+    async def drain_exactly(self, drained: Collection[ServerName]) -> list[ServerName]:
+        """Make `drained` the drained servers of the worker; return those that changed.
+
+        Repeats until a look shows nothing to do: during a reload the old worker may answer once more.
+
+        Raises:
+            HAProxyError: the worker does not answer, objects, or never gets there.
+        """
+        changed: list[ServerName] = []
+        for _ in range(MAX_DRAIN_PASSES):
+            step = await self.runtime.drain_exactly(drained)
+            if not step:
+                return changed
+            changed += [name for name in step if name not in changed]
+        raise HAProxyError(f"haproxy does not keep the state of {changed[0]}: somebody else changes it")
+
+    async def _known_state(self, content: bytes) -> bytes:
+        with suppress(UnreachableError):
+            return filter_state(await self.runtime.servers_table(), configured_servers(content))
+        return EMPTY_STATE
+
+    def _write_state(self, state: bytes) -> None:
+        beside = self._state_file.with_name(f".lb.{self._state_file.name}.{os.getpid()}.tmp")
+        try:
+            beside.write_bytes(state)
+            beside.replace(self._state_file)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise HAProxyError(
+                f"cannot write the state file {self._state_file}: {error.strerror} (see --state-file)"
+            ) from error
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else digest[:12]

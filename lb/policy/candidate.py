@@ -1,0 +1,118 @@
+"""One member as the load balancer sees it: what it says, what it has in the file, and since when."""
+
+from msgspec import Struct
+
+from gossip.serf.members import MemberStatus
+from lb.policy.damping import FlapConfig, FlapPenalty
+from lb.policy.guard import HoldReason
+from lb.policy.plan import Claim
+
+
+class Sighting(Struct, frozen=True):
+    """A member's status and claim as gossip has them now; no claim: it wants to be no server."""
+
+    member: str
+    status: MemberStatus
+    claim: Claim | None
+
+
+class Candidate:
+    """A member that is, was or wants to be in the file. Only what matters to HAProxy counts as a change."""
+
+    __slots__ = (
+        "alive_since",
+        "changed_at",
+        "claim",
+        "failed_since",
+        "hold",
+        "is_drained",
+        "listed",
+        "member",
+        "penalty",
+        "ready_since",
+        "status",
+    )
+
+    def __init__(self, member: str, listed: Claim | None, flapping: FlapConfig, now: float) -> None:
+        self.member = member
+        self.status = MemberStatus.NONE  # in an old file, but gossip has not mentioned it yet
+        self.claim = listed  # the last acceptable word of the member
+        self.listed = listed  # its line in the file
+        self.changed_at = now
+        self.alive_since = now
+        self.ready_since: float | None = None  # since when nothing but the lane's clock keeps it out
+        self.failed_since: float | None = None  # since when its failure is pending
+        self.hold: HoldReason | None = None
+        self.is_drained = False
+        self.penalty = FlapPenalty(flapping)
+
+    def see(self, sighting: Sighting, now: float) -> bool:
+        """Take in a sighting at `now` and return whether it changes anything."""
+        status = sighting.status
+        # only an alive member speaks for itself; of the others gossip repeats old words
+        claim = sighting.claim if status is MemberStatus.ALIVE else self.claim
+        if (status, claim) == (self.status, self.claim):
+            return False
+        if status is not self.status:
+            self._count_flap(status, now)
+            self.is_drained = False
+            if status is MemberStatus.ALIVE:
+                self.alive_since = now
+        self.status = status
+        self.claim = claim
+        self.changed_at = now
+        self.ready_since = None
+        return True
+
+    @property
+    def home(self) -> str:
+        """The backend that has its line in the file, or "" if none has."""
+        return self.listed.backend if self.listed is not None else ""
+
+    @property
+    def is_staying(self) -> bool:
+        """Whether it is alive and means to be a server."""
+        return self.status is MemberStatus.ALIVE and self.claim is not None
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it announced that it is about to leave; it still answers."""
+        return self.status is MemberStatus.LEAVING
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it left, or said that it is no server any more."""
+        return self.status is MemberStatus.LEFT or (self.status is MemberStatus.ALIVE and self.claim is None)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is in the file and failed without a word, or was never seen at all."""
+        return self.listed is not None and self.status in (MemberStatus.FAILED, MemberStatus.NONE)
+
+    @property
+    def wants_change(self) -> bool:
+        """Whether it asks for a place that it does not have."""
+        return self.is_staying and self.claim != self.listed
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a member of a backend: in the file, or wanting to be."""
+        return self.listed is not None or self.is_staying
+
+    def welcome_at(self, now: float) -> float:
+        """Return when it has been alive for long enough to enter, as it looks at `now`."""
+        return self.alive_since + self.penalty.wait(now)
+
+    def may_be_forgotten(self, now: float) -> bool:
+        """Return whether nothing would be lost without it."""
+        if self.is_ours or not self.penalty.is_forgotten(now):
+            return False
+        return (
+            self.status is not MemberStatus.LEFT or now >= self.changed_at + self.penalty.config.return_window
+        )
+
+    def _count_flap(self, status: MemberStatus, now: float) -> None:
+        failed = self.status is MemberStatus.ALIVE and status is MemberStatus.FAILED
+        returned = self.status is MemberStatus.LEFT and status is MemberStatus.ALIVE
+        if failed or (returned and now < self.changed_at + self.penalty.config.return_window):
+            self.penalty.add(now)

@@ -1,0 +1,133 @@
+"""The decisions of one load balancer, without I/O: gossip's effects in, plans out, in the core's four verbs.
+
+Here `membership` (what gossip says), `settle` with `convergence`, `guard` and `flapping` (who is in the file,
+and when) and `plan` (which lines that makes) are joined. `lb.controller` carries the plans out on HAProxy;
+`lb.sim.balancers` holds the same object on virtual time.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+from gossip.serf.effects import Effect
+from gossip.serf.members import MemberStatus
+from gossip.serf.node import SerfNode
+from lb.policy.convergence import DetectorView
+from lb.policy.decision import Decision, State, Word
+from lb.policy.discovery import Membership
+from lb.policy.plan import Claim, MappedName, Plan, PlanConfig, Rejection, make_plan
+from lb.policy.settle import Settle
+
+RESYNC_INTERVAL = 30.0
+"""Seconds between two looks at all members: heals an event that was missed."""
+
+
+class Step(Struct, frozen=True):
+    """A decision, and the plan that it turns into another."""
+
+    decision: Decision
+    before: Plan
+    after: Plan
+
+
+class Reconciler:
+    """Keeps a plan the same as the members.
+
+    Call `observe` with each batch of the node's effects, from the first on, and `begin` once the node runs;
+    from then on `handle_timeout` whenever `observe` said that it matters, and at `next_deadline`. `now` is
+    the node's own monotonic clock.
+    """
+
+    __slots__ = ("_complain", "_config", "_membership", "_node", "_resync_at", "_settle", "plan", "state")
+
+    def __init__(
+        self,
+        settle: Settle,
+        config: PlanConfig,
+        complain: Callable[[Rejection | MappedName], None],
+    ) -> None:
+        """Begin with an empty plan; `complain` hears what is odd about members, again and again."""
+        self.plan: Plan = make_plan((), config).plan
+        self.state = State(Word.EMPTY)  # as of the last `handle_timeout`
+        self._settle = settle
+        self._config = config
+        self._complain = complain
+        self._membership = Membership(config, complain)
+        self._node: SerfNode | None = None
+        self._resync_at = math.inf
+
+    def start_from(self, claims: Iterable[Claim]) -> Step:
+        """Return the step to a file with these servers, before anything is known from gossip."""
+        return self._plan(Decision(tuple(sorted(claims)), (), frozenset(), 0.0))
+
+    def begin(self, node: SerfNode, now: float) -> None:
+        """Follow `node` from now on."""
+        self._node = node
+        self._resync(node, now)
+
+    def observe(self, effects: Sequence[Effect], now: float) -> bool:
+        """Take in a batch of effects of the node; tell whether there is reason to call `handle_timeout`."""
+        sightings, is_relevant = self._membership.read(effects, self._is_member)
+        if sightings:
+            self._settle.observe(sightings, now)
+        return is_relevant
+
+    def handle_timeout(self, up: frozenset[str] | None, now: float) -> Step | None:
+        """Return what has to become true now, None if nothing new has.
+
+        Args:
+            up: members whose server HAProxy calls UP, None where it was not asked; see `needs_health`.
+            now: monotonic seconds.
+        """
+        node = self._node
+        assert node is not None, "a reconciler that has not begun"
+        if now >= self._resync_at:
+            self._resync(node, now)
+        view = detector_view(node, up)
+        decision = self._settle.handle_timeout(view, now)
+        self.state = self._settle.state(view, now)
+        return None if decision is None else self._plan(decision)
+
+    def next_deadline(self) -> float:
+        """Return when to call `handle_timeout` at the latest."""
+        return min(self._settle.next_deadline(), self._resync_at)
+
+    @property
+    def needs_health(self) -> bool:
+        """Whether HAProxy's word on who is UP matters now: to end a hold."""
+        return self.state.word is Word.HELD
+
+    def _is_member(self, name: str) -> bool:
+        return self._node is not None and self._node.member(name) is not None
+
+    def _resync(self, node: SerfNode, now: float) -> None:
+        self._settle.observe(self._membership.sight_all(node.members()), now)
+        self._resync_at = now + RESYNC_INTERVAL
+
+    def _plan(self, decision: Decision) -> Step:
+        planned = make_plan(decision.members, self._config)
+        for rejection in planned.rejections:
+            self._complain(rejection)
+        for mapped in planned.mapped:
+            self._complain(mapped)
+        step = Step(decision, self.plan, planned.plan)
+        self.plan = planned.plan
+        return step
+
+
+def detector_view(node: SerfNode, up: frozenset[str] | None) -> DetectorView:
+    """Return what `node` knows now, and what HAProxy said."""
+    alive = Counter(member.status for member in node.members())[MemberStatus.ALIVE]
+    swim = node.config.swim
+    return DetectorView(
+        suspects=frozenset(node.suspects()),
+        retransmit_limit=node.retransmit_limit(),
+        gossip_interval=swim.gossip_interval,
+        probe_interval=swim.probe_interval,
+        last_heard=node.last_heard,
+        local_health=node.local_health,
+        others_alive=max(0, alive - 1),
+        up=up,
+    )

@@ -1,0 +1,1 @@
+"""A plan becomes the text of haproxy.cfg, which is checked before HAProxy reads it: pure."""

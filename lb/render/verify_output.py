@@ -1,0 +1,156 @@
+"""The check behind the renderer: a finished file may differ from one without members by server lines only.
+
+It parses the text back and knows nothing of templates, so that an injection which got past every earlier
+gate, or a template that prints too much, still does not reach HAProxy. Everything else in the file (section
+headers, `bind`, `stats`, `setenv` …) has to equal, line by line, a render with zero members; each further
+line has to be the one `server` line of a server in the plan.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from lb.policy.allowlist import is_clean, parse_host, parse_networks, parse_port, parse_weight
+from lb.policy.plan import Claim, Plan, Server
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+"""1,000 servers make about 120 kB."""
+MAX_FINDINGS = 10
+"""More are not worth a log line; the file is refused at the first."""
+
+_DIGEST = re.compile(r"^([ \t]*setenv LB_DIGEST |# digest |# backends )[0-9a-f]{64}$", re.MULTILINE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_SECTION = re.compile(
+    r"global|defaults|frontend|backend|listen|peers|resolvers|userlist|mailers|program|cache|ring|"
+    r"http-errors|log-forward|fcgi-app"
+)
+_EVERYWHERE = parse_networks(("0.0.0.0/0", "::/0"))
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]+")
+_FLAG = re.compile(r"backup|check|send-proxy|send-proxy-v2")
+_VALUED = re.compile(
+    r"error-limit|fall|fastinter|downinter|id|inter|maxconn|maxqueue|minconn|observe|on-error|rise|slowstart|"
+    r"on-marked-down|on-marked-up|pool-low-conn|pool-max-conn|pool-purge-delay|weight"
+)
+
+
+def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
+    """Return what is wrong with `content`, nothing if it may be used.
+
+    Args:
+        content: the file rendered from `plan`.
+        reference: the file rendered by the same renderer from ``plan.emptied()``.
+        plan: the servers that the file has to have, and no others.
+    """
+    if len(content) > MAX_FILE_BYTES:
+        return (f"file has {len(content)} bytes: the limit is {MAX_FILE_BYTES}",)
+    if not content.endswith(b"\n"):
+        return ("last line has no newline: the file is cut or its template is",)
+    try:
+        lines = _lines(content)
+    except UnicodeDecodeError as error:
+        return (f"byte {error.start} is not UTF-8",)
+    expected = {(server.backend, server.name): server for server in plan.servers}
+    findings = [f"line {number}: control character" for number, line in lines if _CONTROL.search(line)]
+    findings += [
+        f"server {name} of backend {backend} is the template's own: reserve its name"
+        for backend, name in sorted(_server_keys(reference) & expected.keys())
+    ]
+    rest: list[tuple[int, str]] = []
+    for number, line, section in _in_backends(lines):
+        words = line.split()
+        server = _named(words, section, expected)
+        if server is None:
+            rest.append((number, line))
+        elif finding := _judge(words, server):
+            findings.append(f"line {number}: {finding}")
+        else:
+            del expected[server.backend, server.name]
+    findings += _compare(rest, [line for _, line in _lines(reference)])
+    findings += [f"no server line for {name} in backend {backend}" for backend, name in expected]
+    return tuple(findings[:MAX_FINDINGS])
+
+
+def server_names(content: bytes) -> frozenset[str]:
+    """Return the names of all servers of backends; those of a reference cannot be had by members."""
+    return frozenset(name for _, name in _server_keys(content))
+
+
+def _server_keys(content: bytes) -> frozenset[tuple[str, str]]:
+    rows = ((backend, line.split()) for _, line, backend in _in_backends(_lines(content)))
+    return frozenset(
+        (at, words[1]) for at, words in rows if at and words[:1] == ["server"] and len(words) > 1
+    )
+
+
+def read_servers(content: bytes, reference: bytes, backends: Sequence[str]) -> tuple[Claim, ...]:
+    """Return the servers that members once got in a file of ours, under their servers' names.
+
+    What also stands in `reference`, the same file without members, is the template's and no member's.
+    """
+    templates = {line for _, line in _lines(reference)}
+    claims: dict[str, Claim] = {}
+    for _, line, section in _in_backends(_lines(content)):
+        words = line.split()
+        if line not in templates and section in backends and words[:1] == ["server"] and len(words) > 2:
+            claim = _read_server(section, words)
+            if claim is not None:
+                claims.setdefault(claim.member, claim)
+    return tuple(sorted(claims.values()))
+
+
+def _read_server(backend: str, words: list[str]) -> Claim | None:
+    host, _, port_text = words[2].rpartition(":")
+    host, _ = parse_host(host.removeprefix("[").removesuffix("]"), _EVERYWHERE, allow_loopback=True)
+    port = parse_port(port_text)
+    weight = parse_weight(dict(pairwise(words)).get("weight", "1"))
+    if not host or port is None or weight is None or not is_clean(words[1]):
+        return None
+    return Claim(backend, words[1], host, port, weight)
+
+
+def _in_backends(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+    """Add to each line the name of the backend that it belongs to, "" outside of backends."""
+    backend = ""
+    for number, line in lines:
+        words = line.split()
+        if words and _SECTION.fullmatch(words[0]):
+            backend = words[1] if words[0] == "backend" and len(words) > 1 else ""
+        yield number, line, backend
+
+
+def _lines(content: bytes) -> list[tuple[int, str]]:
+    text = _DIGEST.sub(r"\g<1>-", content.decode())
+    return list(enumerate(text.split("\n"), 1))
+
+
+def _named(words: list[str], section: str, expected: dict[tuple[str, str], Server]) -> Server | None:
+    """Return the server still to come that this line is about; a second line about it is a foreign one."""
+    return expected.get((section, words[1])) if len(words) > 2 and words[0] == "server" else None
+
+
+def _judge(words: list[str], server: Server) -> str | None:
+    """Return why the server line `words` is not the one of `server`."""
+    if words[2] != server.address:
+        return f"server {server.name} has another address than its member"
+    rest = iter(words[3:])
+    for keyword in rest:
+        if _FLAG.fullmatch(keyword):
+            continue
+        if not _VALUED.fullmatch(keyword):
+            return f"server {server.name} has keyword {keyword!a:.40} (put it into default-server)"
+        value = next(rest, "")
+        if not _PLAIN.fullmatch(value):
+            return f"server {server.name} has an unusual value for {keyword}"
+        if value != {"id": str(server.id), "weight": str(server.weight)}.get(keyword, value):
+            return f"server {server.name} has {keyword} {value} instead of the plan's"
+    return None
+
+
+def _compare(lines: list[tuple[int, str]], reference: list[str]) -> list[str]:
+    """Return where `lines` first part from `reference`."""
+    for (number, line), wanted in zip(lines, reference, strict=False):
+        if line != wanted:
+            return [f"line {number}: {line!a:.60} depends on members: without any it is {wanted!a:.60}"]
+    if len(lines) != len(reference):
+        return [f"file has {len(lines)} lines beside its servers: without members it has {len(reference)}"]
+    return []

@@ -1,0 +1,30 @@
+from lb.policy.guard import Case, HoldReason, hold_reason
+
+
+def case(failures, staying, up=None, is_held=False, min_backends=1):
+    return Case(
+        failures=frozenset(failures),
+        staying=frozenset(staying),
+        up=frozenset(staying if up is None else up),
+        is_held=is_held,
+        min_backends=min_backends,
+    )
+
+
+def test_a_failure_passes_when_enough_others_stay():
+    assert hold_reason(case("a", "b")) is None
+    assert hold_reason(case("ab", "cd", min_backends=2)) is None
+
+
+def test_the_last_servers_are_held():
+    assert hold_reason(case("ab", "")) is HoldReason.MIN_BACKENDS
+    assert hold_reason(case("a", "b", min_backends=2)) is HoldReason.MIN_BACKENDS
+
+
+def test_a_hold_begins_by_number_whatever_haproxy_says():
+    assert hold_reason(case("a", "b", up="")) is None
+
+
+def test_a_hold_ends_when_others_are_up_not_when_they_are_there():
+    assert hold_reason(case("a", "b", up="", is_held=True)) is HoldReason.MIN_BACKENDS
+    assert hold_reason(case("a", "b", up="b", is_held=True)) is None

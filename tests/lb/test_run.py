@@ -1,0 +1,503 @@
+"""A load balancer with its agent, real peers and a real HAProxy, all in one process but HAProxy."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from gossip.agent import service
+from gossip.agent.config import AgentConfig
+from gossip.agent.service import Agent
+from gossip.errors import ConfigError
+from lb.cli import main
+from lb.config import LbConfig, load_lb_config
+from lb.controller import MAX_REMEMBERED_DRAINS, _words
+from lb.deploy.bootstrap import Origin
+from lb.haproxy.client import HAProxy
+from lb.haproxy.master import Processes
+from lb.haproxy.server_state import configured_servers
+from lb.policy.decision import Change, Reason
+from lb.render.renderer import default_template
+from lb.run import LoadBalancer, run
+from tests.real_haproxy import HOST, Site, end_haproxy, eventually, free_port, is_alive, web_servers
+
+pytestmark = pytest.mark.haproxy
+
+
+def agent_config(name: str, tags: Mapping[str, str] | None = None, join: str = "") -> AgentConfig:
+    return AgentConfig(
+        node_name=name,
+        bind=f"{HOST}:0",
+        rpc_addr="",
+        profile="local",
+        tags=dict(tags or {}),
+        start_join=(join,) if join else (),
+    )
+
+
+def lb_config(site: Site, **more: object) -> LbConfig:
+    flags: dict[str, object] = {
+        "config_path": str(site.config),
+        "master_socket": str(site.sockets.master),
+        "admin_socket": str(site.sockets.admin),
+        "listen": (f"{HOST}:{site.port}",),
+        "stats_bind": "",
+        "start_haproxy": True,
+        "min_reload_interval": 0.1,
+        "validate_timeout": 60,
+        "reload_timeout": 20,
+        "runtime_timeout": 5,
+    }
+    return load_lb_config(flags | more, None, {})
+
+
+class Balanced:
+    """A running load balancer and what is around it."""
+
+    def __init__(self, site: Site, nursery: trio.Nursery) -> None:
+        self.site = site
+        self.agent: Agent
+        self.balancer: LoadBalancer
+        self.haproxy = HAProxy(site.sockets, runtime_timeout=5)
+        self._nursery = nursery
+        self._peers: dict[str, trio.CancelScope] = {}
+
+    async def join(self, name: str, **tags: str) -> Agent:
+        """Start a peer that joins through the load balancer."""
+        config = agent_config(name, tags, str(self.agent.driver.transport.address))
+        return await self._nursery.start(self._run_peer, name, config)
+
+    async def join_server(self, name: str, port: int) -> Agent:
+        return await self.join(name, role="backend", port=str(port))
+
+    def crash(self, name: str) -> None:
+        """End a peer without a word."""
+        self._peers[name].cancel()
+
+    def servers(self) -> list[str]:
+        return [place.name.server for place in configured_servers(self.site.config.read_bytes())]
+
+    async def runs(self, *names: str) -> None:
+        """Wait until file and worker have exactly these servers."""
+        await eventually(lambda: self.servers() == sorted(names), 30)
+
+        async def is_running() -> bool:
+            return await self.haproxy.find_problem(self.site.config.read_bytes()) == ""
+
+        await eventually(is_running, 30)
+
+    async def _run_peer(self, name: str, config: AgentConfig, task_status) -> None:
+        with trio.CancelScope() as self._peers[name]:
+            await service.run(config, handle_signals=False, task_status=task_status)
+
+
+@asynccontextmanager
+async def balancing(site: Site, **more: object) -> AsyncIterator[Balanced]:
+    config = lb_config(site, **more)
+    balancer = LoadBalancer(config, config.plan(allow_loopback=True))
+    inheritance = await trio.to_thread.run_sync(balancer.open)
+    try:
+        balancer.begin(inheritance)
+        async with trio.open_nursery() as nursery:
+            scene = Balanced(site, nursery)
+            scene.balancer = balancer
+            scene.agent = await nursery.start(
+                partial(
+                    service.run,
+                    agent_config("lb", {"role": "lb"}),
+                    observers=[balancer.observe],
+                    panels=[balancer.run],
+                    handle_signals=False,
+                )
+            )
+            yield scene
+            nursery.cancel_scope.cancel()
+    finally:
+        balancer.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def events(caplog: pytest.LogCaptureFixture, event: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if getattr(record, "event", "") == event]
+
+
+def swap_reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.reason for r in caplog.records if getattr(r, "event", "") == "lb.swap"]
+
+
+@pytest.mark.trio
+async def test_servers_follow_members_that_come_change_fail_and_leave(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with web_servers("a", "b", "c") as ports, balancing(site) as scene:
+        await scene.runs()
+        leaver = await scene.join_server("a", ports["a"])
+        mover = await scene.join_server("b", ports["b"])
+        await scene.join_server("c", ports["c"])
+        await scene.join("stranger", role="database", port="1")
+        await scene.runs("a", "b", "c")
+        mover.driver.apply(
+            lambda node, now: node.set_tags({"role": "backend", "port": str(ports["a"] ^ 1)}, now)
+        )
+        await eventually(
+            lambda: [p.port for p in configured_servers(site.config.read_bytes())][1] == ports["a"] ^ 1
+        )
+        scene.crash("c")
+        leaver.request_leave()
+        await scene.runs("b")
+        await eventually(lambda: any("c failed" in reason for reason in swap_reasons(caplog)))
+    drained = [r for r in caplog.records if getattr(r, "event", "") == "lb.server"]
+    assert ("web/a", "drain") in [(r.server, r.state) for r in drained]
+    assert all(r.state == "drain" for r in drained), "a server on its way out must not be set ready again"
+    # The local profile sends an intent twice. When neither copy reaches the balancer, it only hears the
+    # farewell, which without an intent is a failure, as in Serf.
+    gone = [reason for reason in swap_reasons(caplog) if "a left" in reason or "a failed" in reason]
+    assert len(gone) == 1
+
+
+@pytest.mark.trio
+async def test_last_server_that_fails_is_held_until_another_is_up(site: Site) -> None:
+    async with web_servers("b") as ports, balancing(site) as scene:
+        await scene.join_server("a", 1)
+        await scene.join("witness")  # or the only peer's failure would be isolation
+        await scene.runs("a")
+        scene.crash("a")
+        await eventually(lambda: scene.balancer._balancer.state == "HELD(min_backends)", 40)
+        await scene.join_server("b", ports["b"])
+        await scene.runs("b")
+
+
+@pytest.mark.trio
+async def test_hostile_members_never_reach_the_file_and_are_logged_once(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with balancing(site) as scene:
+        await scene.join("x;shutdown frontend http", role="backend", port="1")
+        await scene.join("x\nlisten evil", role="backend", port="2")
+        await scene.join("good", role="backend", port="3\n bind *:1")
+        await eventually(lambda: len(scene.servers()) == 2)
+        text = site.config.read_text()
+        await scene.haproxy.processes()
+    assert "evil" not in text.replace("x-listen-evil-", "")
+    assert "shutdown frontend" not in text
+    assert "bind *:1" not in text
+    assert [r.member for r in caplog.records if r.getMessage() == "member is no server"] == ["good"]
+    renamed = [r.server for r in caplog.records if r.getMessage() == "member gets another name"]
+    assert len(renamed) == len(set(renamed)) == 2
+
+
+TEMPLATE_THAT_FAILS_WITH_SERVERS = "{% for s in backends[0].servers %}{{ s.nonsense }}{% endfor %}"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("addition", "words"),
+    [
+        (TEMPLATE_THAT_FAILS_WITH_SERVERS, "cannot render the template"),
+        ("{% for s in backends[0].servers %}    acl x{{ s.name }} always_true\n{% endfor %}", "line"),
+    ],
+)
+async def test_template_error_leaves_file_and_worker_and_says_why(
+    site: Site, caplog: pytest.LogCaptureFixture, addition: str, words: str
+) -> None:
+    template = site.directory / "t.j2"
+    template.write_text(default_template() + addition)
+    async with balancing(site, template=str(template)) as scene:
+        await scene.runs()
+        before = (site.config.read_bytes(), await ask_master(site))
+        await scene.join_server("a", 1)
+        await eventually(lambda: events(caplog, "lb.refused"))
+        assert (site.config.read_bytes(), await ask_master(site)) == before
+    assert words in next(r.reason for r in caplog.records if getattr(r, "event", "") == "lb.refused")
+
+
+@pytest.mark.trio
+async def test_invalid_configuration_leaves_file_and_worker_and_says_why(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    # An identifier that is too long passes every check of ours: only HAProxy knows its limits.
+    template = site.directory / "t.j2"
+    template.write_text(default_template().replace("}} check", "}} check fall 0"))
+    async with balancing(site, template=str(template)) as scene:
+        await scene.runs()
+        before = (site.config.read_bytes(), await ask_master(site))
+        await scene.join_server("a", 1)
+        await eventually(lambda: events(caplog, "lb.refused"))
+        assert (site.config.read_bytes(), await ask_master(site)) == before
+    reason = next(r.reason for r in caplog.records if getattr(r, "event", "") == "lb.refused")
+    assert reason.startswith("configuration rejected: ")
+    assert "fall" in reason
+
+
+@pytest.mark.trio
+async def test_old_file_is_kept_until_gossip_says_something_else(site: Site) -> None:
+    old = site.content({"a": 1, "gone": 2})
+    site.config.write_bytes(old)
+    async with balancing(site, join_wait=1.0, settle_max=3.0) as scene:
+        await eventually(lambda: (site.directory / ".lb.good").exists())
+        assert scene.servers() == ["a", "gone"]
+        await scene.join_server("a", 1)
+        await scene.runs("a")
+
+
+@pytest.mark.trio
+async def test_damaged_file_is_repaired_at_the_start(site: Site) -> None:
+    good = site.content({"a": 1})
+    (site.directory / ".lb.good").write_bytes(good)
+    site.config.write_bytes(good[:300])
+    async with balancing(site) as scene:
+        await eventually(lambda: scene.servers() == ["a"])
+
+
+@pytest.mark.trio
+async def test_file_of_somebody_else_stays_until_there_is_a_server(site: Site) -> None:
+    foreign = site.content({}).replace(b"setenv LB_DIGEST", b"setenv SOMETHING")
+    site.config.write_bytes(foreign)
+    async with balancing(site) as scene:
+        await eventually(scene.haproxy.processes)
+        assert site.config.read_bytes() == foreign
+        await scene.join_server("a", 1)
+        await scene.runs("a")
+
+
+@pytest.mark.trio
+async def test_attached_haproxy_is_used_and_left_running(site: Site) -> None:
+    async with site.running(site.content({})):
+        master = (await site.haproxy.master.processes()).master
+        async with balancing(site, start_haproxy=False) as scene:
+            await scene.join_server("a", 1)
+            await scene.runs("a")
+        assert (await ask_master(site)).master == master
+
+
+@pytest.mark.trio
+async def test_haproxy_that_cannot_be_started_ends_the_agent_with_an_error(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = lb_config(site, haproxy_binary="/no/such/haproxy", validate_command=("true", "{file}"))
+    assert await run(agent_config("lb"), config) == 1
+    assert "cannot start /no/such/haproxy: No such file or directory" in caplog.records[-1].reason
+
+
+@pytest.mark.trio
+async def test_loopback_members_are_for_agents_on_loopback_only(site: Site) -> None:
+    def seeds_for(bind: str) -> bool:
+        config = AgentConfig(node_name="x", bind=bind)
+        from lb.run import _is_on_loopback
+
+        return _is_on_loopback(config)
+
+    assert [seeds_for(b) for b in ("127.0.0.1", "[::1]:1", "localhost", "0.0.0.0", "example.org")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_nothing_is_left_locked_when_the_start_fails(site: Site) -> None:
+    config = lb_config(site, validate_command=("false", "{file}"))
+    balancer = LoadBalancer(config, config.plan(allow_loopback=True))
+    with pytest.raises(Exception, match="false refused"):
+        balancer.open()
+    config = lb_config(site)
+    balancer = LoadBalancer(config, config.plan(allow_loopback=True))
+    assert balancer.open().origin is Origin.NOWHERE
+    with pytest.raises(ConfigError, match="holds it"):
+        LoadBalancer(config, config.plan(allow_loopback=True)).open()
+    balancer.close()
+
+
+def test_reasons_stay_short() -> None:
+    changes = [Change(f"m{number}", Reason.ARRIVED) for number in range(7)]
+    assert _words(changes) == "m0 arrived, m1 arrived, m2 arrived, m3 arrived, m4 arrived and 2 more"
+    assert _words([Change("a", Reason.REPLACED, "b")]) == "a replaced by b"
+    assert MAX_REMEMBERED_DRAINS >= 1000
+
+
+# --- as a process -------------------------------------------------------------------------------------------
+
+
+def command(site: Site, *more: str) -> list[str]:
+    return [
+        *("run", "--start-haproxy", "--config-path", str(site.config), "--listen", f"{HOST}:{site.port}"),
+        *("--stats-bind", "", "--master-socket", str(site.sockets.master)),
+        *("--admin-socket", str(site.sockets.admin), "--node", "lb", "--bind", f"{HOST}:{free_port()}"),
+        *("--rpc-addr", "", "--profile", "local", *more),
+    ]
+
+
+@contextmanager
+def process(site: Site, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    log = (site.directory / "log").open("ab")
+    with log, subprocess.Popen([sys.executable, "-m", "lb", *command(site, *more)], stderr=log) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+async def ask_master(site: Site) -> Processes:
+    """Ask until there is an answer: after a reload the master is away for a moment."""
+    found: list[Processes] = []
+
+    async def answers() -> bool:
+        processes = await site.haproxy.processes()
+        found.extend([processes] if processes else [])
+        return bool(found)
+
+    await eventually(answers)
+    return found[0]
+
+
+async def is_ready(site: Site) -> bool:
+    content = site.config.read_bytes() if site.config.exists() else b""
+    return bool(content) and await site.haproxy.find_problem(content) == ""
+
+
+@pytest.mark.trio
+async def test_killed_agent_leaves_haproxy_serving_and_its_successor_adopts_it(site: Site) -> None:
+    with process(site) as first:
+        await eventually(partial(is_ready, site))
+        master = (await ask_master(site)).master
+        first.kill()
+        await trio.to_thread.run_sync(first.wait)
+    assert (await ask_master(site)).master == master
+    with process(site) as second:
+        await eventually(lambda: b"adopted the running haproxy" in (site.directory / "log").read_bytes())
+        assert (await ask_master(site)).master == master
+        await eventually(lambda: b"haproxy started" in (site.directory / "log").read_bytes())
+        second.send_signal(signal.SIGTERM)
+        assert await trio.to_thread.run_sync(partial(second.wait, 60)) == 0
+    assert await site.haproxy.processes() is None
+    assert not is_alive(master)
+
+
+@pytest.mark.trio
+async def test_reload_signal_and_log_level_are_obeyed(site: Site) -> None:
+    config_file = site.directory / "agent.toml"
+    config_file.write_text('log_level = "warn"\n')
+    with process(site, "--config-file", str(config_file)) as running:
+        await eventually(partial(is_ready, site))
+        config_file.write_text('log_level = "info"\n')
+        running.send_signal(signal.SIGHUP)
+        await eventually(lambda: b"configuration reloaded" in (site.directory / "log").read_bytes())
+        running.kill()
+        end_haproxy(await ask_master(site))
+
+
+def test_second_load_balancer_on_the_same_file_is_refused(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = lb_config(site)
+    balancer = LoadBalancer(config, config.plan(allow_loopback=True))
+    balancer.open()
+    assert main(command(site)) == 2
+    assert f"process {os.getpid()} holds it" in capsys.readouterr().err
+    balancer.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--bind", "999.0.0.1"], 1, "cannot use bind address 999.0.0.1"),
+        (["--profile", "moon"], 2, "profile 'moon' is unknown"),
+        (["--master-socket", "relative"], 2, "master_socket 'relative'"),
+        (["--validate-command", "true"], 2, "it needs {file}"),
+        (["--validate-command", "false {file}"], 1, "false refused"),
+        (["--no-such-flag"], 2, "no such option"),
+        (["--config-path", "/no/such/dir/haproxy.cfg"], 2, "is not a directory"),
+        (["--admin-socket", "/no/such/a.sock"], 2, "create the directory /no/such"),
+        (["--lb-config", "/no/such.toml"], 2, "cannot read configuration"),
+    ],
+)
+def test_wrong_start_is_one_line_and_an_exit_code(
+    site: Site, capsys: pytest.CaptureFixture[str], more: list[str], code: int, words: str
+) -> None:
+    assert main([*command(site), *more]) == code
+    error = capsys.readouterr().err
+    assert words in error.lower() or words in error
+    assert error.count("\n") == 1
+
+
+def test_template_with_a_syntax_error_is_a_configuration_error(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = site.directory / "t.j2"
+    template.write_text("{% if %}")
+    assert main([*command(site), "--template", str(template)]) == 2
+    assert "cannot read the template: line 1" in capsys.readouterr().err
+
+
+def test_check_finds_nothing_wrong_before_haproxy_is_started(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(check_command(site, "--start-haproxy")) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ok"] * 3
+    assert not site.config.exists()
+
+
+def check_command(site: Site, *more: str) -> list[str]:
+    sockets = ["--master-socket", str(site.sockets.master), "--admin-socket", str(site.sockets.admin)]
+    return ["check", "--config-path", str(site.config), "--listen", f"{HOST}:{site.port}", *sockets, *more]
+
+
+def test_check_names_everything_that_is_wrong(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(check_command(site)) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "FAIL", "FAIL"]
+    assert "no such socket" in lines[3]
+
+
+def test_check_sees_a_directory_that_does_not_exist(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(check_command(site, "--config-path", "/no/such/haproxy.cfg", "--start-haproxy")) == 1
+    assert "FAIL  files can be swapped in /no/such: cannot write" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [("{{ nonsense }}", "is undefined"), (default_template() + "{{ backends[0].servers | length }}", "line")],
+)
+def test_check_sees_a_template_that_does_not_work(
+    site: Site, capsys: pytest.CaptureFixture[str], template: str, words: str
+) -> None:
+    path = site.directory / "t.j2"
+    path.write_text(template)
+    assert main(check_command(site, "--start-haproxy", "--template", str(path))) == 1
+    out = capsys.readouterr().out
+    assert "FAIL  the template renders" in out
+    assert words in out
+
+
+def test_check_asks_for_the_backend_tag(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    config = site.directory / "lb.toml"
+    config.write_text('[lb]\nbackend_tag = "pool"\n')
+    assert main(check_command(site, "--start-haproxy", "--lb-config", str(config))) == 0
+
+
+@pytest.mark.trio
+async def test_check_is_content_with_a_running_haproxy(site: Site) -> None:
+    async with site.running(site.content({})):
+        done = await trio.run_process(
+            [sys.executable, "-m", "lb", *check_command(site)], capture_stdout=True, check=False
+        )
+    assert done.returncode == 0
+    assert done.stdout.count(b"ok ") == 5
+
+
+def test_wrong_configuration_of_a_check_is_exit_2(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(check_command(site, "--backend", "a b")) == 2
+    assert capsys.readouterr().err.startswith("gossip-lb: backend 'a b'")
