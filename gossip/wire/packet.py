@@ -3,7 +3,7 @@
 From the inside out: messages, a compound if they are several, compression if it pays, a checksum, encryption,
 a label. Reading undoes this in reverse; inside, compound and compression may nest, the checksum may not.
 
-What comes in is from strangers, so every expansion is bounded: depth, number of parts, bytes in total.
+What comes in is from strangers, so every expansion is bounded: depth, number of parts, bytes in and out.
 """
 
 import struct
@@ -17,11 +17,17 @@ from gossip.wire.keyring import UNPADDED, Keyring
 from gossip.wire.label import label_header, strip_label
 
 MAX_DATAGRAM_BYTES = 65_535
-MAX_UNSEALED_BYTES = 65_536
-"""Decompressed bytes of one datagram in total; a sender starts from at most one datagram's worth."""
+MAX_UNSEALED_BYTES = 16_384
+"""Decompressed bytes of one datagram in total; a member packs at most 1,400 into one."""
 
-MAX_PARTS = 1024
-"""Leaf messages of one datagram; memberlist's own queue for them is as long."""
+MAX_EXPANSION = 32
+"""Decompressed bytes for each byte received; LZW makes 1,400 equal bytes 17 times smaller."""
+
+MAX_COMPRESSED_BYTES = 4096
+"""Compressed bytes that are expanded for one datagram, failed attempts included: a millisecond of work."""
+
+MAX_PARTS = 128
+"""Leaf messages of one datagram; some 60 of the smallest fit into a member's 1,400 bytes."""
 
 MAX_NESTING = 4
 """Compounds and compressions inside each other; senders make two."""
@@ -86,7 +92,7 @@ def unseal(datagram: bytes, *, encryption: Keyring | None, label: bytes = b"") -
         payload = encryption.decrypt(payload, label)
     if payload.startswith(HAS_CRC):
         payload = _strip_crc(payload)
-    leaves = _expand(payload)
+    leaves = _expand(payload, min(MAX_UNSEALED_BYTES, MAX_EXPANSION * len(datagram)))
     if not leaves:
         raise RemoteProtocolError(f"datagram of {len(datagram)} bytes holds no message")
     return leaves
@@ -108,11 +114,16 @@ def _strip_crc(payload: bytes) -> bytes:
     return message
 
 
-def _expand(payload: bytes) -> list[bytes]:
-    """Return the leaves of `payload` in order, taking compounds and compressions apart."""
+def _expand(payload: bytes, room: int) -> list[bytes]:
+    """Return the leaves of `payload` in order, taking compounds and compressions apart.
+
+    Args:
+        payload: A message.
+        room: How many bytes decompression may produce, in all of `payload` together.
+    """
     leaves: list[bytes] = []
     pending = [(payload, 0)] if payload else []
-    room = MAX_UNSEALED_BYTES
+    effort = MAX_COMPRESSED_BYTES
     while pending:
         part, depth = pending.pop()
         kind = part[:1]
@@ -120,14 +131,17 @@ def _expand(payload: bytes) -> list[bytes]:
             leaves.append(part)
             continue
         try:
-            inner = _split(part) if kind == COMPOUND else [_decompress(part, room)]
+            if kind == COMPOUND:
+                inner = _split(part)
+            else:
+                effort -= len(part)  # also if it fails: that costs as much
+                inner = [_decompress(part, room, effort)]
+                room -= len(inner[0])
         except RemoteProtocolError:
             if depth == 0:
                 raise
             leaves.append(part)  # for the decoder to refuse; what stands beside it still counts
             continue
-        if kind == COMPRESS:
-            room -= len(inner[0])
         pending += [(each, depth + 1) for each in reversed(inner) if each]
         if len(leaves) + len(pending) > MAX_PARTS:
             raise RemoteProtocolError(f"datagram of more than {MAX_PARTS} messages")
@@ -149,5 +163,7 @@ def _split(compound: bytes) -> list[bytes]:
     return parts
 
 
-def _decompress(message: bytes, room: int) -> bytes:
+def _decompress(message: bytes, room: int, effort: int) -> bytes:
+    if effort < 0:
+        raise RemoteProtocolError(f"datagram with more than {MAX_COMPRESSED_BYTES} compressed bytes")
     return read_compressed(unpack_struct(message[1:], COMPRESS_FIELDS), room)

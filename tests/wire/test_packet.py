@@ -1,4 +1,6 @@
 import tracemalloc
+from bisect import bisect_left as bisect
+from random import Random
 from zlib import crc32
 
 import pytest
@@ -12,7 +14,9 @@ from gossip.wire.compression import pack_compressed
 from gossip.wire.keyring import Keyring
 from gossip.wire.messages import Nack
 from gossip.wire.packet import (
+    MAX_COMPRESSED_BYTES,
     MAX_DATAGRAM_BYTES,
+    MAX_EXPANSION,
     MAX_NESTING,
     MAX_PARTS,
     MAX_PARTS_SENT,
@@ -178,18 +182,51 @@ def test_parts_received_are_limited_in_number():
         opened(compound([quarter] * 8 + [LEAF]))
 
 
+def filled(size, incompressible=700):
+    """Return a message of `size` bytes that compresses to a little more than its incompressible part."""
+    return b"\x08" + Random(1).randbytes(incompressible) + bytes(size - 1 - incompressible)
+
+
 def test_decompressed_bytes_are_limited():
-    part = b"\x08" + bytes(MAX_UNSEALED_BYTES - 1)
-    assert opened(pack_compressed(part)) == [part]
+    assert opened(pack_compressed(filled(MAX_UNSEALED_BYTES))) == [filled(MAX_UNSEALED_BYTES)]
     with pytest.raises(RemoteProtocolError, match=f"gives more than {MAX_UNSEALED_BYTES} bytes"):
-        opened(pack_compressed(part + b"x"))
+        opened(pack_compressed(filled(MAX_UNSEALED_BYTES + 1)))
 
 
 def test_decompressed_bytes_are_limited_over_all_parts_together():
-    half = b"\x08" + bytes(MAX_UNSEALED_BYTES // 2 - 1)
+    half = filled(MAX_UNSEALED_BYTES // 2)
     first, second, third = opened(compound([pack_compressed(half)] * 3))
     assert first == second == half
     assert third == pack_compressed(half)
+
+
+def test_decompressed_bytes_are_limited_by_the_bytes_received():
+    sizes = range(1, 20_000)
+    size = bisect(sizes, True, key=lambda n: n > MAX_EXPANSION * len(pack_compressed(filled(n, 0))))
+    (largest,) = opened(pack_compressed(filled(size, 0)))
+    assert len(largest) == size
+    with pytest.raises(RemoteProtocolError, match="gives more than"):
+        opened(pack_compressed(filled(size + 1, 0)))
+
+
+def test_a_full_datagram_of_a_member_may_be_as_compressible_as_it_likes():
+    full = b"\x08" + bytes(1399)
+    assert opened(pack_compressed(full)) == [full]
+
+
+def test_compressed_bytes_are_limited():
+    part = pack_compressed(LEAF)
+    padded = part.ljust(MAX_COMPRESSED_BYTES, b"\x00")  # what follows the object is ignored
+    assert opened(padded) == [LEAF]
+    with pytest.raises(RemoteProtocolError, match=f"more than {MAX_COMPRESSED_BYTES} compressed bytes"):
+        opened(padded + b"\x00")
+
+
+def test_an_expansion_that_fails_is_charged_like_one_that_succeeds():
+    broken = pack_compressed(bytes(300))[:-2].ljust(MAX_COMPRESSED_BYTES // 2, b"\x00")
+    small = pack_compressed(LEAF)
+    assert opened(compound([broken, small])) == [broken, LEAF]
+    assert opened(compound([broken, broken, small])) == [broken, broken, small]
 
 
 def test_bombs_take_little_memory():
