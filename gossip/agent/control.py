@@ -104,7 +104,8 @@ class ControlServer:
             self._complain("a client was too slow")
 
     async def _answer(self, request: Request) -> Response:
-        handler = self._routes.get((request.method, request.path))
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = self._routes.get((method, request.path))
         if handler is None:
             if any(path == request.path for _, path in self._routes):
                 return refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} has no {request.method}")
@@ -119,7 +120,11 @@ class ControlServer:
 
 
 class _Conversation:
-    """One client: requests one after the other."""
+    """One client: requests one after the other.
+
+    A handler that raises is answered with 500, as far as there is still something to answer; the exception
+    then goes on to whoever serves the connection.
+    """
 
     def __init__(self, stream: trio.SocketStream, answer: Handler) -> None:
         import h11  # most agents are never asked
@@ -128,6 +133,7 @@ class _Conversation:
         self._stream = stream
         self._answer = answer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._is_head = False  # the present request wants the head of the answer alone
 
     async def run(self) -> None:
         """Answer until the client leaves or breaks the rules."""
@@ -140,7 +146,13 @@ class _Conversation:
                 return
             if request is None:
                 return
-            await self._write(await self._answer(request))
+            try:
+                response = await self._answer(request)
+            except Exception:
+                reason = "internal error: see the agent's log"
+                await self._write(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, reason), closing=True)
+                raise
+            await self._write(response)
             if self._http.our_state is not self._h11.DONE or self._http.their_state is not self._h11.DONE:
                 return
             self._http.start_next_cycle()
@@ -157,6 +169,7 @@ class _Conversation:
                 raise _RefusedError(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY_BYTES} bytes"
                 )
+        self._is_head = head.method == b"HEAD"
         path, _, query = head.target.decode("ascii", "replace").partition("?")
         return Request(head.method.decode("ascii", "replace"), path, query, body)
 
@@ -189,7 +202,8 @@ class _Conversation:
                     status_code=response.status, reason=response.status.phrase, headers=headers
                 )
             )
-            await self._send(self._h11.Data(data=response.body))
+            if not self._is_head:
+                await self._send(self._h11.Data(data=response.body))
             await self._send(self._h11.EndOfMessage())
 
     async def _send(self, event: h11.Event) -> None:

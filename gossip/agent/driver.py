@@ -13,13 +13,14 @@ from typing import TypeVar
 import trio
 from msgspec import Struct
 
+from gossip.agent.bugs import Bugs
 from gossip.agent.chronicle import Chronicle
 from gossip.agent.endpoint import parse_seed
 from gossip.agent.resolve import resolve
 from gossip.agent.sealing import Sealer
 from gossip.agent.streams import Streams
 from gossip.agent.transport import Transport
-from gossip.errors import RemoteProtocolError
+from gossip.errors import GossipError, RemoteProtocolError
 from gossip.serf.effects import Effect, LeaveAnnounced, LeaveFinished
 from gossip.serf.node import SerfNode
 from gossip.swim.effects import (
@@ -64,10 +65,12 @@ class Driver:
         self.leave_finished = trio.Event()
         self.rejected_packets = 0
         self.streams_skipped = 0  # wanted by the node while too many were open
+        self.on_bug: Callable[[], None] = lambda: None  # a command made the node raise
         self._transport = transport
         self._sealer = sealer
         self._streams = Streams(transport, sealer, node.config.swim.stream_timeout)
         self._chronicle = Chronicle()
+        self._bugs = Bugs()
         self._timer: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
         self._outgoing = 0
@@ -115,6 +118,11 @@ class Driver:
         """Run `command` on the node and carry out what it asks for; whatever it raises comes through."""
         try:
             return command(self.node, self.now())
+        except GossipError:
+            raise
+        except Exception:
+            self.on_bug()
+            raise
         finally:
             self._flush()
 
@@ -232,12 +240,19 @@ class Driver:
                         self._carry_out(effect)
                 now = self.now()
                 for observer in self.observers:
-                    observer(effects, now)
+                    self._tell(observer, effects, now)
         finally:
             self._flushing = False
         deadline = self.node.next_deadline()
         if self._timer is not None and self._timer.deadline != deadline:
             self._timer.deadline = deadline
+
+    def _tell(self, observer: Observer, effects: Sequence[Effect], now: float) -> None:
+        try:
+            observer(effects, now)
+        except Exception as error:
+            name = getattr(observer, "__qualname__", type(observer).__name__)
+            self._bugs.report(f"observer {name}", error, "it misses these effects")
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -282,6 +297,8 @@ class Driver:
     async def _converse(self, conversation: Callable[[], Awaitable[None]]) -> None:
         try:
             await conversation()
+        except* Exception as group:
+            self._bugs.report("outgoing stream", group, "the stream is closed")
         finally:
             self._outgoing -= 1
 

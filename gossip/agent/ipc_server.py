@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import trio
 
+from gossip.agent.bugs import sole
 from gossip.agent.event_filter import EventFilter
 from gossip.agent.ipc_commands import COMMANDS, CommandError, IpcHost
 from gossip.agent.ipc_streams import EventFeed, EventStream, Monitor, Subscription
@@ -42,6 +43,10 @@ MAX_CONNECTIONS = 128
 """Clients at once; one more is closed at once."""
 MAX_SUBSCRIPTIONS = 64
 """Streams and monitors of one connection."""
+WRITE_TIMEOUT = 60.0
+"""Seconds that a client may take to read one answer or record before its connection is closed."""
+FAREWELL_TIMEOUT = 2.0
+"""Seconds that a client may take to read the answer to `leave`; then the agent stops."""
 
 log = logging.getLogger("gossip.agent")
 
@@ -67,8 +72,10 @@ class IpcServer:
         try:
             async with stream:
                 await Connection(stream, self._host, self.feed).run()
-        except RemoteProtocolError as error:
-            self.complain(str(error))
+        except* RemoteProtocolError as group:
+            self.complain(str(sole(group)))
+        except* trio.TooSlowError:
+            self.complain("a client does not read its answers")
 
     def complain(self, reason: str) -> None:
         """Log what a client did wrong, each reason once a minute."""
@@ -99,22 +106,18 @@ class Connection:
         """Answer requests until the client leaves.
 
         Raises:
-            RemoteProtocolError: it said something that ends the conversation.
+            ExceptionGroup: of `RemoteProtocolError`, it said something that ends the conversation; of
+                `trio.TooSlowError`, it did not read.
         """
-        refusal: RemoteProtocolError | None = None
         async with trio.open_nursery() as nursery:
             try:
                 await self._answer_all(nursery)
-            except RemoteProtocolError as error:
-                refusal = error  # raised below, outside of the nursery, which would wrap it
             except trio.BrokenResourceError:
                 pass  # the client is gone, maybe in the middle of an answer
             finally:
                 nursery.cancel_scope.cancel()
                 for seq in list(self._subscriptions):
                     self._drop(seq)
-        if refusal is not None:
-            raise refusal
 
     async def _answer_all(self, nursery: trio.Nursery) -> None:
         reader = RequestReader()
@@ -135,11 +138,19 @@ class Connection:
             await self._write(encode_response(request, error=session(request)))
             self._start_pump(request, nursery)
             return
-        try:
+        if request.command == Command.LEAVE:
+            await self._leave(request)
+        else:
             await self._write(await self._carry_out(request))
+
+    async def _leave(self, request: Request) -> None:
+        """Leave, answer, and stop the agent: also if nobody waits for the answer, or reads it."""
+        try:
+            answer = await self._carry_out(request)
+            with trio.move_on_after(FAREWELL_TIMEOUT):
+                await self._write(answer)
         finally:
-            if request.command == Command.LEAVE:
-                self._host.stop()  # also if the client did not wait for the answer
+            self._host.stop()
 
     async def _carry_out(self, request: Request) -> bytes:
         try:
@@ -230,8 +241,9 @@ class Connection:
             subscription.close()
 
     async def _write(self, data: bytes) -> None:
-        async with self._writing:
-            await self._stream.send_all(data)
+        with trio.fail_after(WRITE_TIMEOUT):
+            async with self._writing:
+                await self._stream.send_all(data)
 
 
 def _as_bytes(text: str) -> bytes:

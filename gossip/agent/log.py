@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ REMEMBERED_LINES = 512
 """As many lines as Serf keeps for a monitor that comes late."""
 MAX_TEXT = 1024
 """Characters of one field or message; the rest is cut, because some of it is said by peers."""
+MAX_TRACEBACK = 8192
+"""Characters of a traceback; the oldest frames are cut."""
 COMPLAINT_PERIOD = 60.0
 MAX_COMPLAINT_KEYS = 256
 """Keys of which complaints are counted apart; all further ones share one line per period."""
@@ -48,7 +51,9 @@ class Logfmt(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
         head = f"ts={_timestamp(record)} level={_severity(record)} logger={record.name}"
-        return f"{head} msg={_quote(_message(record))}{_pairs(record)}"
+        line = f"{head} msg={_quote(_message(record))}{_pairs(record)}"
+        trace = _traceback(record)
+        return f"{line} traceback={_quote(trace)}" if trace else line
 
 
 class JsonLines(logging.Formatter):
@@ -64,6 +69,8 @@ class JsonLines(logging.Formatter):
         }
         for key, value in _fields(record):
             line[key] = value if isinstance(value, int | float) else _cut(str(value))
+        if trace := _traceback(record):
+            line["traceback"] = trace
         return json.dumps(line)
 
 
@@ -210,6 +217,14 @@ def _message(record: logging.LogRecord) -> str:
         error = record.exc_info[1]
         text = f"{text}: {type(error).__name__}: {error}"
     return _cut(text)
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    """Return the traceback that comes with an error, the innermost frames if it is long."""
+    if not record.exc_info or record.exc_info[1] is None:
+        return ""
+    text = "".join(traceback.format_exception(record.exc_info[1]))
+    return text if len(text) <= MAX_TRACEBACK else f"…{text[-MAX_TRACEBACK:]}"
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:

@@ -47,9 +47,9 @@ def notify(state: bytes, environ: Mapping[str, str]) -> None:
     if not path:
         return
     where = "\0" + path[1:] if path.startswith("@") else path  # an abstract name
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
             sock.sendto(state, where)
-        except OSError as error:
-            log.warning("cannot notify the supervisor", extra={"socket": path, "reason": error.strerror})
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        log.warning("cannot notify the supervisor", extra={"socket": path, "reason": error})

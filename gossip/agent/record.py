@@ -29,6 +29,7 @@ class FlightRecorder:
         self._folder = folder
         self._busy = trio.Lock()
         self._wanted = trio.Event()
+        self._has_shown_bug = False
 
     def record(self, node: SerfNode) -> SerfNode:
         """Begin to record `node`; return it as the driver shall hold it."""
@@ -43,6 +44,12 @@ class FlightRecorder:
     def request_dump(self) -> None:
         """Write a file soon; returns at once. Further requests meanwhile are the same one."""
         self._wanted.set()
+
+    def show_bug(self) -> None:
+        """Write a file soon, once in the agent's life: a client that repeats a bug must not fill the disk."""
+        if self.recorder is not None and not self._has_shown_bug:
+            self._has_shown_bug = True
+            self.request_dump()
 
     async def run(self) -> None:
         """Write the files that are asked for, until cancelled."""

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import trio
 
+from gossip.agent.bugs import Bugs
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.resolve import resolve
 from gossip.agent.transport import StartError
@@ -20,7 +21,7 @@ SOCKET_MODE = 0o600
 PROBE_TIMEOUT = 1.0
 """How long an existing Unix socket may take to answer before it counts as alive but busy."""
 ACCEPT_PAUSE = 0.1
-"""Rest after the process ran out of descriptors."""
+"""Seconds of rest after the process ran out of descriptors."""
 
 
 class RpcListener:
@@ -59,15 +60,19 @@ async def serve_clients(
 ) -> NoReturn:
     """Accept clients and serve each in a task of its own; the listener is closed on the way out.
 
-    Beyond `most` at once, one more is closed at once.
+    Beyond `most` at once, one more is closed at once. Whatever `serve` raises ends that connection alone.
     """
     served = 0
+    bugs = Bugs()
 
     async def serve_one(stream: trio.SocketStream) -> None:
         nonlocal served
         try:
             await serve(stream)
+        except* Exception as group:
+            bugs.report(f"client of {listener.address}", group, "the connection is closed")
         finally:
+            stream.socket.close()
             served -= 1
 
     try:
@@ -75,7 +80,8 @@ async def serve_clients(
             while True:
                 try:
                     stream = await listener.accept()
-                except OSError:
+                except OSError as error:
+                    complain(f"cannot accept a client: {_reason(error)}")
                     await trio.sleep(ACCEPT_PAUSE)
                     continue
                 if served >= most:

@@ -6,7 +6,6 @@ exit code 1. A bug is not caught here: it ends the process with its traceback.
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,18 +15,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import trio
 
+from gossip.agent.bugs import Bugs, sole
 from gossip.agent.config import AgentConfig, load_config, unknown_variables
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
 from gossip.agent.ipc_server import IpcServer
 from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
+from gossip.agent.panel import run_panel
 from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
 from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
 from gossip.agent.sealing import Sealer
+from gossip.agent.signals import obey_signals
 from gossip.agent.transport import StartError, Transport, open_transport
-from gossip.errors import ConfigError, LocalProtocolError
+from gossip.errors import ConfigError
 from gossip.serf.config import SerfConfig
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.swim.config import SwimConfig
@@ -67,11 +69,15 @@ class Agent:
         self._stops_when_left = False
         self._left = trio.Event()
         self._stopping = trio.Event()
+        self._failure: Exception | None = None
+        self._bugs = Bugs()
 
     def request_leave(self) -> None:
-        """Leave gracefully, then stop; returns at once."""
+        """Leave gracefully, then stop; returns at once. Who has left already stops now."""
         self._stops_when_left = True
         self._leave_requested.set()
+        if self._left.is_set():
+            self.stop()
 
     @property
     def is_leaving(self) -> bool:
@@ -88,9 +94,27 @@ class Agent:
         self.exit_code = max(self.exit_code, exit_code)
         self._stopping.set()
 
+    def abort(self) -> None:
+        """Shut down at once, as an agent that failed."""
+        self.stop(EXIT_FAILED)
+
     async def wait_stopped(self) -> None:
-        """Wait until `stop` was called."""
+        """Wait until `stop` was called.
+
+        Raises:
+            ConfigError, StartError: a panel cannot run.
+        """
         await self._stopping.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def run_panel(self, panel: "Panel") -> None:
+        """Run `panel` beside the agent; only what a person must mend ends the agent."""
+        try:
+            await run_panel(panel, self, self._bugs)
+        except (ConfigError, StartError) as error:
+            self._failure = error
+            self.stop(EXIT_FAILED)
 
     async def leave_when_asked(self) -> None:
         """Wait for the request, then go through all stages of the leave; bounded as a whole."""
@@ -167,12 +191,12 @@ async def run(
     """Run an agent until it has left or must stop, and return its exit code.
 
     `observers` see every batch of the node's effects from the first on. Each of `panels` gets the agent's
-    handle and runs beside it, at most as long. `reload` is called on SIGHUP. `task_status` gets the handle as
-    soon as the agent serves; `ready` says that it has joined, too; its `before_finish_leave` may be set, and
-    its `routes` may be added to.
+    handle and runs beside it, at most as long; it is started again when it fails (`gossip.agent.panel`).
+    `reload` is called on SIGHUP. `task_status` gets the handle as soon as the agent serves; `ready` says that
+    it has joined, too; its `before_finish_leave` may be set, and its `routes` may be added to.
 
     Raises:
-        StartError: it could not start.
+        ConfigError, StartError: it could not start, or a panel could not.
     """
     with LogRing(config.log_level) as ring:
         opened = await _open(config)
@@ -181,17 +205,19 @@ async def run(
         try:
             async with trio.open_nursery() as nursery:
                 if handle_signals:
-                    await nursery.start(_obey_signals, agent, reload)
+                    await nursery.start(obey_signals, agent, reload)
                 await _start_servers(agent, opened, nursery)
                 _log_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
                 for panel in panels:
-                    nursery.start_soon(panel, agent)
+                    nursery.start_soon(agent.run_panel, panel)
                 task_status.started(agent)
                 nursery.start_soon(_join, agent)
                 await agent.wait_stopped()
                 nursery.cancel_scope.cancel()
-        except Exception:
+        except Exception as error:
+            if isinstance(sole(error), ConfigError | StartError):
+                raise sole(error) from None
             if opened.flight_recorder is not None:
                 opened.flight_recorder.write_last()
             raise
@@ -247,7 +273,10 @@ async def _open(config: AgentConfig) -> _Opened:
         if config.record:
             node = flight_recorder.record(node)
     sealer = Sealer(compress=not config.disable_compression, keyring=_keyring(config))
-    return _Opened(Driver(node, transport, sealer), flight_recorder, rpc, control)
+    driver = Driver(node, transport, sealer)
+    if flight_recorder is not None:
+        driver.on_bug = flight_recorder.show_bug
+    return _Opened(driver, flight_recorder, rpc, control)
 
 
 def _keyring(config: AgentConfig) -> Keyring | None:
@@ -365,53 +394,6 @@ async def _retry_join(agent: Agent) -> None:
             return
         log.warning("join failed: trying again", extra={"after": config.retry_interval, "reason": reason})
         await trio.sleep(config.retry_interval)
-
-
-async def _obey_signals(
-    agent: Agent,
-    reload: Callable[[], AgentConfig] | None,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """SIGTERM and SIGINT leave, the second of them exits at once; SIGHUP reloads; SIGUSR1 dumps."""
-    obeyed = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
-    with trio.open_signal_receiver(*obeyed) as signals:
-        task_status.started()
-        interrupted = False
-        async for number in signals:
-            if number == signal.SIGHUP:
-                _reload(agent, reload)
-            elif number == signal.SIGUSR1:
-                _dump(agent)
-            elif interrupted:
-                log.error("second signal: exiting without leaving")
-                agent.stop(EXIT_FAILED)
-            else:
-                interrupted = True
-                agent.request_leave()
-
-
-def _dump(agent: Agent) -> None:
-    """Write a flight recording; nothing happens to an agent that does not record."""
-    if agent.flight_recorder is not None:
-        agent.flight_recorder.request_dump()
-    else:
-        log.warning("cannot dump a recording: the agent does not record (see --record)")
-
-
-def _reload(agent: Agent, reload: Callable[[], AgentConfig] | None) -> None:
-    """Apply what may change while running: tags (those set over the RPC are lost) and the log level."""
-    if reload is None:
-        return
-    try:
-        fresh = reload()
-        if fresh.tags != dict(agent.driver.node.tags):
-            agent.driver.apply(lambda node, now: node.set_tags(fresh.tags, now))
-    except (ConfigError, LocalProtocolError) as error:
-        log.error("cannot reload the configuration", extra={"reason": error})  # noqa: TRY400 - a person's mistake
-        return
-    agent.ring.set_level(fresh.log_level)
-    agent.config = msgspec.structs.replace(agent.config, tags=fresh.tags, log_level=fresh.log_level)
-    log.info("configuration reloaded", extra={"log_level": fresh.log_level})
 
 
 def _fail(error: Exception, exit_code: int) -> int:

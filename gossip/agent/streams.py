@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
+from gossip.agent.bugs import Bugs
 from gossip.agent.sealing import Sealer
 from gossip.agent.transport import Transport, connect
 from gossip.errors import LocalProtocolError, RemoteProtocolError
@@ -60,6 +61,7 @@ class Streams:
         self._incoming = 0
         self._buffered = 0
         self._threads = trio.CapacityLimiter(1)
+        self._bugs = Bugs()
         self.refused = 0  # streams closed because there were too many
 
     async def serve(self, nursery: trio.Nursery, host: StreamHost) -> None:
@@ -114,6 +116,8 @@ class Streams:
             host.complain(_peer_of(stream), str(error))
         except trio.BrokenResourceError:
             pass  # the peer went away; it may come again
+        except Exception as error:
+            self._bugs.report("incoming stream", error, "the stream is closed")
         finally:
             self._incoming -= 1
             self._buffered -= held

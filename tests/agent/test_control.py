@@ -38,7 +38,16 @@ async def big(_: Request) -> Response:
     return Response(bytes(8 * 1024 * 1024), content_type=control.BINARY)
 
 
-ROUTES = {("POST", "/v1/echo"): echo, ("GET", "/v1/stuck"): stuck, ("GET", "/v1/big"): big}
+async def broken(_: Request) -> Response:
+    raise ZeroDivisionError
+
+
+ROUTES = {
+    ("POST", "/v1/echo"): echo,
+    ("GET", "/v1/stuck"): stuck,
+    ("GET", "/v1/big"): big,
+    ("GET", "/v1/broken"): broken,
+}
 
 
 @asynccontextmanager
@@ -133,6 +142,46 @@ async def test_a_client_that_goes_away_harms_nobody(tmp_path):
             await stream.send_all(request or b"\r")
             await stream.aclose()
         assert b"200 OK" in await say(path, post(b"x"))
+
+
+@pytest.mark.parametrize(
+    ("path_", "status", "length"), [("/v1/big", b"200", 8 * 1024 * 1024), ("/v1/none", b"404", None)]
+)
+async def test_head_gets_the_head_of_the_answer_alone(tmp_path, path_, status, length):
+    async with serving(tmp_path / "c") as path:
+        answer = await say(path, f"HEAD {path_} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + post(b"next"))
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status)
+    if length:
+        assert f"content-length: {length}".encode() in head.lower()
+    assert rest.startswith(b"HTTP/1.1 200")  # the next answer
+    assert b'"next"' in rest
+
+
+async def test_a_handler_that_fails_is_500_and_logged_and_harms_nobody_else(tmp_path, caplog):
+    async with serving(tmp_path / "c") as path:
+        for _ in range(3):
+            answer = await say(path, b"GET /v1/broken HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 500")
+            assert b"connection: close" in answer.lower()
+        assert b"200 OK" in await say(path, post(b"x"))
+    (line,) = [record for record in caplog.records if record.exc_info]
+    assert line.exc_info[0] is ZeroDivisionError
+
+
+async def test_whatever_serving_raises_ends_that_connection_alone(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(control, "as_json", lambda *_: 1 // 0)  # not even the refusal can be made
+    async with serving(tmp_path / "c") as path:
+        assert await say(path, b"GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+        monkeypatch.undo()
+        assert b"200 OK" in await say(path, post(b"x"))
+    assert "this is a bug: please report it" in caplog.text
+
+
+@pytest.mark.parametrize("request_", [b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", b"\xff\x00\r\n\r\n"])
+async def test_odd_requests_are_answered(tmp_path, request_):
+    async with serving(tmp_path / "c") as path:
+        assert (await say(path, request_)).startswith(b"HTTP/1.1 4")
 
 
 async def test_a_silent_client_is_dropped(tmp_path, monkeypatch):

@@ -1,4 +1,6 @@
+import errno
 import logging
+import os
 import re
 from contextlib import AsyncExitStack
 
@@ -6,7 +8,7 @@ import msgpack
 import pytest
 import trio
 
-from gossip.agent import ipc_commands, ipc_server
+from gossip.agent import ipc_commands, ipc_server, rpc_listener
 from gossip.agent.ipc_server import MAX_CONNECTIONS, MAX_SUBSCRIPTIONS
 from gossip.agent.ipc_streams import QUEUED_RECORDS
 from tests.agent.harness import eventually, ipc, join, running, statuses, where
@@ -45,6 +47,82 @@ async def test_without_a_key_auth_with_one_is_refused_and_nothing_else():
     async with running("a", "127.1.21.4") as a, ipc(a) as client:
         assert await client.ask("auth", 2, {"AuthKey": "x"}) == "Invalid authentication token"
         assert await client.ask("stats", 3) == ""
+
+
+# --- clients that break, or do not read -------------------------------------------------------------------
+
+
+async def test_a_command_that_fails_ends_its_connection_alone(monkeypatch, caplog):
+    async def fail(_host, _request):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(ipc_commands.COMMANDS, "stats", fail)
+    async with running("a", "127.1.21.40") as a, ipc(a) as other:
+        for _ in range(3):
+            async with ipc(a) as client:
+                await client.send("stats", 2)
+                assert await client.is_closed()
+        assert await other.ask("members", 3) == ""
+    (line,) = [record for record in caplog.records if record.exc_info]
+    assert line.exc_info[0] is ZeroDivisionError
+
+
+async def fill(client, answers=4000):
+    """Ask so much that the answers cannot be sent before the client reads."""
+    with trio.move_on_after(1):
+        for _ in range(answers):
+            await client.send("stats", 2)
+
+
+async def test_a_client_that_does_not_read_is_dropped(monkeypatch, caplog):
+    monkeypatch.setattr(ipc_server, "WRITE_TIMEOUT", 0.05)
+    async with running("a", "127.1.21.41") as a, ipc(a) as client, ipc(a) as other:
+        await fill(client)
+        await eventually(
+            lambda: "a client does not read its answers" in reasons(caplog), "the client to be dropped"
+        )
+        assert await other.ask("stats", 3) == ""
+
+
+async def test_a_leave_whose_answer_nobody_reads_stops_the_agent(monkeypatch):
+    monkeypatch.setattr(ipc_server, "FAREWELL_TIMEOUT", 0.05)
+
+    async def never(_connection, _data):
+        await trio.sleep_forever()
+
+    async with running("a", "127.1.21.42") as a, ipc(a) as client:
+        monkeypatch.setattr(ipc_server.Connection, "_write", never)
+        await client.send("leave", 2)
+        with trio.fail_after(20):
+            await a.wait_stopped()
+        assert a.driver.leave_finished.is_set()
+
+
+async def test_a_client_that_leaves_and_vanishes_stops_the_agent():
+    async with running("a", "127.1.21.43") as a:
+        async with ipc(a) as client:
+            await client.send("leave", 2)
+        with trio.fail_after(20):
+            await a.wait_stopped()
+
+
+async def test_lack_of_descriptors_is_logged_once_and_does_not_end_the_server(monkeypatch, caplog):
+    monkeypatch.setattr(rpc_listener, "ACCEPT_PAUSE", 0.01)
+    real, failures = rpc_listener.RpcListener.accept, iter(range(5))
+
+    async def accept(listener):
+        if next(failures, None) is not None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return await real(listener)
+
+    monkeypatch.setattr(rpc_listener.RpcListener, "accept", accept)
+    async with running("a", "127.1.21.44") as a, ipc(a) as client:
+        assert await client.ask("stats", 3) == ""
+    assert reasons(caplog).count("cannot accept a client: too many open files") == 1
+
+
+def reasons(caplog):
+    return [record.reason for record in caplog.records if hasattr(record, "reason")]
 
 
 # --- commands ---------------------------------------------------------------------------------------------

@@ -122,6 +122,28 @@ async def test_usr1_dumps_and_the_agent_goes_on(tmp_path, caplog):
     assert len(list(tmp_path.glob("*.recording"))) == 1
 
 
+async def test_a_bug_of_the_core_behind_a_panel_leaves_one_recording_and_the_agent_lives_on(
+    tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("gossip.agent.panel.FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr("gossip.serf.leave.GracefulLeave.begin", lambda *_: 1 // 0)
+    starts = []
+
+    async def trigger(agent):
+        starts.append(1)
+        await trio.lowlevel.checkpoint()
+        agent.driver.apply(lambda node, now: node.begin_leave(now))
+
+    settings = {"record": True, "record_dir": str(tmp_path), "panels": [trigger]}
+    async with running("a", "127.133.2.10", **settings) as a:
+        await eventually(lambda: "recording written" in caplog.text and len(starts) > 3, "a file")
+        assert statuses(a) == {"a": "alive"}
+    (path,) = tmp_path.glob("*.recording")
+    with pytest.raises(Exception, match=r"\(begin_leave\) makes the core fail: ZeroDivisionError"):
+        list(Replay(decode_recording(path.read_bytes())).run())
+
+
 async def test_an_agent_that_ends_with_a_bug_leaves_a_recording_that_shows_it(tmp_path, monkeypatch):
     class BugError(Exception):
         pass
@@ -131,7 +153,7 @@ async def test_an_agent_that_ends_with_a_bug_leaves_a_recording_that_shows_it(tm
 
     async def trigger(agent):
         monkeypatch.setattr("gossip.serf.leave.GracefulLeave.begin", fail)
-        agent.driver.apply(lambda node, now: node.begin_leave(now))
+        agent.request_leave()
 
     settings = AgentConfig(
         node_name="a", bind="127.133.2.8:0", rpc_addr="", record=True, record_dir=str(tmp_path)

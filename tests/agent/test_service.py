@@ -1,3 +1,4 @@
+import itertools
 import logging
 import os
 import signal
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 import pytest
 import trio
 
-from gossip.agent import service
+from gossip.agent import panel as panels
+from gossip.agent import service, signals
+from gossip.agent.bugs import Bugs
 from gossip.agent.config import AgentConfig
 from gossip.agent.service import DRAIN_TIMEOUT, EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, main, run
 from gossip.agent.transport import StartError
@@ -214,6 +217,82 @@ async def test_panels_run_as_long_as_the_agent():
     assert ended == ["a"]
 
 
+async def test_a_panel_that_fails_is_started_again_and_the_agent_lives_on(caplog, monkeypatch):
+    monkeypatch.setattr(panels, "FIRST_BACKOFF", 0.001)
+    starts = []
+
+    async def fragile(_agent):
+        starts.append(trio.current_time())
+        if len(starts) < 3:
+            async with trio.open_nursery():
+                raise ZeroDivisionError
+        await trio.sleep_forever()
+
+    async with running("a", "127.1.30.23", panels=(fragile,)) as a:
+        await eventually(lambda: len(starts) == 3, "the third start")
+        assert statuses(a) == {"a": "alive"}
+    (line,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert line.exc_info[0] is ZeroDivisionError
+    assert line.place.endswith("fragile")
+
+
+async def test_a_panel_waits_longer_each_time_up_to_a_bound(autojump_clock):
+    starts = []
+
+    async def broken(_host):
+        starts.append(trio.current_time())
+        await trio.lowlevel.checkpoint()
+        raise KeyError
+
+    with trio.move_on_after(600):
+        await panels.run_panel(broken, None, Bugs())
+    waits = [after - before for before, after in itertools.pairwise(starts)]
+    assert waits[:4] == pytest.approx([1, 2, 4, 8])
+    assert max(waits) == pytest.approx(panels.MAX_BACKOFF)
+
+
+async def test_a_panel_that_ran_long_starts_again_soon(autojump_clock):
+    starts = []
+
+    async def steady(_host):
+        starts.append(trio.current_time())
+        await trio.sleep(panels.STEADY_AFTER)
+        raise KeyError
+
+    with trio.move_on_after(600):
+        await panels.run_panel(steady, None, Bugs())
+    waits = {after - before - panels.STEADY_AFTER for before, after in itertools.pairwise(starts)}
+    assert waits == {panels.FIRST_BACKOFF}
+
+
+@pytest.mark.parametrize("error", [ConfigError("no template"), StartError("no haproxy")])
+async def test_a_panel_that_a_person_must_mend_ends_the_agent_with_its_error(error):
+    async def refuse(_agent):
+        async with trio.open_nursery():
+            raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        await result_of(config("a", "127.1.30.24"), panels=(refuse,))
+
+
+async def test_an_observer_that_raises_is_logged_and_the_agent_goes_on(caplog):
+    seen = []
+
+    def broken(_effects, _now):
+        raise ZeroDivisionError
+
+    def sound(effects, _now):
+        seen.extend(effects)
+
+    async with running("a", "127.1.30.25", observers=(broken, sound)) as a, running("b", "127.1.30.26") as b:
+        await join(b, a)
+        await eventually(lambda: len(statuses(a)) == 2, "two members")
+    assert seen
+    lines = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(lines) == 1  # however often it raised
+    assert lines[0].exc_info[0] is ZeroDivisionError
+
+
 # --- signals ----------------------------------------------------------------------------------------------
 
 
@@ -238,22 +317,45 @@ async def test_a_signal_leaves_gracefully(number, caplog):
     assert "leaving gracefully" in messages(caplog)
 
 
-async def test_the_second_signal_exits_at_once(caplog):
-    async def hold(agent):
-        agent.before_finish_leave = trio.sleep_forever
-        await trio.lowlevel.checkpoint()
+async def hold_and_signal(agent, *numbers):
+    """Let the agent's leave take its whole budget, and send signals meanwhile."""
+    agent.before_finish_leave = trio.sleep_forever
+    for number in numbers:
+        os.kill(os.getpid(), number)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+
+
+async def test_signals_within_a_second_are_one_signal(caplog, monkeypatch):
+    monkeypatch.setattr(service, "DRAIN_TIMEOUT", 0.1)
 
     async def send(agent):
-        await hold(agent)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            os.kill(os.getpid(), number)
-            await trio.testing.wait_all_tasks_blocked(0.02)
+        await hold_and_signal(agent, signal.SIGTERM, signal.SIGTERM, signal.SIGINT)
+
+    with trio.fail_after(PATIENCE):
+        assert await run(config("a", "127.1.30.22"), panels=(send,)) == EXIT_LEFT
+    assert "member left" in messages(caplog)
+
+
+async def test_a_signal_after_more_than_a_second_exits_at_once(caplog, monkeypatch):
+    monkeypatch.setattr(signals, "SIGNAL_REPEAT", 0.01)
+
+    async def send(agent):
+        await hold_and_signal(agent, signal.SIGTERM, signal.SIGINT)
 
     start = time.monotonic()
     with trio.fail_after(PATIENCE):
         assert await run(config("a", "127.1.30.22"), panels=(send,)) == EXIT_FAILED
     assert time.monotonic() - start < DRAIN_TIMEOUT
     assert "second signal: exiting without leaving" in messages(caplog)
+
+
+async def test_one_signal_ends_an_agent_that_has_left_already():
+    async def leave_and_send(agent):
+        await agent.leave()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with trio.fail_after(PATIENCE):
+        assert await run(config("a", "127.1.30.22"), panels=(leave_and_send,)) == EXIT_LEFT
 
 
 async def test_sighup_reloads_tags_and_log_level():
