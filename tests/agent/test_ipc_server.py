@@ -172,7 +172,7 @@ async def test_members_are_filtered_by_anchored_patterns(monkeypatch, wanted, na
             assert [member["Name"] for member in (await client.receive())["Members"]] == names
 
 
-@pytest.mark.parametrize("pattern", ["(", "(a+)+", "x" * 300])
+@pytest.mark.parametrize("pattern", ["(", "a**", "x" * 5000])
 async def test_a_pattern_that_cannot_be_used_closes_the_connection(caplog, pattern):
     async with running("a", "127.1.21.8") as a, ipc(a) as client:
         await client.send("members-filtered", 2, {"Name": pattern})

@@ -1,5 +1,4 @@
 import re
-import time
 from contextlib import suppress
 
 import pytest
@@ -7,8 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.agent.pattern import MAX_PATTERN_CHARS, anchored
-
-LONGEST_TAG = 500
 
 
 @pytest.mark.parametrize(
@@ -42,26 +39,18 @@ def test_patterns_match_the_whole_value(pattern, value, matches):
     ("pattern", "reason"),
     [
         ("(", "missing )"),
-        ("[", "bad escape"),
-        (")", "closes a group that is not open"),
-        ("a\\", "is not understood from character 2 on"),
-        (r"(a)\1", "is not understood from character 4 on"),
-        ("(?=a)", "is not understood from character 1 on"),
-        ("(?#x)a", "is not understood from character 1 on"),
-        ("a(?i)b", "is not understood from character 2 on"),
-        ("x{1,99999999999999999999}", "could take too long"),
-        ("(a+)+", "could take too long"),
-        ("(a|aa)*", "could take too long"),
-        ("((a{1,9}){9})", "could take too long"),
-        (".*" * 4, "could take too long"),
-        ("a?" * 19, "could take too long"),
-        ("(a|b){19}", "could take too long"),
-        ("a**", "multiple repeat"),
-        ("[[a]", "Possible nested set"),
+        ("[", "missing ]"),
+        (")", "unexpected )"),
+        (r"(a)\1", r"invalid escape sequence: \1"),
+        ("(?=a)", "invalid perl operator: (?="),
+        ("x{1,1001}", "invalid repetition size: {1,1001}"),
+        ("a**", "bad repetition operator: **"),
+        ("a.\udcff", "not UTF-8"),
+        (r"(?:\pL?.?){400}" * 3, "pattern too large"),
         ("a" * (MAX_PATTERN_CHARS + 1), f"pattern of {MAX_PATTERN_CHARS + 1} characters"),
     ],
 )
-def test_patterns_that_are_broken_or_too_dear_are_refused(pattern, reason):
+def test_broken_patterns_are_refused_with_the_reason(pattern, reason):
     with pytest.raises(ValueError, match=re.escape(reason)):
         anchored(pattern)
 
@@ -70,12 +59,18 @@ def test_a_pattern_of_exactly_the_limit_is_taken():
     assert anchored("a" * MAX_PATTERN_CHARS)("a" * MAX_PATTERN_CHARS)
 
 
-@pytest.mark.parametrize("pattern", [".*.*.*x", "a?" * 18 + "a{18}x", "(a|a){18}x", "a{1,99}a{1,99}a{1,99}x"])
-def test_the_dearest_patterns_allowed_end_soon_on_the_worst_value(pattern):
+def test_a_byte_that_is_not_utf_8_is_one_character():
+    assert anchored("a.b")("a\udcffb")
+    assert not anchored("a.b")("a\udcff\udcfeb")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [".*.*.*.*x", "(a)*(a)*(a)*b", "(a|aa)*b", "(?:a?){500}b", "(a+)+b", "(?:.{0,99}){4}b", "(?:a|a){30}b"],
+)
+def test_the_time_of_a_match_grows_with_the_value_and_no_faster(pattern):
     matches = anchored(pattern)
-    start = time.process_time()
-    matches("a" * LONGEST_TAG)
-    assert time.process_time() - start < 20  # measured: below 3 s; unbounded ones take years
+    assert not matches("a" * 2000)  # each of them takes a backtracking matcher longer than a test may last
 
 
 @given(st.text(alphabet="ab(){}[]*+?|\\^$.:=!P<>#1,i-", max_size=40))
