@@ -14,7 +14,7 @@ import trio
 from gossip.agent.config import AgentConfig
 from gossip.agent.driver import Driver
 from gossip.agent.ipc_streams import describe
-from gossip.agent.log import LogRing
+from gossip.agent.log import LogRing, dropped_lines
 from gossip.agent.pattern import anchored
 from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
 from gossip.ipc.bodies import (
@@ -135,6 +135,7 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
             "serf": driver.node.stats() | encrypted,
             "tags": driver.node.tags,
             "event_handlers": {},
+            "log": {"dropped_lines": str(dropped_lines())},
         }
     )
 

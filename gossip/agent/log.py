@@ -12,9 +12,11 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TextIO
+
+from gossip.agent.log_writer import LineWriter
 
 TRACE = 5
 LEVELS = {
@@ -146,16 +148,44 @@ class LogRing(logging.Handler):
         logging.getLogger().setLevel(min((self._base, *self._listeners.values())))
 
 
-class StderrHandler(logging.StreamHandler[TextIO]):
-    """Lines on stderr. Nobody reading them any more must not stop an agent: such errors are dropped."""
+class StderrHandler(logging.Handler):
+    """Lines on stderr, written in a thread of their own (`gossip.agent.log_writer`)."""
 
     def __init__(self, log_format: str, level: str, stream: TextIO | None = None) -> None:
-        super().__init__(stream or sys.stderr)
-        self.setLevel(LEVELS[level])
+        super().__init__(LEVELS[level])
         self.setFormatter(JsonLines() if log_format == "json" else Logfmt())
+        self._writer = LineWriter(stream or sys.stderr, self._report_dropped)
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were lost because nobody read them."""
+        return self._writer.dropped
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record's line."""
+        self._writer.put(self.format(record))
+
+    def say(self, text: str) -> None:
+        """Queue lines for a person, as they are."""
+        self._writer.put(text)
+
+    def close(self) -> None:
+        """Wait for the reader, for a bounded time."""
+        self._writer.close()
+        super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         """Drop the line."""
+
+    def _report_dropped(self, lines: int) -> str:
+        fields = {"msg": "log lines dropped: nobody read them", "levelno": logging.WARNING, "lines": lines}
+        return self.format(logging.makeLogRecord({"name": "gossip.agent", **fields}))
+
+
+def dropped_lines() -> int:
+    """Return how many lines of this program's log were lost because nobody read them."""
+    handlers = logging.getLogger().handlers
+    return sum(handler.dropped for handler in handlers if isinstance(handler, StderrHandler))
 
 
 @contextmanager
@@ -170,8 +200,7 @@ def logging_to_stderr(log_format: str, level: str) -> Iterator[StderrHandler]:
     finally:
         root.removeHandler(handler)
         root.setLevel(before)
-        with suppress(OSError):
-            handler.flush()
+        handler.close()
 
 
 class Complaints:

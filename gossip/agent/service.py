@@ -1,12 +1,13 @@
 """One agent from start to end: listeners, then the RPC, then joining; signals; the graceful leave.
 
 The order is Serf's (serf-wire 8.3). What fails before the first nursery opens is a `StartError`: one line and
-exit code 1. A bug is not caught here: it ends the process with its traceback.
+exit code 1. A bug in the core itself ends the process with its traceback.
 """
 
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from gossip.agent.control import Routes
     from gossip.agent.record import FlightRecorder
 
+PROGRAM = "gossip agent"
 DRAIN_TIMEOUT = 7.5
 """The leaver's budget between saying that it leaves and leaving (the load balancer drains meanwhile)."""
 LEAVE_SLACK = 2.0
@@ -168,15 +170,18 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
             handler.setLevel(LEVELS[fresh.log_level])
             return fresh
 
+        # What is said here goes through the handler: stderr itself may be stuck.
         try:
             return trio.run(_run_with_reload, config, reload)
         except StartError as error:
-            return _fail(error, EXIT_FAILED)
+            handler.say(f"{PROGRAM}: {error}")
         except KeyboardInterrupt:  # before the signal handlers were in place
-            return EXIT_FAILED
+            pass
         except Exception:
-            sys.stderr.write("this is a bug in gossip: please report it with the traceback\n")
-            raise
+            handler.say(
+                f"{traceback.format_exc()}this is a bug in gossip: please report it with the traceback"
+            )
+        return EXIT_FAILED
 
 
 async def run(
@@ -397,5 +402,5 @@ async def _retry_join(agent: Agent) -> None:
 
 
 def _fail(error: Exception, exit_code: int) -> int:
-    sys.stderr.write(f"gossip agent: {error}\n")
+    sys.stderr.write(f"{PROGRAM}: {error}\n")
     return exit_code

@@ -10,6 +10,7 @@ from gossip.agent.log import (
     LEVELS,
     MAX_COMPLAINT_KEYS,
     MAX_TEXT,
+    MAX_TRACEBACK,
     REMEMBERED_LINES,
     Complaints,
     JsonLines,
@@ -68,6 +69,24 @@ def test_long_fields_are_cut():
 def test_an_exception_is_named_on_the_same_line():
     error = ValueError("bad")
     assert "member joined: ValueError: bad" in Logfmt().format(record(exc_info=(ValueError, error, None)))
+
+
+@pytest.mark.parametrize("formatter", [Logfmt(), JsonLines()])
+def test_a_traceback_stands_on_the_same_line_and_is_cut(formatter):
+    def deep(left):
+        return deeper(left - 1) if left else 1 / left
+
+    def deeper(left):
+        return deep(left)
+
+    try:
+        deep(200)
+    except ZeroDivisionError as error:
+        line = formatter.format(record(exc_info=(type(error), error, error.__traceback__)))
+    assert line.isprintable()
+    assert "ZeroDivisionError: division by zero" in line
+    assert "deeper" in line
+    assert len(line) < 2 * MAX_TRACEBACK
 
 
 @pytest.mark.parametrize(
@@ -129,6 +148,7 @@ def test_stderr_shows_its_own_level_only():
         made = record(level=level)
         if made.levelno >= handler.level:
             handler.handle(made)
+    handler.close()
     assert stream.getvalue().count("\n") == 1
 
 
@@ -137,7 +157,10 @@ def test_a_stderr_that_nobody_reads_does_no_harm():
         def write(self, _text):
             raise BrokenPipeError
 
-    StderrHandler("json", "INFO", Broken()).handle(record())
+    handler = StderrHandler("json", "INFO", Broken())
+    handler.handle(record())
+    handler.close()
+    assert handler.dropped == 1
 
 
 def test_a_complaint_is_admitted_once_a_minute_and_says_what_was_held_back():

@@ -476,6 +476,10 @@ def test_a_bug_says_that_it_is_one(tmp_path, monkeypatch, capsys):
         raise ZeroDivisionError
 
     monkeypatch.setattr(service.trio, "run", fail)
-    with pytest.raises(ZeroDivisionError):
-        main(overrides(tmp_path))
-    assert capsys.readouterr().err == "this is a bug in gossip: please report it with the traceback\n"
+    assert main(overrides(tmp_path)) == EXIT_FAILED
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-2:] == [
+        "ZeroDivisionError",
+        "this is a bug in gossip: please report it with the traceback",
+    ]
