@@ -16,7 +16,7 @@ from lb.complaints import Complaints
 from lb.deploy.deployer import Deployment, Goal
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
-from lb.haproxy.server_state import ServerName
+from lb.haproxy.config_text import ServerName
 from lb.policy.decision import Change
 from lb.policy.plan import Claim, Plan, PlanConfig
 from lb.policy.reconciler import Reconciler, Step

@@ -19,9 +19,8 @@ from gossip.agent import service
 from gossip.agent.config import AgentConfig
 from gossip.agent.service import Agent
 from lb.demo.load import Load, Target
-from lb.deploy.bootstrap import is_ours
 from lb.haproxy.config_check import Validator
-from lb.haproxy.server_state import configured_servers
+from lb.haproxy.config_text import configured_servers, is_ours
 from tests.real_haproxy import HOST, Site, end_haproxy, eventually, free_port, web_servers
 
 EAGER = {

@@ -14,7 +14,7 @@ from lb.demo.load import Load
 from lb.demo.premises import HTTP_PORT, RPC_PORT, STATS_PORT
 from lb.demo.timeline import Timeline
 from lb.demo.witness import Witness
-from lb.haproxy.server_state import configured_servers
+from lb.haproxy.config_text import configured_servers
 
 ACT_TIMEOUT = 20.0
 """The longest act needs about 6 s on an idle machine."""

@@ -4,19 +4,15 @@ A file of ours (it has the digest that it says it has) is believed. One that was
 the last known good one. A file that somebody else wrote stays until there is something to put in its place.
 """
 
-import re
 from collections.abc import Collection
 from enum import Enum
 
 from msgspec import Struct
 
 from lb.deploy.config_file import ConfigFile
-from lb.haproxy.server_state import configured_servers
+from lb.haproxy.config_text import configured_servers, is_ours, weights
+from lb.policy.allowlist import is_clean
 from lb.policy.plan import Claim
-from lb.render.renderer import embedded_digest, file_digest
-
-_WEIGHT = re.compile(rb"^\s+server\s+(\S+)\s.*\sweight\s+(\d{1,3})(?:\s|$)", re.MULTILINE)
-DEFAULT_WEIGHT = 100
 
 
 class Origin(Enum):
@@ -50,18 +46,12 @@ def inherit(file: ConfigFile, backends: Collection[str]) -> Inheritance:
     return Inheritance(Origin.NOWHERE if content is None else Origin.FOREIGN)
 
 
-def is_ours(content: bytes) -> bool:
-    """Return whether this program wrote `content`, and nobody changed it since."""
-    return embedded_digest(content) == file_digest(content)
-
-
 def listed_claims(content: bytes, backends: Collection[str]) -> tuple[Claim, ...]:
     """Return the servers of a file as claims; each member goes by the name of its server."""
-    weights = {name.decode(): int(weight) for name, weight in _WEIGHT.findall(content)}
+    weight_of = weights(content)
     claims: dict[str, Claim] = {}
     for place in configured_servers(content):
         name = place.name
-        if name.backend in backends and place.host is not None and place.port:
-            weight = weights.get(name.server, DEFAULT_WEIGHT)
-            claims[name.server] = Claim(name.backend, name.server, place.host, place.port, weight)
+        if name.backend in backends and is_clean(name.server) and place.host is not None and place.port:
+            claims[name.server] = Claim(name.backend, name.server, place.host, place.port, weight_of[name])
     return tuple(claims.values())

@@ -16,9 +16,8 @@ from msgspec.structs import replace
 from lb.deploy.config_file import ConfigFile, RejectedError, SwapError, Swapped
 from lb.haproxy.cli_socket import HAProxyError, UnreachableError
 from lb.haproxy.client import HAProxy
+from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
 from lb.haproxy.port_check import find_unbindable
-from lb.haproxy.server_state import ServerName, configured_servers
-from lb.render.renderer import embedded_digest
 
 log = logging.getLogger(__name__)
 

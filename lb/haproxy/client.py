@@ -13,16 +13,14 @@ import trio
 from msgspec import Struct
 
 from lb.haproxy.cli_socket import CommandSocket, HAProxyError, UnreachableError
+from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
 from lb.haproxy.master import POLL_INTERVAL, Master, Processes, ReloadError
 from lb.haproxy.runtime import Runtime
 from lb.haproxy.server_state import (
     EMPTY_STATE,
-    ServerName,
-    configured_servers,
     difference,
     filter_state,
 )
-from lb.render.renderer import embedded_digest
 
 DEFAULT_RELOAD_TIMEOUT = 5.0
 """Above the 2.2 s that a master needs to find out that a listener cannot be bound."""

@@ -1,4 +1,4 @@
-"""Where a configuration listens, and whether that is possible, asked before HAProxy has to find out.
+"""Whether HAProxy can listen where a configuration says, asked before HAProxy has to find out.
 
 `haproxy -c` accepts a port that somebody else has and an address that is not ours; the reload then pauses the
 old listeners for two seconds while it tries, and that is an outage. Only *new* addresses are tried: those
@@ -6,39 +6,13 @@ that HAProxy has already are its own.
 """
 
 import errno
-import re
 import socket
 from contextlib import suppress
 
-from msgspec import Struct
+from lb.haproxy.config_text import Listener, listeners
 
-_BIND = re.compile(r"^\s+bind\s+(\S+)", re.MULTILINE)
-_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>\*|[0-9.]+)?):(?P<port>\d{1,5})")
-_WILDCARD = {"": "0.0.0.0", "*": "0.0.0.0"}  # noqa: S104 - what HAProxy itself would bind
 _FATAL = {errno.EADDRINUSE, errno.EADDRNOTAVAIL}
 """Whether a port below 1024 is allowed is a matter of HAProxy's user, not of ours."""
-
-
-class Listener(Struct, frozen=True, order=True):
-    """An address of a ``bind`` line."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """Return ``host:port``, an IPv6 host in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def listeners(content: bytes) -> frozenset[Listener]:
-    """Return the TCP addresses on which `content` listens; sockets and names are left to HAProxy."""
-    found: set[Listener] = set()
-    for words in _BIND.findall(content.decode("utf-8", "replace")):
-        for text in words.split(","):
-            if address := _ADDRESS.fullmatch(text):
-                host = address["v6"] or _WILDCARD.get(address["v4"] or "", address["v4"])
-                found.add(Listener(host, int(address["port"])))
-    return frozenset(found)
 
 
 def find_unbindable(before: bytes | None, after: bytes) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 
 from gossip.errors import LocalProtocolError
 from lb.haproxy.cli_socket import CommandSocket, HAProxyError
-from lb.haproxy.server_state import AdminState, ServerName, ServerRow, parse_servers
+from lb.haproxy.config_text import ServerName
+from lb.haproxy.server_state import AdminState, ServerRow, parse_servers
 from lb.policy.allowlist import is_clean
 
 MAX_BATCH = 100

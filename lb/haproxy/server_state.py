@@ -1,27 +1,23 @@
-"""Servers as HAProxy sees them: the lines of a configuration and the table ``show servers state``. Pure.
+"""Servers as the running HAProxy sees them: the table ``show servers state``. Pure.
 
 The table is also the format of the state file through which a new worker learns what its predecessor knew
 (down, drained, weights). A full one silently keeps the *old port* of a server that moved, so only lines
 that agree with the new configuration may pass (HAProxy issues 1412, 2103, 2506).
 """
 
-import re
 from collections.abc import Iterable
 from enum import StrEnum
-from ipaddress import ip_address
 
 from msgspec import Struct
 
 from lb.haproxy.cli_socket import HAProxyError
+from lb.haproxy.config_text import ServerName, ServerPlace, canonical_host
 
 STATE_VERSION = "1"
 EMPTY_STATE = f"{STATE_VERSION}\n".encode()
 _RUNNING = 2  # SRV_ST_RUNNING
 _DRAINED_BY_COMMAND = 0x08  # SRV_ADMF_FDRAIN
 _MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40  # forced, inherited, by configuration, resolution, host name
-_SECTION = re.compile(r"^(backend|listen)\s+(\S+)")
-_ANY_SECTION = re.compile(r"^[a-z][a-z-]*(\s|$)")
-_SERVER = re.compile(r"^\s+server\s+(\S+)\s+(\S+)")
 
 
 class AdminState(StrEnum):
@@ -30,25 +26,6 @@ class AdminState(StrEnum):
     READY = "ready"
     DRAIN = "drain"
     MAINT = "maint"
-
-
-class ServerName(Struct, frozen=True, order=True):
-    """How commands name a server."""
-
-    backend: str
-    server: str
-
-    def __str__(self) -> str:
-        """Return ``backend/server``."""
-        return f"{self.backend}/{self.server}"
-
-
-class ServerPlace(Struct, frozen=True, order=True):
-    """A server and where it is; `host` is None if it is not an IP address (resolved by HAProxy)."""
-
-    name: ServerName
-    host: str | None
-    port: int
 
 
 class ServerRow(Struct, frozen=True):
@@ -73,20 +50,6 @@ class ServerRow(Struct, frozen=True):
     def is_in_maintenance(self) -> bool:
         """Whether the server takes no traffic at all, for any reason but its checks."""
         return bool(self.admin_bits & _MAINTENANCE)
-
-
-def configured_servers(content: bytes) -> tuple[ServerPlace, ...]:
-    """Return the servers of all backends in a configuration that HAProxy accepts."""
-    places: list[ServerPlace] = []
-    backend: str | None = None
-    for line in content.decode("utf-8", "replace").splitlines():
-        if _ANY_SECTION.match(line):
-            section = _SECTION.match(line)
-            backend = section[2] if section else None
-        elif backend is not None and (server := _SERVER.match(line)):
-            host, port = _split_address(server[2])
-            places.append(ServerPlace(ServerName(backend, server[1]), host, port))
-    return tuple(sorted(places))
 
 
 def parse_servers(table: str) -> tuple[ServerRow, ...]:
@@ -133,19 +96,7 @@ def _parse_row(columns: list[str], line: str) -> ServerRow:
     row = dict(zip(columns, line.split(" "), strict=False))
     try:
         name = ServerName(row["be_name"], row["srv_name"])
-        place = ServerPlace(name, _canonical(row["srv_addr"]), int(row["srv_port"]))
+        place = ServerPlace(name, canonical_host(row["srv_addr"]), int(row["srv_port"]))
         return ServerRow(place, int(row["srv_op_state"]), int(row["srv_admin_state"]), line)
     except (KeyError, ValueError) as error:
         raise HAProxyError(f"haproxy's table of servers has a line that makes no sense: {line!r}") from error
-
-
-def _split_address(text: str) -> tuple[str | None, int]:
-    host, _, port = text.rpartition(":")
-    return _canonical(host.strip("[]")), int(port) if port.isdecimal() else 0
-
-
-def _canonical(host: str) -> str | None:
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        return None

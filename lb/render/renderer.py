@@ -2,12 +2,11 @@
 
 No clock, no host name and no dict order reaches the text. The digest of the text stands in the text itself,
 as ``setenv LB_DIGEST``, so that the running worker can be asked which file it has; it is computed with the
-digest fields blanked. `lb.inspection` checks the result without trusting this module or the template.
+digest fields blanked. `lb.render.verify_output` checks the result without trusting this module.
 """
 
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 from importlib.resources import files
 from ipaddress import ip_address
 from traceback import walk_tb
@@ -18,10 +17,10 @@ from markupsafe import Markup
 from msgspec import Struct, to_builtins
 
 from gossip.errors import ConfigError
+from lb.haproxy.config_text import BLANK_DIGEST, count_digests, set_digest
 from lb.policy.allowlist import is_clean, parse_port
 from lb.policy.plan import Plan
 
-BLANK_DIGEST = "0" * 64
 BALANCE = ("roundrobin", "leastconn", "first", "random")
 """Algorithms under which HAProxy can add and remove servers at runtime."""
 MAX_SOCKET_PATH = 91
@@ -30,8 +29,6 @@ MAX_FILE_PATH = 1000
 """A line of haproxy.cfg has to stay under 2,048 bytes."""
 TEMPLATE_NAME = "haproxy.cfg.j2"
 
-_DIGEST_FIELD = re.compile(rb"^([ \t]*setenv LB_DIGEST |# digest )[0-9a-f]{64}$", re.MULTILINE)
-_LB_DIGEST = re.compile(rb"^[ \t]*setenv LB_DIGEST ([0-9a-f]{64})$", re.MULTILINE)
 _SAFE = re.compile(r"[A-Za-z0-9_.:/*@\[\]+=,~-]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DURATION = re.compile(r"[1-9][0-9]{0,8}(us|ms|s|m|h|d)")
@@ -146,12 +143,11 @@ class Renderer:
                     f"configured are {', '.join(sorted(names))}"
                 )
         blank = self._render(plan).encode()
-        if len(_LB_DIGEST.findall(blank)) != 1:
+        if count_digests(blank) != 1:
             raise ConfigError(
                 "cannot use the template: it needs exactly one line 'setenv LB_DIGEST {{ digest }}'"
             )
-        digest = file_digest(blank)
-        content = _DIGEST_FIELD.sub(rb"\g<1>" + digest.encode(), blank)
+        content, digest = set_digest(blank)
         return Rendered(content, digest, plan.digest)
 
     def _render(self, plan: Plan) -> str:
@@ -207,17 +203,6 @@ def refuse_unsafe(value: object) -> str:
     raise ValueError(
         f"{value!a:.80} may not be printed: only numbers and words without quotes, spaces, $ ; #"
     )
-
-
-def file_digest(content: bytes) -> str:
-    """Return the SHA-256 (hex) of a file with its digest fields blanked, also of one read from a disk."""
-    return sha256(_DIGEST_FIELD.sub(rb"\g<1>" + BLANK_DIGEST.encode(), content)).hexdigest()
-
-
-def embedded_digest(content: bytes) -> str | None:
-    """Return the digest that a file says it has, or None; a whole file of ours says `file_digest`."""
-    found = _LB_DIGEST.search(content)
-    return found[1].decode() if found else None
 
 
 def _check_frontends(frontends: tuple[Frontend, ...]) -> None:

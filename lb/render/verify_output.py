@@ -7,11 +7,10 @@ line has to be the one `server` line of a server in the plan.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
 
-from lb.policy.allowlist import is_clean, parse_host, parse_networks, parse_port, parse_weight
-from lb.policy.plan import Claim, Plan, Server
+from lb.haproxy.config_text import SECTIONS
+from lb.policy.plan import Plan, Server
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """1,000 servers make about 120 kB."""
@@ -20,11 +19,6 @@ MAX_FINDINGS = 10
 
 _DIGEST = re.compile(r"^([ \t]*setenv LB_DIGEST |# digest |# backends )[0-9a-f]{64}$", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_SECTION = re.compile(
-    r"global|defaults|frontend|backend|listen|peers|resolvers|userlist|mailers|program|cache|ring|"
-    r"http-errors|log-forward|fcgi-app"
-)
-_EVERYWHERE = parse_networks(("0.0.0.0/0", "::/0"))
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]+")
 _FLAG = re.compile(r"backup|check|send-proxy|send-proxy-v2")
 _VALUED = re.compile(
@@ -70,11 +64,6 @@ def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
     return tuple(findings[:MAX_FINDINGS])
 
 
-def server_names(content: bytes) -> frozenset[str]:
-    """Return the names of all servers of backends; those of a reference cannot be had by members."""
-    return frozenset(name for _, name in _server_keys(content))
-
-
 def _server_keys(content: bytes) -> frozenset[tuple[str, str]]:
     rows = ((backend, line.split()) for _, line, backend in _in_backends(_lines(content)))
     return frozenset(
@@ -82,38 +71,12 @@ def _server_keys(content: bytes) -> frozenset[tuple[str, str]]:
     )
 
 
-def read_servers(content: bytes, reference: bytes, backends: Sequence[str]) -> tuple[Claim, ...]:
-    """Return the servers that members once got in a file of ours, under their servers' names.
-
-    What also stands in `reference`, the same file without members, is the template's and no member's.
-    """
-    templates = {line for _, line in _lines(reference)}
-    claims: dict[str, Claim] = {}
-    for _, line, section in _in_backends(_lines(content)):
-        words = line.split()
-        if line not in templates and section in backends and words[:1] == ["server"] and len(words) > 2:
-            claim = _read_server(section, words)
-            if claim is not None:
-                claims.setdefault(claim.member, claim)
-    return tuple(sorted(claims.values()))
-
-
-def _read_server(backend: str, words: list[str]) -> Claim | None:
-    host, _, port_text = words[2].rpartition(":")
-    host, _ = parse_host(host.removeprefix("[").removesuffix("]"), _EVERYWHERE, allow_loopback=True)
-    port = parse_port(port_text)
-    weight = parse_weight(dict(pairwise(words)).get("weight", "1"))
-    if not host or port is None or weight is None or not is_clean(words[1]):
-        return None
-    return Claim(backend, words[1], host, port, weight)
-
-
 def _in_backends(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     """Add to each line the name of the backend that it belongs to, "" outside of backends."""
     backend = ""
     for number, line in lines:
         words = line.split()
-        if words and _SECTION.fullmatch(words[0]):
+        if words and words[0] in SECTIONS:
             backend = words[1] if words[0] == "backend" and len(words) > 1 else ""
         yield number, line, backend
 

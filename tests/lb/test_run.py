@@ -21,8 +21,8 @@ from lb.config import LbConfig, load_lb_config
 from lb.controller import MAX_REMEMBERED_DRAINS, _words
 from lb.deploy.bootstrap import Origin
 from lb.haproxy.client import HAProxy
+from lb.haproxy.config_text import configured_servers
 from lb.haproxy.master import Processes
-from lb.haproxy.server_state import configured_servers
 from lb.policy.decision import Change, Reason
 from lb.render.renderer import default_template
 from lb.run import LoadBalancer, run

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gossip.serf.members import MemberStatus
-from lb.deploy.bootstrap import Inheritance, Origin, inherit, is_ours, listed_claims
+from lb.deploy.bootstrap import Inheritance, Origin, inherit, listed_claims
 from lb.deploy.config_file import GOOD_NAME, ConfigFile
 from lb.haproxy.config_check import Validator
 from lb.policy.plan import Claim, MemberFact, PlanConfig, plan_members
@@ -54,13 +54,24 @@ def test_file_of_somebody_else_is_recognised(tmp_path: Path) -> None:
     assert left(tmp_path, b"global\n", b"also foreign\n") == Inheritance(Origin.FOREIGN)
 
 
-def test_ours_is_what_has_the_digest_that_it_says() -> None:
-    assert is_ours(CONTENT)
-    assert not is_ours(CONTENT.replace(b"10.0.0.1", b"10.0.0.2"))
-    assert not is_ours(b"")
-
-
 def test_servers_of_forgotten_backends_and_by_name_are_left_out() -> None:
     config = b"backend web\n    server a example.org:80 id 1\n    server b 10.0.0.1:80 check\nbackend old\n"
     config += b"    server c 10.0.0.2:80\n"
     assert listed_claims(config, ["web"]) == (Claim("web", "b", "10.0.0.1", 80, 100),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "server",
+        "server a",
+        "server a 10.0.0.1",
+        "server a 10.0.0.1:0",
+        "server ${A} 10.0.0.1:80",
+        "option a 10.0.0.1:80",
+        "frontend web\n server a 10.0.0.1:80",
+        "backend\n server a 10.0.0.1:80",
+    ],
+)
+def test_what_cannot_be_a_member_is_no_claim(line: str) -> None:
+    assert listed_claims(f"backend web\n {line}\n".encode(), ["web"]) == ()

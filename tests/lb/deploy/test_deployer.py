@@ -16,7 +16,7 @@ from lb.demo.load import Load, Target
 from lb.deploy.config_file import ConfigFile
 from lb.deploy.deployer import MAX_REASON_LENGTH, Deployment, DeploymentConfig, Goal
 from lb.haproxy.config_check import Validator
-from lb.haproxy.server_state import ServerName
+from lb.haproxy.config_text import ServerName
 from tests.real_haproxy import HOST, Site, eventually, web_servers
 
 pytestmark = [pytest.mark.haproxy, pytest.mark.trio]

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from lb.haproxy.port_check import Listener, find_unbindable, listeners
+from lb.haproxy.port_check import find_unbindable
 from tests.real_haproxy import HOST
 
 
@@ -13,27 +13,6 @@ def config(*binds: str) -> bytes:
     return (
         "frontend f\n" + "".join(f"    bind {bind}\n" for bind in binds) + "    server x 1.2.3.4:1\n"
     ).encode()
-
-
-@pytest.mark.parametrize(
-    ("bind", "found"),
-    [
-        ("127.0.0.1:80", {Listener("127.0.0.1", 80)}),
-        ("*:80 tfo", {Listener("0.0.0.0", 80)}),
-        (":80", {Listener("0.0.0.0", 80)}),
-        ("[::1]:80", {Listener("::1", 80)}),
-        ("127.0.0.1:80,127.0.0.2:81", {Listener("127.0.0.1", 80), Listener("127.0.0.2", 81)}),
-        ("/run/x.sock", set()),
-        ("example.org:80", set()),
-        ("127.0.0.1:80-90", set()),
-    ],
-)
-def test_addresses_of_bind_lines_are_read(bind: str, found: set[Listener]) -> None:
-    assert listeners(config(bind)) == found
-
-
-def test_listeners_are_printed_as_they_are_written() -> None:
-    assert [str(Listener("::1", 80)), str(Listener("127.0.0.1", 80))] == ["[::1]:80", "127.0.0.1:80"]
 
 
 def test_free_address_is_no_problem() -> None:

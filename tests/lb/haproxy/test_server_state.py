@@ -3,11 +3,9 @@
 import pytest
 
 from lb.haproxy.cli_socket import HAProxyError
+from lb.haproxy.config_text import ServerName, ServerPlace
 from lb.haproxy.server_state import (
     EMPTY_STATE,
-    ServerName,
-    ServerPlace,
-    configured_servers,
     difference,
     filter_state,
     parse_servers,
@@ -67,38 +65,6 @@ def test_same_server_in_another_backend_is_another_server() -> None:
     kept = filter_state(table(row("a", "10.0.0.1", 80)), [place("a", "10.0.0.1", 80, backend="api")])
     assert kept.decode() == f"1\n{COLUMNS}\n"
     assert kept.startswith(EMPTY_STATE)
-
-
-CONFIG = b"""global
-    setenv LB_DIGEST 00
-defaults
-    default-server check
-frontend web
-    bind *:80
-backend web
-    server b 10.0.0.2:80 id 1 check
-    server a [fd00::01]:81
-\tserver named example.org:82 check
-    server-template t 1-3 example.org:82
-    # server c 10.0.0.3:80
-backend \xff
-    server d 10.0.0.4
-listen both
-    bind *:81
-    server e 10.0.0.5:80
-userlist u
-    server no 10.0.0.6:80
-"""
-
-
-def test_servers_of_a_configuration_are_read_per_backend() -> None:
-    assert configured_servers(CONFIG) == (
-        place("e", "10.0.0.5", 80, "both"),
-        place("a", "fd00::1", 81),
-        place("b", "10.0.0.2", 80),
-        place("named", None, 82),
-        place("d", None, 0, "\ufffd"),
-    )
 
 
 def test_difference_names_what_is_missing_surplus_and_elsewhere() -> None:

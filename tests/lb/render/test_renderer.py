@@ -3,15 +3,9 @@ import subprocess
 import pytest
 
 from gossip.errors import ConfigError
+from lb.haproxy.config_text import BLANK_DIGEST, embedded_digest, file_digest
 from lb.policy.plan import Claim, PlanConfig, make_plan
-from lb.render.renderer import (
-    BLANK_DIGEST,
-    Frontend,
-    RenderConfig,
-    Renderer,
-    embedded_digest,
-    file_digest,
-)
+from lb.render.renderer import Frontend, RenderConfig, Renderer
 
 CONFIG = PlanConfig(backends=("web", "api"))
 CLAIMS = [
@@ -61,10 +55,6 @@ def test_a_file_cut_anywhere_does_not_have_its_own_digest():
     for end in range(len(content)):
         assert embedded_digest(content[:end]) in (None, embedded_digest(content))
         assert embedded_digest(content[:end]) != file_digest(content[:end])
-
-
-def test_a_foreign_file_has_no_digest():
-    assert embedded_digest(b"global\n    setenv LB_DIGEST none\n") is None
 
 
 def test_the_backends_digest_is_the_plans_and_does_not_depend_on_the_template():
