@@ -104,7 +104,7 @@ class FailureDetector:
         relay = self.relays.pop(seq)
         assert relay is not None  # its ack cancels this timer
         if relay.wants_nack:
-            self._piggyback.send(relay.requester, encode(Nack(relay.seq)))
+            self._reply(relay.requester, encode(Nack(relay.seq)))
 
     # --- messages ---------------------------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ class FailureDetector:
         """Answer a ping that is meant for us."""
         if ping.node and ping.node != self._view.me.name:
             return
-        self._piggyback.send(_reply_address(ping, source), encode(Ack(ping.seq)))
+        self._reply(_reply_address(ping, source), encode(Ack(ping.seq)))
 
     def receive_indirect_ping(self, request: IndirectPing, source: Address, now: float) -> None:
         """Ping the target in our own name and remember whom to tell."""
@@ -121,7 +121,7 @@ class FailureDetector:
         target = unpack_address(request.target, request.port or self._view.me.alive.port)
         seq = self._next_seq()
         self.relays.add(seq, Relay(_reply_address(request, source), request.seq, request.nack))
-        self._piggyback.send(target, encode(self._ping(seq, request.node)))
+        self._reply(target, encode(self._ping(seq, request.node)))
         self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
 
     def receive_ack(self, ack: Ack, now: float) -> None:
@@ -130,7 +130,7 @@ class FailureDetector:
         probe = self._probe
         if relay is not None:
             self._deadlines.cancel((RELAY_TIMEOUT, str(ack.seq)))
-            self._piggyback.send(relay.requester, encode(Ack(relay.seq)))
+            self._reply(relay.requester, encode(Ack(relay.seq)))
         elif probe is not None and probe.receive_ack(ack.seq):
             self._end(probe, next_at=max(now, probe.started + self._config.probe_interval))
 
@@ -145,6 +145,17 @@ class FailureDetector:
             self._probe.receive_stream_ack(seq)
 
     # --- parts of the above -----------------------------------------------------------------------------
+
+    def _reply(self, to: Address, message: bytes) -> None:
+        """Send what a packet asked for. Only a member gets piggyback.
+
+        Anybody can name any address in a ping: broadcasts would be used up on strangers, and 1,400 bytes sent
+        for 20.
+        """
+        if to in self._view.name_at:
+            self._piggyback.send(to, message)
+        else:
+            self._piggyback.send_alone(to, message)
 
     def _next_target(self, now: float) -> Member | None:
         target = self._membership.next_target(self._view.me)

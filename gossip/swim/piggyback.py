@@ -51,6 +51,10 @@ class Piggyback:
             extra = self._take(self._budget - len(message) - COMPOUND_ENTRY_BYTES, MAX_PARTS - 1)
         self._emit(SendPacket(to, (message, *extra)))
 
+    def send_alone(self, to: Address, message: bytes) -> None:
+        """Send `message` to an address, with nothing behind it."""
+        self._emit(SendPacket(to, (message,)))
+
     def send_to_member(self, member: Member, parts: tuple[bytes, ...]) -> None:
         """Send `parts` alone to a known member, with a checksum where it is understood."""
         self._emit(SendPacket(member.address, parts, member.protocol_max >= CRC_SINCE_PROTOCOL))

@@ -661,7 +661,7 @@ def test_a_broken_message_is_reported_with_its_source():
 def test_packets_carry_messages_of_both_layers():
     rig = rig_of("n1")
     rig.say(JoinIntent(5, "n1"))
-    rig.hear(Ping(3))
+    rig.hear(Ping(3), source=rig.node.member("n1").address)
     (packet,) = rig.emitted(SendPacket)
     assert [type(decode(part)) for part in packet.parts] == [Ack, UserMessage]
     assert packet.parts[0] == encode(Ack(3))

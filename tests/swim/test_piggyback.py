@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from gossip.swim.config import SwimConfig
 from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, COMPOUND_HEADER_BYTES, MAX_PARTS
 from gossip.swim.effects import SendPacket
-from gossip.wire.codec import encode
-from gossip.wire.messages import Ack, Ping, Suspect
+from gossip.wire.codec import decode, encode
+from gossip.wire.messages import Ack, IndirectPing, Nack, Ping, Suspect
 from tests.swim.rig import STRANGER, Rig, alive, home
 
 
@@ -34,8 +34,19 @@ def test_a_message_comes_first_then_swims_broadcasts_then_the_upper_layers():
     rig = rig_of("n1")
     rig.suspect("n1", "n2")
     rig.layer.queue.enqueue(b"\x08event")
-    rig.hear(Ping(5))
+    rig.hear(Ping(5), source=home("n1"))
     assert rig.packets()[-1].parts == (encode(Ack(5)), encode(Suspect(1, "n1", "n2")), b"\x08event")
+
+
+def test_a_stranger_gets_an_answer_and_no_news():
+    rig = rig_of("n1")
+    rig.suspect("n1", "n2")
+    rig.hear(Ping(5), IndirectPing(6, b"\xc0\0\2\3", 7, "x", nack=True), source=STRANGER)
+    rig.fire_until("relay timeout")
+    to_strangers = [packet for packet in rig.packets() if packet.to != home("n1")]
+    assert [type(decode(packet.parts[0])) for packet in to_strangers] == [Ack, Ping, Nack]
+    assert {len(packet.parts) for packet in to_strangers} == {1}
+    assert len(rig.node.queue) == 1
 
 
 def test_a_direct_message_carries_no_checksum():
@@ -71,7 +82,7 @@ def test_a_packet_has_at_most_127_parts():
         rig.node.queue.enqueue(b"\x08")
     for _ in range(50):
         rig.layer.queue.enqueue(b"\x08")
-    rig.hear(Ping(5))
+    rig.hear(Ping(5), source=home("n1"))
     assert len(rig.packets()[-1].parts) == MAX_PARTS
     rig.forget()
     rig.fire_until("gossip")
@@ -85,7 +96,7 @@ def test_the_upper_layer_gets_only_the_room_that_is_left(swims):
         rig.node.queue.enqueue(b"\x08")
     for _ in range(5):
         rig.layer.queue.enqueue(b"\x08up")
-    rig.hear(Ping(5))
+    rig.hear(Ping(5), source=home("n1"))
     assert rig.packets()[-1].parts.count(b"\x08up") == MAX_PARTS - 1 - swims
 
 
@@ -99,7 +110,7 @@ def test_no_packet_exceeds_the_budget_with_overhead(swims, uppers, budget, overh
         rig.node.queue.enqueue(b"\x08" * length)
     for length in uppers:
         rig.layer.queue.enqueue(b"\x08" * min(length, budget - overhead - 4))
-    rig.hear(Ping(5, source_node="x" * name))
+    rig.hear(Ping(5, source_node="x" * name), source=home("n1"))
     rig.node.wake(rig.now)
     rig.advance(0.2)
     for packet in rig.packets():
