@@ -3,6 +3,7 @@
 import logging
 from typing import assert_never
 
+from gossip.agent.line_budget import LineBudget
 from gossip.agent.log import Complaints
 from gossip.serf.effects import (
     MemberEvent,
@@ -29,6 +30,17 @@ class Chronicle:
 
     def __init__(self) -> None:
         self._complaints = Complaints()
+        self._budget = LineBudget()
+
+    @property
+    def withheld(self) -> int:
+        """How many lines about members and events were withheld."""
+        return self._budget.withheld
+
+    def sum_up(self, now: float) -> None:
+        """Say what was withheld in the last period, if it is over."""
+        for kind, member, lines in self._budget.end_period(now):
+            log.warning("too many lines: withheld", extra={"of": kind, "member": member, "lines": lines})
 
     def complain(self, peer: str, reason: str, now: float) -> None:
         """Log what the peer at `peer` (host:port) did wrong: once per host and minute."""
@@ -44,11 +56,25 @@ class Chronicle:
             case NameConflict():
                 self._report_conflict(effect, now)
             case UserEventReceived():
-                log.debug("user event", extra={"event": effect.event.name, "ltime": effect.event.ltime})
+                self._report_event(effect, now)
             case PushPullReceived():
                 log.debug("push/pull", extra={"rows": len(effect.nodes), "initiated": effect.initiated})
             case _:
-                _report_member(effect)
+                self._report_member(effect, now)
+
+    def _report_event(self, effect: UserEventReceived, now: float) -> None:
+        if not log.isEnabledFor(logging.DEBUG):
+            return
+        event = effect.event
+        self.sum_up(now)
+        if self._budget.admit("user event", event.name):
+            log.debug("user event", extra={"event": event.name, "ltime": event.ltime})
+
+    def _report_member(self, effect: MemberEvent, now: float) -> None:
+        text, fields = _describe(effect)
+        self.sum_up(now)
+        if self._budget.admit(text, effect.member.name):
+            log.info(text, extra=fields)
 
     def _report_conflict(self, conflict: NameConflict, now: float) -> None:
         held = self._complaints.admit(f"name {conflict.name}", now)
@@ -57,7 +83,8 @@ class Chronicle:
             log.error("two agents use one name", extra=fields | {"held_back": held})
 
 
-def _report_member(effect: MemberEvent) -> None:
+def _describe(effect: MemberEvent) -> tuple[str, dict[str, object]]:
+    """Return what happened to a member, and the fields of the line."""
     member = effect.member
     fields: dict[str, object] = {"member": member.name, "addr": member.address}
     match effect:
@@ -80,4 +107,4 @@ def _report_member(effect: MemberEvent) -> None:
             text = "member reaped"
         case _:
             assert_never(effect)
-    log.info(text, extra=fields)
+    return text, fields

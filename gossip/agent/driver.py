@@ -94,6 +94,11 @@ class Driver:
         return self._streams
 
     @property
+    def withheld_lines(self) -> int:
+        """How many lines of the log about members were withheld because there were too many."""
+        return self._chronicle.withheld
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether gossip is encrypted."""
         return self._sealer.keyring is not None
@@ -214,6 +219,7 @@ class Driver:
             self._timer = None
             self.node.handle_timeout(self.now())
             self._flush()
+            self._chronicle.sum_up(self.now())
 
     def _receive(self, datagram: bytes, source: Address) -> None:
         try:

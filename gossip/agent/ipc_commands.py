@@ -135,7 +135,10 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
             "serf": driver.node.stats() | encrypted,
             "tags": driver.node.tags,
             "event_handlers": {},
-            "log": {"dropped_lines": str(dropped_lines())},
+            "log": {
+                "dropped_lines": str(dropped_lines()),
+                "withheld_lines": str(driver.withheld_lines),
+            },
         }
     )
 

@@ -18,7 +18,7 @@ from gossip.swim.effects import (
 )
 from gossip.wire.address import Address
 from gossip.wire.codec import encode
-from gossip.wire.messages import Ack, Ping
+from gossip.wire.messages import Ack, Alive, Dead, Ping
 from tests.agent.harness import eventually, join, running, statuses, where
 
 KEY = "AAECAwQFBgcICQoLDA0ODw=="
@@ -291,6 +291,27 @@ async def test_anti_entropy_with_a_confused_peer_is_a_complaint(caplog):
         await eventually(lambda: a.driver._outgoing == 0, "the push/pull to end")
         nursery.cancel_scope.cancel()
     assert [record.reason for record in caplog.records if record.getMessage() == "peer broke the protocol"]
+
+
+async def test_a_member_that_comes_and_goes_is_logged_a_few_times_and_summed_up(caplog, monkeypatch):
+    monkeypatch.setattr("gossip.agent.line_budget.PERIOD", 0.5)
+    caplog.set_level(logging.INFO)
+    async with running("a", "127.1.20.90") as a:
+        for round_ in range(100):
+            alive = Alive(2 * round_, "ghost", bytes((127, 1, 20, 91)), 7946, b"", bytes((1, 5, 2, 2, 5, 5)))
+            for message in (alive, Dead(2 * round_, "ghost", "ghost")):
+                a.driver._receive(a.driver._sealer.packet([encode(message)], crc=False), where(a))
+        said = [record.getMessage() for record in caplog.records if getattr(record, "member", "") == "ghost"]
+        assert 5 <= said.count("member joined") < 100
+        assert 5 <= said.count("member failed") < 100
+        await eventually(lambda: "too many lines: withheld" in caplog.text, "the sum")
+        assert a.driver.withheld_lines > 0
+    sums = [record for record in caplog.records if record.getMessage() == "too many lines: withheld"]
+    assert {(line.of, line.member) for line in sums} >= {
+        ("member joined", "ghost"),
+        ("member failed", "ghost"),
+    }
+    assert sum(line.lines for line in sums) <= a.driver.withheld_lines
 
 
 async def test_complaints_are_logged_once_per_host(caplog):
