@@ -23,7 +23,7 @@ from gossip.swim.config import retransmit_limit
 from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
 from gossip.swim.effects import BroadcastFinished, OpenPushPull, SendPacket
 from gossip.swim.node import SwimNode
-from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MessageType, Ping, PushPull
+from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MemberState, MessageType, Ping, PushPull
 from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, SerfMessageType, UserEvent
 
@@ -302,7 +302,7 @@ class SerfNode:
 
     def member_gone(self, member: Member, now: float) -> None:
         """See `Delegate`."""
-        self._roster.gone(member.name, now)
+        self._roster.gone(member.name, now, has_left=member.state is MemberState.LEFT)
         if (RECONNECT, "") not in self._deadlines:
             self._deadlines.set((RECONNECT, ""), now + self.config.reconnect_interval)
 

@@ -79,12 +79,16 @@ class Roster:
             member.alive = alive
             self._emit(MemberUpdated(member))
 
-    def gone(self, name: str, now: float) -> None:
-        """A member no longer answers: that is a leave only if an intent said so."""
+    def gone(self, name: str, now: float, *, has_left: bool) -> None:
+        """A member is gone. It left if it said so itself (`has_left`) or if an intent said so before.
+
+        Serf asks for the intent. It spreads no better than the member's own word, and one that misses it
+        would report an orderly leave as a failure.
+        """
         member = self.members.get(name)
         if member is None:
             return  # pruned while it was leaving
-        if member.status is MemberStatus.LEAVING:
+        if member.status is MemberStatus.LEAVING or (has_left and member.status is not MemberStatus.LEFT):
             self._become_left(member, now)
         elif member.status is MemberStatus.ALIVE:
             member.become(MemberStatus.FAILED, now)

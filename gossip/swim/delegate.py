@@ -19,7 +19,7 @@ class Delegate(Protocol):
         """An alive member changed its metadata."""
 
     def member_gone(self, member: Member, now: float) -> None:
-        """A member is dead or has left."""
+        """A member is dead or has left; a dead one may still turn out to have left."""
 
     def member_suspected(self, member: Member, reporter: str, now: float) -> None:
         """A member did not answer `reporter`."""

@@ -14,8 +14,8 @@ STREAM_PING_SINCE_PROTOCOL = 3
 def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old_incarnation: int) -> bool:
     """Tell whether a claim of `state` at `incarnation` overrides what is known.
 
-    Alive needs a greater incarnation. Suspect beats alive, dead and left beat alive and suspect, at an equal
-    or greater one. Nothing but alive beats dead or left.
+    Alive needs a greater incarnation. At an equal or greater one, suspect beats alive, dead beats alive and
+    suspect, and left, which is the member's own word, beats all three. Only alive beats left.
     """
     if state is MemberState.ALIVE:
         return incarnation > old_incarnation
@@ -23,6 +23,8 @@ def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old
         return False
     if state is MemberState.SUSPECT:
         return old_state is MemberState.ALIVE
+    if state is MemberState.LEFT:
+        return old_state is not MemberState.LEFT
     return old_state in (MemberState.ALIVE, MemberState.SUSPECT)
 
 

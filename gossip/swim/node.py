@@ -22,7 +22,7 @@ from gossip.swim.membership import Membership
 from gossip.swim.piggyback import Piggyback, packet_room
 from gossip.swim.versions import verify_versions
 from gossip.swim.view import SUSPICION, View
-from gossip.wire.codec import decode, decode_gossip
+from gossip.wire.codec import decode, decode_gossip, encode
 from gossip.wire.messages import (
     Ack,
     Alive,
@@ -222,6 +222,7 @@ class SwimNode:
             else:
                 assert isinstance(claim, Dead)
                 self.view.dead(claim, part, now)
+            self._repeat_farewell(claim)
             return
         message = decode(part)
         if isinstance(message, Ping):
@@ -233,6 +234,22 @@ class SwimNode:
         else:
             assert isinstance(message, Nack)
             self.detector.receive_nack(message)
+
+    def _repeat_farewell(self, claim: Suspect | Dead) -> None:
+        """Tell the reporter that the member it accuses has left by its own word: it missed the farewell.
+
+        One packet for one packet. Without it the reporter declares a failure, and keeps it until a push/pull.
+        """
+        accused, reporter = map(self.membership.by_name.get, (claim.node, claim.reporter))
+        if (
+            accused is None
+            or accused.state is not MemberState.LEFT
+            or accused.incarnation < claim.incarnation
+        ):
+            return
+        if reporter is not None and reporter is not self.view.me and not reporter.is_gone:
+            farewell = Dead(accused.incarnation, accused.name, accused.name)
+            self._piggyback.send_to_member(reporter, (encode(farewell),))
 
     def _gossip(self, now: float) -> None:
         """Send broadcasts to random members; each gets its own selection."""

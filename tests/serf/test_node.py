@@ -24,6 +24,7 @@ from gossip.wire.messages import (
     PROTOCOL_VERSIONS,
     Ack,
     Alive,
+    Dead,
     MemberState,
     Nack,
     Ping,
@@ -114,13 +115,34 @@ def test_suspects_are_known_by_name():
     assert not rig.node.is_suspect("n2")
 
 
-def test_without_an_intent_even_one_who_says_itself_that_it_is_gone_has_failed():
+def test_a_farewell_is_a_leave_without_any_intent():
+    rig = rig_of("n1")
+    rig.hear(Dead(1, "n1", "n1"))
+    assert rig.status("n1") is LEFT
+    assert rig.told() == [("MemberLeft", "n1")]
+
+
+def test_a_farewell_heard_by_push_pull_is_a_leave_without_any_intent():
+    rig = rig_of("n1")
+    rig.merge(None, row("n1", 1, MemberState.LEFT))
+    assert rig.status("n1") is LEFT
+
+
+def test_a_farewell_after_a_declared_failure_is_a_leave():
     rig = rig_of("n1")
     rig.fail("n1")
     assert rig.status("n1") is FAILED
+    rig.hear(Dead(1, "n1", "n1"))
+    assert rig.status("n1") is LEFT
+    assert rig.told() == [("MemberFailed", "n1"), ("MemberLeft", "n1")]
+
+
+def test_a_leave_intent_after_the_farewell_changes_no_status_and_is_passed_on():
     rig = rig_of("n1")
-    rig.merge(None, row("n1", 1, MemberState.LEFT))
-    assert rig.status("n1") is FAILED
+    rig.hear(Dead(1, "n1", "n1"))
+    rig.say(LeaveIntent(5, "n1"))
+    assert rig.status("n1") is LEFT
+    assert rig.queued() == [LeaveIntent(5, "n1")]
 
 
 def test_a_member_to_be_pruned_that_still_answers_may_announce_other_tags_and_come_back():

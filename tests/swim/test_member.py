@@ -23,13 +23,13 @@ WINS = {
     (DEAD, LEFT): (False, False, False),
     (LEFT, ALIVE): (False, True, True),
     (LEFT, SUSPECT): (False, True, True),
-    (LEFT, DEAD): (False, False, False),
+    (LEFT, DEAD): (False, True, True),
     (LEFT, LEFT): (False, False, False),
 }
 
 
 @pytest.mark.parametrize(("claim", "known"), list(WINS))
-def test_which_claim_wins_is_the_papers_table(claim, known):
+def test_which_claim_wins_is_the_papers_table_with_left_above_dead(claim, known):
     assert tuple(supersedes(claim, at, known, 5) for at in (4, 5, 6)) == WINS[claim, known]
 
 

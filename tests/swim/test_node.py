@@ -111,6 +111,39 @@ def test_a_known_announcement_is_skipped_however_often_it_comes():
     assert rig.queued() == []
 
 
+# --- farewells --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim", [Suspect(1, "n1", "n2"), Dead(1, "n1", "n2")])
+def test_who_accuses_one_that_has_left_is_told_so(claim):
+    rig = rig_of("n1", "n2")
+    rig.bury("n1", "n1", incarnation=3)
+    rig.forget()
+    rig.hear(claim)
+    assert rig.sent(Dead) == [(Dead(3, "n1", "n1"), home("n2"))]
+
+
+@pytest.mark.parametrize(
+    ("accused", "incarnation", "reporter"),
+    [
+        ("n1", 2, "n2"),  # it has come back since, for all we know
+        ("n3", 1, "n2"),  # it has not left
+        ("n9", 1, "n2"),  # nobody knows it
+        ("n1", 1, "n9"),  # nobody knows the reporter
+        ("n1", 1, "n4"),  # the reporter is gone
+        ("n1", 1, "n1"),  # it says so itself
+        ("n1", 1, ME),
+    ],
+)
+def test_nobody_else_is_told_of_a_farewell(accused, incarnation, reporter):
+    rig = rig_of("n1", "n2", "n3", "n4")
+    rig.bury("n1", "n1")
+    rig.bury("n4")
+    rig.forget()
+    rig.hear(Dead(incarnation, accused, reporter))
+    assert rig.sent(Dead) == []
+
+
 # --- streams ----------------------------------------------------------------------------------------------
 
 

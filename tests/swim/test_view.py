@@ -361,9 +361,26 @@ def test_a_death_at_an_older_incarnation_is_stale():
 def test_nobody_dies_twice():
     rig = rig_of("n1")
     rig.bury("n1")
-    rig.bury("n1", "n1", incarnation=9)
+    rig.bury("n1", "n2", incarnation=9)
     assert rig.state("n1") is DEAD
     assert rig.layer.heard == [("gone", "n1")]
+
+
+def test_one_who_was_declared_dead_and_says_farewell_has_left():
+    rig = rig_of("n1")
+    rig.bury("n1")
+    rig.bury("n1", "n1")
+    assert rig.state("n1") is LEFT
+    assert rig.layer.heard == [("gone", "n1"), ("gone", "n1")]
+    assert rig.queued() == [Dead(1, "n1", "n1")]
+
+
+def test_nobody_leaves_twice():
+    rig = rig_of("n1")
+    rig.bury("n1", "n1")
+    rig.drain_queue()
+    rig.bury("n1", "n1", incarnation=9)
+    assert rig.queued() == []
 
 
 def test_nobody_waits_for_the_end_of_other_peoples_deaths():
