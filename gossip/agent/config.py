@@ -23,6 +23,7 @@ from gossip.agent.endpoint import (
     parse_rpc_address,
     parse_seed,
 )
+from gossip.agent.event_filter import parse_handlers
 from gossip.errors import ConfigError, LocalProtocolError
 from gossip.serf.tags import encode_tags
 
@@ -36,6 +37,8 @@ LOG_FORMATS = ("logfmt", "json")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 _LEVEL_ALIASES = {"WARNING": "WARN", "ERROR": "ERR"}
 _LISTS = ("start_join", "retry_join")
+_LINES = ("event_handlers",)
+"""Lists whose elements may contain commas: one a line in the environment."""
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,6 +66,8 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     rpc_auth: str = ""
     log_level: str = "INFO"
     log_format: str = "logfmt"
+    event_handlers: tuple[str, ...] = ()
+    event_handler_timeout: Seconds = Seconds(60)
     ready_fd: int | None = None
     record: bool = False
     record_dir: str = "."
@@ -157,10 +162,12 @@ def check_config(config: AgentConfig) -> None:
     _check_addresses(config)
     _check_tags(config.tags)
     _check_secret(config)
+    for handler in config.event_handlers:
+        parse_handlers(handler)
     _check_choice("profile", config.profile, PROFILES)
     _check_choice("log_format", config.log_format, LOG_FORMATS)
     _check_choice("log_level", config.log_level, LOG_LEVELS)
-    for key in ("retry_interval", "broadcast_timeout", "reconnect_interval"):
+    for key in ("retry_interval", "broadcast_timeout", "reconnect_interval", "event_handler_timeout"):
         if (seconds := getattr(config, key)) < 1:
             raise ConfigError(f"{key} ({seconds:g}s) must be at least 1s")
     if config.retry_max_attempts < 0:
@@ -200,7 +207,9 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         text = environ.get(variable)
         if text is None:
             continue
-        if field in _LISTS:
+        if field in _LINES:
+            raw[field] = [line.strip() for line in text.splitlines() if line.strip()]
+        elif field in _LISTS:
             raw[field] = [part.strip() for part in text.split(",") if part.strip()]
         elif field == "tags":
             raw[field] = dict(parse_tag(part) for part in text.split(",") if part)

@@ -1,4 +1,4 @@
-"""Which events somebody wants: Serf's filter syntax (serf-wire section 7).
+"""Which events a stream or a handler is for: Serf's filter syntax (serf-wire section 7).
 
 A comma list of ``member-join``, ``member-leave``, ``member-failed``, ``member-update``, ``member-reap``,
 ``user``, ``user:NAME``, ``query``, ``query:NAME`` and ``*``; nothing at all means everything.
@@ -7,6 +7,8 @@ A comma list of ``member-join``, ``member-leave``, ``member-failed``, ``member-u
 from typing import Self
 
 from msgspec import Struct
+
+from gossip.errors import ConfigError
 
 EVERYTHING = "*"
 NAMED_KINDS = ("user", "query")
@@ -39,3 +41,32 @@ class EventFilter(Struct, frozen=True):
         """Tell whether an event of `kind`, for users' events and queries called `name`, is wanted."""
         wanted = self.wanted
         return (EVERYTHING, "") in wanted or (kind, "") in wanted or (bool(name) and (kind, name) in wanted)
+
+
+class EventHandler(Struct, frozen=True):
+    """One element of a specification: the script runs for every event that the filter admits."""
+
+    text: str  # the element, such as "user:deploy"
+    wanted: EventFilter
+    script: str
+
+
+def parse_handlers(specification: str) -> list[EventHandler]:
+    """Read ``[FILTER=]SCRIPT``; every element of the filter makes a handler of its own, as in Serf.
+
+    Raises:
+        ConfigError: the filter names no kind of event, or there is no script.
+    """
+    before, equals, after = specification.partition("=")
+    text, script = (before, after) if equals else (EVERYTHING, before)
+    if not script.strip():
+        raise ConfigError(f"event handler {specification!r} has no script: write [FILTER=]SCRIPT")
+    text = text or EVERYTHING
+    try:
+        EventFilter.parse(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"event handler {specification!r}: {error}; a script with '=' needs a filter before it, "
+            f"such as *={specification}"
+        ) from None
+    return [EventHandler(element, EventFilter.parse(element), script) for element in text.split(",")]

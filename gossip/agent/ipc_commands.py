@@ -13,6 +13,7 @@ import trio
 
 from gossip.agent.config import AgentConfig
 from gossip.agent.driver import Driver
+from gossip.agent.event_handlers import EventScripts
 from gossip.agent.ipc_streams import describe
 from gossip.agent.log import LogRing, dropped_lines
 from gossip.agent.pattern import anchored
@@ -45,6 +46,7 @@ class IpcHost(Protocol):
     driver: Driver
     config: AgentConfig
     ring: LogRing
+    event_scripts: EventScripts
 
     async def leave(self) -> None:
         """Leave the cluster gracefully; returns when that is complete."""
@@ -134,11 +136,11 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
             },
             "serf": driver.node.stats() | encrypted,
             "tags": driver.node.tags,
-            "event_handlers": {},
             "log": {
                 "dropped_lines": str(dropped_lines()),
                 "withheld_lines": str(driver.withheld_lines),
             },
+            "event_handlers": host.event_scripts.describe(),
         }
     )
 

@@ -31,7 +31,7 @@ QUEUED_RECORDS = 512
 
 log = logging.getLogger("gossip.agent")
 
-_MEMBER_EVENTS: dict[type, str] = {
+MEMBER_EVENTS: dict[type, str] = {
     MemberJoined: "member-join",
     MemberLeft: "member-leave",
     MemberFailed: "member-failed",
@@ -122,7 +122,7 @@ class EventFeed:
             if isinstance(effect, UserEventReceived):
                 self._publish("user", effect.event.name, _user_record(effect))
             elif isinstance(effect, MemberJoined | MemberLeft | MemberFailed | MemberUpdated | MemberReaped):
-                kind = _MEMBER_EVENTS[type(effect)]
+                kind = MEMBER_EVENTS[type(effect)]
                 self._publish(kind, "", StreamEvent.about_members(kind, (describe(effect.member),)))
 
     def _publish(self, kind: str, name: str, record: StreamEvent) -> None:

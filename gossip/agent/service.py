@@ -20,6 +20,7 @@ from gossip.agent.bugs import Bugs, sole
 from gossip.agent.config import AgentConfig, load_config, unknown_variables
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.endpoint import Endpoint
+from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
 from gossip.agent.ipc_server import IpcServer
 from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
@@ -63,6 +64,7 @@ class Agent:
         self.ring = ring
         self.flight_recorder = flight_recorder
         self.routes: Routes = flight_recorder.routes if flight_recorder else {}  # of the control socket
+        self.event_scripts = EventScripts(config.event_handlers, config.event_handler_timeout)
         self.rpc_address = ""
         self.ready = trio.Event()  # serves, and has joined whom it must join
         self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
@@ -207,6 +209,7 @@ async def run(
         opened = await _open(config)
         opened.driver.observers.extend(observers)
         agent = Agent(config, opened.driver, ring, opened.flight_recorder)
+        opened.driver.observers.append(agent.event_scripts.observe)
         try:
             async with trio.open_nursery() as nursery:
                 if handle_signals:
@@ -214,7 +217,7 @@ async def run(
                 await _start_servers(agent, opened, nursery)
                 _log_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
-                for panel in panels:
+                for panel in (agent.event_scripts.run, *panels):
                     nursery.start_soon(agent.run_panel, panel)
                 task_status.started(agent)
                 nursery.start_soon(_join, agent)

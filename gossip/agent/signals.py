@@ -52,11 +52,12 @@ def _dump(agent: "Agent") -> None:
 
 
 def _reload(agent: "Agent", reload: Callable[[], AgentConfig] | None) -> None:
-    """Apply what may change while running: tags (those set over the RPC are lost) and the log level."""
+    """Apply what may change while running: tags (those set over the RPC are lost), handlers, log level."""
     if reload is None:
         return
     try:
         fresh = reload()
+        agent.event_scripts.replace(fresh.event_handlers)
         if fresh.tags != dict(agent.driver.node.tags):
             agent.driver.apply(lambda node, now: node.set_tags(fresh.tags, now))
     except (ConfigError, LocalProtocolError) as error:

@@ -44,6 +44,18 @@ from gossip.cli.dialect import SerfCommand
 @click.option(
     "--broadcast-timeout", metavar="DURATION", help="Wait so long for news to spread.  [default: 5s]"
 )
+@click.option(
+    "--event-handler",
+    "event_handlers",
+    metavar="[FILTER=]SCRIPT",
+    multiple=True,
+    help="Run a script for events, as under Serf; repeatable.",
+)
+@click.option(
+    "--event-handler-timeout",
+    metavar="DURATION",
+    help="Stop a script that runs for longer.  [default: 60s]",
+)
 @click.option("--log-level", metavar="LEVEL", help="trace, debug, info, warn or err.  [default: info]")
 @click.option("--log-format", metavar="FORMAT", help="logfmt or json.  [default: logfmt]")
 @click.option("--ready-fd", type=int, metavar="FD", help="Write a newline there when ready, as s6 wants it.")

@@ -107,6 +107,12 @@ def test_a_key_may_stand_in_a_file(tmp_path):
     assert load(encrypt_file=str(path)).secret_key == bytes(range(32))
 
 
+def test_the_environment_has_one_event_handler_a_line():
+    handlers = "member-join,member-leave=a.sh\n\n user=b.sh x=y\n"
+    config = load_config({"node_name": "a"}, [], {"GOSSIP_EVENT_HANDLERS": handlers})
+    assert config.event_handlers == ("member-join,member-leave=a.sh", "user=b.sh x=y")
+
+
 def test_a_name_of_exactly_the_limit_is_taken():
     assert load(node_name="n" * MAX_NAME_BYTES).node_name == "n" * MAX_NAME_BYTES
 
@@ -167,6 +173,8 @@ def test_an_error_in_a_file_names_the_file_the_key_and_the_value(tmp_path, text,
         ({"retry_join": [":1"]}, "retry_join: ':1' names no host: expected host[:port]"),
         ({"tags": ["novalue"]}, "tag 'novalue' is not key=value"),
         ({"tags": ["=x"]}, "tag '=x' is not key=value"),
+        ({"event_handlers": ["user="]}, "event handler 'user=' has no script: write [FILTER=]SCRIPT"),
+        ({"event_handler_timeout": 0.5}, "event_handler_timeout (0.5s) must be at least 1s"),
         ({"tags": {"": "x"}}, "tags: a tag needs a name"),
         ({"tags": {"k": "v" * 600}}, "tags: encoded length of tags (607) exceeds limit of 512 bytes"),
         ({"encrypt_key": "###"}, "encrypt_key: expected base64 of 16, 24 or 32 bytes, got something else"),
