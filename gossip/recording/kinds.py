@@ -7,6 +7,7 @@ from typing import get_args
 from msgspec import Struct
 
 from gossip.serf.anti_entropy import AntiEntropy
+from gossip.serf.broadcasts import Broadcasts
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import Effect
 from gossip.serf.events import UserEvents
@@ -36,9 +37,9 @@ from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushP
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
 
 PARTS: tuple[type, ...] = (
-    AntiEntropy, Broadcast, BroadcastQueue, Deadlines, FailureDetector, GracefulLeave, LamportClock,
-    LocalHealth, Member, Membership, Piggyback, Probe, Queries, RecentIntents, RecentTimes, Relays, Roster,
-    SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, View,
+    AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Deadlines, FailureDetector, GracefulLeave,
+    LamportClock, LocalHealth, Member, Membership, Piggyback, Probe, Queries, RecentIntents, RecentTimes,
+    Relays, Roster, SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, View,
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 

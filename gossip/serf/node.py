@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gossip.serf.anti_entropy import AntiEntropy, read_state
+from gossip.serf.broadcasts import USER, Broadcasts
 from gossip.serf.effects import Effect, PushPullReceived, UserEventReceived
 from gossip.serf.events import UserEvents
 from gossip.serf.leave import LEAVE, GracefulLeave, LeaveStage
@@ -19,11 +20,9 @@ from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.queries import Queries
 from gossip.serf.roster import DOUBT, PRUNE, REAP, Roster
 from gossip.serf.tags import decode_tags, encode_tags
-from gossip.swim.config import retransmit_limit
-from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
 from gossip.swim.effects import BroadcastFinished, OpenPushPull, SendPacket
 from gossip.swim.node import SwimNode
-from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MemberState, MessageType, Ping, PushPull
+from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MemberState, Ping, PushPull
 from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, SerfMessageType, UserEvent
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 RECONNECT = "reconnect"
 """Timer key: try to reach a failed member again; set only while there is one."""
 
-USER = bytes((MessageType.USER,))
 LAST_GOSSIPED_TYPE = bytes((SerfMessageType.QUERY,))
 
 
@@ -74,12 +72,7 @@ class SerfNode:
         self._anti_entropy = AntiEntropy(
             self.name, self._roster, self._events, self._queries, self._apply_leave, self._deliver
         )
-        # In the order in which they are put into packets.
-        self._intent_queue = self._new_queue()
-        self._query_queue = self._new_queue()
-        self._event_queue = self._new_queue()
-        self._queues = (self._intent_queue, self._query_queue, self._event_queue)
-        self._last_token = 0
+        self._broadcasts = Broadcasts(config, self._swim)
         self._leave = GracefulLeave(config, self._swim, self._roster, self._broadcast_intent, self._emit)
         self._roster.joined(alive, now)
 
@@ -163,7 +156,7 @@ class SerfNode:
         intent = JoinIntent(self._roster.clock.time, self.name)
         self._roster.clock.witness(intent.ltime)
         self._roster.join_intent(intent, now)
-        self._broadcast(self._intent_queue, encode_serf(intent), now)
+        self._broadcasts.send(self._broadcasts.intents, encode_serf(intent), now)
 
     def begin_leave(self, now: float) -> None:
         """Say that this node is about to leave; `LeaveAnnounced` follows when that has spread.
@@ -185,7 +178,7 @@ class SerfNode:
         self._apply_leave(intent, now)
         if not self._swim.any_other_alive():
             return 0
-        token = self._new_token()
+        token = self._broadcasts.new_token()
         self._broadcast_intent(intent, token, now)
         return token
 
@@ -197,7 +190,7 @@ class SerfNode:
         """
         meta = encode_tags(tags)
         is_news = meta != self._swim.view.me.alive.meta
-        token = self._new_token() if self._swim.any_other_alive() else 0
+        token = self._broadcasts.new_token() if self._swim.any_other_alive() else 0
         self._swim.announce(meta, now, token)
         if is_news:
             self._roster.updated(self._swim.view.me.alive)
@@ -211,7 +204,7 @@ class SerfNode:
         """
         event, encoded = self._events.create(name, payload, coalesce=coalesce)
         self._deliver(event)
-        self._broadcast(self._event_queue, encoded, now)
+        self._broadcasts.send(self._broadcasts.events, encoded, now)
 
     def push_pull_now(self, names: Sequence[str]) -> None:
         """Ask the driver for a push/pull with each of the known members `names`."""
@@ -284,9 +277,9 @@ class SerfNode:
             "member_time": self._roster.clock.time,
             "event_time": self._events.clock.time,
             "query_time": self._queries.clock.time,
-            "intent_queue": len(self._intent_queue),
-            "event_queue": len(self._event_queue),
-            "query_queue": len(self._query_queue),
+            "intent_queue": len(self._broadcasts.intents),
+            "event_queue": len(self._broadcasts.events),
+            "query_queue": len(self._broadcasts.queries),
         }
         return {name: str(figure) for name, figure in figures.items()}
 
@@ -326,31 +319,24 @@ class SerfNode:
         message = decode_serf_gossip(payload)
         if isinstance(message, JoinIntent):
             self._roster.clock.witness(message.ltime)
-            queue = self._intent_queue if self._roster.join_intent(message, now) else None
+            queue = self._broadcasts.intents if self._roster.join_intent(message, now) else None
         elif isinstance(message, LeaveIntent):
-            queue = self._intent_queue if self._apply_leave(message, now) else None
+            queue = self._broadcasts.intents if self._apply_leave(message, now) else None
         elif isinstance(message, UserEvent):
-            queue = self._event_queue if self._deliver(message) else None
+            queue = self._broadcasts.events if self._deliver(message) else None
         else:
-            queue = self._query_queue if self._queries.receive(message) else None
+            queue = self._broadcasts.queries if self._queries.receive(message) else None
         if queue is not None:
-            self._broadcast(queue, payload, now)
+            self._broadcasts.send(queue, payload, now)
 
     def pending_broadcasts(self) -> int:
         """See `Delegate`."""
-        return len(self._intent_queue) + len(self._query_queue) + len(self._event_queue)
+        return self._broadcasts.pending()
 
     def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
         """See `Delegate`."""
         # Counted like Serf: members that SWIM has forgotten are members still.
-        limit = retransmit_limit(self.config.swim.retransmit_mult, len(self._roster.members))
-        taken: list[bytes] = []
-        for queue in self._queues:
-            if len(queue) and len(taken) < room:
-                parts = queue.take(budget, limit, room - len(taken))
-                budget -= sum(map(len, parts)) + COMPOUND_ENTRY_BYTES * len(parts)
-                taken += parts
-        return taken
+        return self._broadcasts.take(budget, room, len(self._roster.members))
 
     def broadcast_finished(self, token: int, now: float) -> None:
         """See `Delegate`."""
@@ -390,19 +376,8 @@ class SerfNode:
             self._emit(UserEventReceived(event))
         return is_news
 
-    def _broadcast(self, queue: BroadcastQueue, message: bytes, now: float, token: int = 0) -> None:
-        queue.enqueue(USER + message, token=token)
-        self._swim.wake(now)
-
     def _broadcast_intent(self, intent: LeaveIntent, token: int, now: float) -> None:
-        self._broadcast(self._intent_queue, encode_serf(intent), now, token)
-
-    def _new_queue(self) -> BroadcastQueue:
-        return self._swim.new_queue(self.config.max_queue_depth)
-
-    def _new_token(self) -> int:
-        self._last_token += 1
-        return self._last_token
+        self._broadcasts.send(self._broadcasts.intents, encode_serf(intent), now, token)
 
     def _reconnect(self, now: float) -> None:
         """Now and then try a failed member; the more failed, the likelier (Serf `serf.go`, reconnect)."""

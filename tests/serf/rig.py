@@ -187,7 +187,8 @@ class Rig:
 
     def queued(self) -> list[SerfMessage]:
         """Return Serf's messages that wait to be gossiped, without counting them as sent."""
-        queues = self.node._queues
+        broadcasts = self.node._broadcasts
+        queues = (broadcasts.intents, broadcasts.queries, broadcasts.events)
         waiting = [b.data for q in queues for tier in q.tiers for stack in tier.values() for b in stack]
         return [decode_serf(data[1:]) for data in waiting]
 
