@@ -49,6 +49,8 @@ papers: $(VENV)/ready  ## long: the tables of the papers, in the simulator (an h
 peers:  ## the real programs that tests and demo talk to
 	@command -v haproxy >/dev/null && command -v serf >/dev/null && command -v strace >/dev/null || \
 	  { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends haproxy serf strace; }
+	@[ ! -S /var/run/docker.sock ] || { command -v debootstrap && { docker compose version || docker-compose version; }; } >/dev/null 2>&1 || \
+	  { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends debootstrap docker-compose; }
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV) || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); }
@@ -56,9 +58,10 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install -q --no-deps -e .
 	touch $@
 
-lock:  ## resolve both lock files anew from pyproject.toml
+lock:  ## resolve the lock files anew from pyproject.toml
 	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile -q --upgrade --extra lb --extra pretty --group dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --extra lb -c requirements.lock --generate-hashes --no-header --no-annotate pyproject.toml -o images/requirements.lock
 	$(BIN)/uv pip compile -q --upgrade --group bench -c requirements.lock --generate-hashes --no-header --no-annotate -o requirements-bench.lock
 
 clean:  ## remove what the targets above made

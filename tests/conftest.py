@@ -21,12 +21,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, loudly, what needs a program that is not here; leave `soak` to those who ask for it."""
+    from tests.containers.engine import missing
+
     wants_soak = "soak" in (config.getoption("-m") or "")
+    lacks_engine = any(item.get_closest_marker("docker") for item in items) and missing()
     for item in items:
         for program in ("serf", "haproxy"):
             if item.get_closest_marker(program) and not shutil.which(program):
                 item.add_marker(
                     pytest.mark.skip(reason=f"{program} IS NOT INSTALLED: apt-get install {program}")
                 )
+        if lacks_engine and item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.skip(reason=lacks_engine))
         if item.get_closest_marker("soak") and not wants_soak:
             item.add_marker(pytest.mark.skip(reason="long: run by `make soak`"))
