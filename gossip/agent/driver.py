@@ -13,6 +13,7 @@ from typing import TypeVar
 import trio
 from msgspec import Struct
 
+from gossip.agent.admission import Admission
 from gossip.agent.bugs import Bugs
 from gossip.agent.chronicle import Chronicle
 from gossip.agent.endpoint import parse_seed
@@ -69,6 +70,7 @@ class Driver:
         self._transport = transport
         self._sealer = sealer
         self._streams = Streams(transport, sealer, node.config.swim.stream_timeout)
+        self.admission = Admission(lambda address: address in node.swim.view.name_at, self.now())
         self._chronicle = Chronicle()
         self._bugs = Bugs()
         self._timer: trio.CancelScope | None = None
@@ -222,14 +224,24 @@ class Driver:
             self._chronicle.sum_up(self.now())
 
     def _receive(self, datagram: bytes, source: Address) -> None:
+        admission, start = self.admission, self.now()
+        if not admission.admits(source, start):
+            return
         try:
             parts = self._sealer.open_packet(datagram)
         except RemoteProtocolError as error:
             self.rejected_packets += 1
             self.complain(str(source), str(error))
-            return
-        self.node.receive_packet(parts, source, self.now())
-        self._flush()
+        else:
+            admission.begin(len(datagram))
+            try:
+                self.node.receive_packet(admission.bounded(parts, source, start), source, start)
+                self._flush()
+            finally:
+                admission.end()
+        end = self.now()
+        if admission.charge(source, end - start, end):
+            self.complain(str(source), "its datagrams take too much time: some are dropped")
 
     def _flush(self) -> None:
         """Carry out all effects, then move the alarm; an observer's own commands are carried out as well."""
@@ -278,7 +290,9 @@ class Driver:
                 self._chronicle.report(effect, self.now())
 
     def _send(self, effect: SendPacket) -> None:
-        self._transport.send(self._sealer.packet(effect.parts, crc=effect.crc), effect.to)
+        datagram = self._sealer.packet(effect.parts, crc=effect.crc)
+        if self.admission.may_send(len(datagram), effect.to):
+            self._transport.send(datagram, effect.to)
 
     def _finish(self, token: int) -> None:
         waiting = self._waiting.get(token)

@@ -1,8 +1,9 @@
 """One UDP socket and one TCP listener on the same port: the only module that touches sockets for gossip.
 
-Datagrams are read in batches: one wait for readability, then non-blocking reads until the socket is empty or
-the batch is full. That costs a third of one Trio call per datagram, and a flood cannot keep other tasks
-from running. A datagram that cannot be sent at once is dropped and counted: gossip repeats itself anyway.
+Datagrams are read in batches: one wait for readability, then non-blocking reads until the socket is empty, or
+the batch is full or has taken its time. That costs a third of one Trio call per datagram, and a flood cannot
+keep other tasks from running. A datagram that cannot be sent at once is dropped and counted: gossip repeats
+itself anyway.
 """
 
 import errno
@@ -19,6 +20,8 @@ from gossip.wire.address import Address
 MAX_DATAGRAM_BYTES = 65_535
 RECEIVE_BATCH = 64
 """Datagrams handled before other tasks get their turn."""
+RECEIVE_SECONDS = 0.005
+"""Time after which a batch ends even if it is not full: probes must not wait for dear datagrams."""
 RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
 """Asked of the kernel, as memberlist does; it may grant less."""
 BACKLOG = 256
@@ -60,9 +63,10 @@ class Transport:
     async def receive(self, handle: Callable[[bytes, Address], None]) -> None:
         """Give every datagram and its source to `handle`, for ever."""
         udp, traffic, is_ipv6 = self._udp, self.traffic, self._is_ipv6
-        wait_readable = trio.lowlevel.wait_readable
+        wait_readable, now = trio.lowlevel.wait_readable, trio.current_time
         while True:
             await wait_readable(udp)
+            end = now() + RECEIVE_SECONDS
             for _ in range(RECEIVE_BATCH):
                 try:
                     data, source = udp.recvfrom(MAX_DATAGRAM_BYTES)
@@ -77,6 +81,8 @@ class Transport:
                 if is_ipv6 and "." in host:
                     host = host.removeprefix(_V4_MAPPED)
                 handle(data, Address(host, source[1]))
+                if now() > end:
+                    break
 
     def send(self, datagram: bytes, to: Address) -> bool:
         """Send `datagram` now or never; return whether the kernel took it."""
