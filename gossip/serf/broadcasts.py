@@ -38,6 +38,11 @@ class Broadcasts:
         queue.enqueue(USER + message, token=token)
         self._swim.wake(now)
 
+    @property
+    def queues(self) -> tuple[BroadcastQueue, BroadcastQueue, BroadcastQueue]:
+        """The queues, in the order in which packets are filled."""
+        return self.intents, self.queries, self.events
+
     def pending(self) -> int:
         """Return the number of broadcasts that wait."""
         return len(self.intents) + len(self.queries) + len(self.events)
@@ -46,7 +51,7 @@ class Broadcasts:
         """Return at most `room` broadcasts that fit into `budget` bytes, in a cluster of `members`."""
         limit = retransmit_limit(self._config.swim.retransmit_mult, members)
         taken: list[bytes] = []
-        for queue in (self.intents, self.queries, self.events):
+        for queue in self.queues:
             if len(queue) and len(taken) < room:
                 parts = queue.take(budget, limit, room - len(taken))
                 budget -= sum(map(len, parts)) + COMPOUND_ENTRY_BYTES * len(parts)

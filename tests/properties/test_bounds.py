@@ -38,7 +38,7 @@ def check(rig: Rig) -> None:
     assert len(node.members()) <= 2 * members
     assert len(swim.detector.relays) <= swim.config.max_relays
     assert len(swim.queue) <= members + 1
-    assert all(len(queue) <= node.config.max_queue_depth for queue in node._queues)
+    assert all(len(queue) <= node.config.max_queue_depth for queue in node._broadcasts.queues)
     assert len(node._roster.recent_intents) <= node.config.max_recent_intents
     for recent in (node._events.recent, node._queries.recent):
         seen = list(recent)

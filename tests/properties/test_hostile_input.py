@@ -12,7 +12,7 @@ from tests.serf.rig import ME, Rig, home
 def fingerprint(rig: Rig) -> object:
     """Return everything that the node knows and has queued."""
     swim = rig.node.swim
-    queues = (swim.queue, *rig.node._queues)
+    queues = (swim.queue, *rig.node._broadcasts.queues)
     return (
         [member.row() for member in swim.membership.by_name.values()],
         [(m.name, m.status, m.status_ltime, m.alive) for m in rig.node.members()],

@@ -94,4 +94,4 @@ def test_no_key_gets_into_a_recording_by_any_way(settles):
         assert b"_serf_install-key" in data
     assert recorded.recorder.renewals
     recorded.check()
-    assert KEY in b"".join(recorded.bare._query_queue.take(10_000, 1))  # it is passed on as it came
+    assert KEY in b"".join(recorded.bare._broadcasts.queries.take(10_000, 1))  # it is passed on as it came

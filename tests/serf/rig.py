@@ -187,8 +187,7 @@ class Rig:
 
     def queued(self) -> list[SerfMessage]:
         """Return Serf's messages that wait to be gossiped, without counting them as sent."""
-        broadcasts = self.node._broadcasts
-        queues = (broadcasts.intents, broadcasts.queries, broadcasts.events)
+        queues = self.node._broadcasts.queues
         waiting = [b.data for q in queues for tier in q.tiers for stack in tier.values() for b in stack]
         return [decode_serf(data[1:]) for data in waiting]
 
