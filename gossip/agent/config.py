@@ -26,11 +26,10 @@ from gossip.agent.endpoint import (
 from gossip.agent.event_filter import parse_handlers
 from gossip.errors import ConfigError, LocalProtocolError
 from gossip.serf.tags import encode_tags
+from gossip.wire.messages import MAX_NAME_BYTES
 
 ENVIRONMENT_PREFIX = "GOSSIP_"
 SERF_VARIABLES = {"SERF_RPC_ADDR": "rpc_addr", "SERF_RPC_AUTH": "rpc_auth"}
-MAX_NAME_BYTES = 128
-"""memberlist's own bound on a validated node name; a longer one would eat the packets it stands in."""
 KEY_SIZES = (16, 24, 32)
 PROFILES = ("lan", "wan", "local")
 LOG_FORMATS = ("logfmt", "json")

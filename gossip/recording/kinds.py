@@ -31,6 +31,7 @@ from gossip.swim.piggyback import Piggyback
 from gossip.swim.probe import Probe
 from gossip.swim.relay import Relay, Relays
 from gossip.swim.suspicion import Suspicion
+from gossip.swim.versions import Versions
 from gossip.swim.view import View
 from gossip.wire.address import Address
 from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushPull
@@ -39,7 +40,7 @@ from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEv
 PARTS: tuple[type, ...] = (
     AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Deadlines, FailureDetector, GracefulLeave,
     LamportClock, LocalHealth, Member, Membership, Piggyback, Probe, Queries, RecentIntents, RecentTimes,
-    Relays, Roster, SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, View,
+    Relays, Roster, SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, Versions, View,
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 

@@ -98,11 +98,12 @@ class SerfNode:
             RemoteProtocolError: versions do not fit or Serf's part is broken; nothing was merged.
         """
         state = read_state(remote.user_state)
-        self._swim.merge_remote_state(remote, now)
+        joining = initiated and remote.join
+        self._swim.merge_remote_state(remote, now, joining=joining)
         if initiated:
             self._swim.last_heard = now
         if state is not None:
-            ignore_old = initiated and remote.join and not replay
+            ignore_old = joining and not replay
             self._anti_entropy.merge(state, ignore_old=ignore_old, now=now)
         left = state.left_members if state else ()
         self._emit(PushPullReceived(remote.nodes, left, initiated))

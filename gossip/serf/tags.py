@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.wire.dialect import pack_struct, unpack_value
+from gossip.wire.messages import MAX_META_BYTES
 
 TAGS_MAGIC = 0xFF
-MAX_META_BYTES = 512
 REMEMBERED_TAGS = 4096
 """Bound of the memo of decoded metadata; a cluster with more distinct tag sets only recomputes."""
 

@@ -31,7 +31,7 @@ def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old
 class Member:
     """A member as SWIM knows it. `alive` is the last accepted announcement, shared by reference."""
 
-    __slots__ = ("alive", "incarnation", "name", "since", "state")
+    __slots__ = ("alive", "incarnation", "name", "rise_from", "rise_since", "since", "state")
 
     def __init__(self, alive: Alive, now: float) -> None:
         self.name = alive.node
@@ -39,6 +39,8 @@ class Member:
         self.incarnation = alive.incarnation
         self.state = MemberState.ALIVE
         self.since = now  # when `state` was entered
+        self.rise_from = alive.incarnation  # what the incarnation was at `rise_since`
+        self.rise_since = now
 
     def enter(self, state: MemberState, incarnation: int, now: float) -> None:
         """Accept a claim; the time changes only with the state."""

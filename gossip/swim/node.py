@@ -20,7 +20,6 @@ from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
 from gossip.swim.health import LocalHealth
 from gossip.swim.membership import Membership
 from gossip.swim.piggyback import Piggyback, packet_room
-from gossip.swim.versions import verify_versions
 from gossip.swim.view import SUSPICION, View
 from gossip.wire.codec import decode, decode_gossip, encode
 from gossip.wire.messages import (
@@ -124,20 +123,23 @@ class SwimNode:
         rows = tuple(member.row() for member in self.membership.by_name.values())
         return PushPull(join, rows, self._delegate.local_user_state())
 
-    def merge_remote_state(self, remote: PushPull, now: float) -> None:
+    def merge_remote_state(self, remote: PushPull, now: float, *, joining: bool = False) -> None:
         """Merge a peer's rows; the upper layer merges its own part afterwards.
 
-        A row that breaks the protocol is rejected alone: one bad member must not cut us off from its peers.
+        `joining`: this node asked to join the peer's cluster, which may know an earlier life of it. A row
+        that breaks the protocol is rejected alone: one bad member must not cut us off from its peers.
 
         Raises:
-            RemoteProtocolError: versions do not fit together; nothing was merged.
+            RemoteProtocolError: none of the alive rows has versions that fit ours; nothing was merged.
         """
-        verify_versions(remote.nodes, self.membership.by_name.values())
+        self.view.versions.verify_any(remote.nodes)
+        self.view.is_joining = joining
         for row in remote.nodes:
             try:
                 self.view.merge(row, now)
             except RemoteProtocolError as error:
                 self.reject(row.name, error)
+        self.view.is_joining = False
         self._settle(now)
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
@@ -262,10 +264,10 @@ class SwimNode:
         return any(self._hears_gossip(member, now) for member in self.membership.by_name.values())
 
     def _hears_gossip(self, member: Member, now: float) -> bool:
-        if member is self.view.me or member.state is MemberState.LEFT:
+        if member is self.view.me:
             return False
-        # The dead are told for a while, so that one who only seemed dead can refute.
-        return member.state is not MemberState.DEAD or now - member.since <= self.config.gossip_to_the_dead
+        # The gone are told for a while, so that a member that did not die, or did not leave, can refute.
+        return not member.is_gone or now - member.since <= self.config.gossip_to_the_dead
 
     def _push_pull(self, now: float) -> None:
         me = self.view.me

@@ -1,43 +1,83 @@
-"""Protocol compatibility of two member lists (memberlist `memberlist.go`, verifyProtocol).
+"""Protocol compatibility of the members of one table (memberlist `memberlist.go`, verifyProtocol).
 
-Six bytes per member: minimum, maximum and current version, of memberlist's protocol and of Serf's.
+Six bytes per member: minimum, maximum and current version, of memberlist's protocol and of Serf's. Everybody
+must understand what everybody speaks; a peer that finds otherwise in a push/pull refuses all of it. A row
+that does not fit would make the cluster unjoinable, and is kept out of the table.
 """
 
 from collections.abc import Iterable
 
 from gossip.errors import RemoteProtocolError
-from gossip.swim.member import Member
 from gossip.wire.messages import MemberState, NodeState
 
 VERSION_BYTES = 6
+KINDS = (("protocol", 0, 1, 2), ("delegate protocol", 3, 4, 5))
+"""What each pair of ranges is called, and where its minimum, maximum and current version stand."""
 
 
-def verify_versions(rows: Iterable[NodeState], members: Iterable[Member] = ()) -> None:
-    """Check that the current versions of all rows and members lie in what all alive ones understand.
+class Versions:
+    """The versions of all members of a table, counted by position and value."""
 
-    Raises:
-        RemoteProtocolError: one does not; the whole merge must be refused.
-    """
-    # A cluster has a handful of different versions: they are collected first, so that a thousand rows are
-    # walked once. The name is that of the first who has them.
-    named: dict[bytes, str] = {}
-    of_alive: dict[bytes, None] = {}
-    for row in rows:
-        named.setdefault(row.versions, row.name)
-        if row.state is MemberState.ALIVE:
-            of_alive[row.versions] = None
-    for member in members:
-        named.setdefault(member.alive.versions, member.name)
-        if member.state is MemberState.ALIVE:
-            of_alive[member.alive.versions] = None
-    known = [versions for versions in named if len(versions) == VERSION_BYTES]
-    alive = [versions for versions in of_alive if len(versions) == VERSION_BYTES]
-    for kind, low, high, current in (("protocol", 0, 1, 2), ("delegate protocol", 3, 4, 5)):
-        floor = max((versions[low] for versions in alive), default=0)
-        ceiling = min((versions[high] for versions in alive), default=255)
-        for versions in known:
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: list[dict[int, int]] = [{} for _ in range(VERSION_BYTES)]
+
+    def add(self, versions: bytes) -> None:
+        """Count a member's six bytes."""
+        for counts, version in zip(self._counts, versions, strict=True):
+            counts[version] = counts.get(version, 0) + 1
+
+    def remove(self, versions: bytes) -> None:
+        """Take back what was added."""
+        for counts, version in zip(self._counts, versions, strict=True):
+            counts[version] -= 1
+            if not counts[version]:
+                del counts[version]
+
+    def verify(self, name: str, versions: bytes) -> None:
+        """Check that everybody would still understand everybody with `name` in the table.
+
+        Raises:
+            RemoteProtocolError: not so; this member must stay out.
+        """
+        for kind, low, high, current in KINDS:
+            floor = max(versions[low], *self._counts[low])
+            ceiling = min(versions[high], *self._counts[high])
             if not floor <= versions[current] <= ceiling:
                 raise RemoteProtocolError(
-                    f"node {named[versions]!r} {kind} version ({versions[current]}) is incompatible: "
+                    f"node {name!r} {kind} version ({versions[current]}) is incompatible: "
                     f"[{floor}, {ceiling}]"
                 )
+            lowest, highest = min(self._counts[current]), max(self._counts[current])
+            if versions[low] > lowest or versions[high] < highest:
+                raise RemoteProtocolError(
+                    f"node {name!r} understands {kind} versions [{versions[low]}, {versions[high]}]: "
+                    f"others speak [{lowest}, {highest}]"
+                )
+
+    def verify_any(self, rows: Iterable[NodeState]) -> None:
+        """Check that at least one of the alive `rows`, if there are any, could be in the table.
+
+        A peer that does not fit says only such rows. Otherwise each row is judged by itself: that a stranger
+        of other versions is among a peer's members says nothing against the peer.
+
+        Raises:
+            RemoteProtocolError: none could; the whole merge must be refused.
+        """
+        problem: RemoteProtocolError | None = None
+        tried: set[bytes] = set()  # a cluster has a handful of different versions
+        for row in rows:
+            if row.state is not MemberState.ALIVE or row.versions in tried:
+                continue
+            if len(row.versions) != VERSION_BYTES:
+                return
+            tried.add(row.versions)
+            try:
+                self.verify(row.name, row.versions)
+            except RemoteProtocolError as error:
+                problem = problem or error
+            else:
+                return
+        if problem is not None:
+            raise problem

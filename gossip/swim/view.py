@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.swim.config import suspicion_minimum
 from gossip.swim.effects import Effect, NameConflict
+from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
 from gossip.swim.member import Member, supersedes
 from gossip.swim.suspicion import Suspicion
-from gossip.swim.versions import VERSION_BYTES
+from gossip.swim.versions import VERSION_BYTES, Versions
 from gossip.wire.address import unpack_address
 from gossip.wire.codec import decode_gossip, encode
-from gossip.wire.messages import MAX_U32, Alive, Dead, MemberState, NodeState, Suspect
+from gossip.wire.messages import (
+    MAX_META_BYTES,
+    MAX_NAME_BYTES,
+    Alive,
+    Dead,
+    MemberState,
+    NodeState,
+    Suspect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,8 +63,11 @@ class View:
         self.deadlines = deadlines
         self.suspicions: dict[str, Suspicion] = {}
         self.name_at: dict[Address, str] = {}  # who listens where, others only
+        self.versions = Versions()
+        self.versions.add(me.versions)
         self.me = Member(me, now)
         self.is_leaving = False
+        self.is_joining = False  # hears what a cluster that it asked for holds of its earlier life
         self.refutations = 0
         self.refused_members = 0  # newcomers beyond `max_members`
         membership.add(self.me)
@@ -73,11 +85,12 @@ class View:
         """Handle the claim that a member lives; `part` is the message as it came, None to encode anew."""
         if not _is_usable(alive):
             return
+        _verify_length(alive)
         member = self._membership.by_name.get(alive.node)
         if member is None:
             self._admit(alive, part, now)
         elif member is self.me:
-            self._hear_of_myself(alive)
+            self._hear_of_myself(alive, now)
         else:
             self._renew(member, alive, part, now)
 
@@ -86,6 +99,7 @@ class View:
         member = self._membership.by_name.get(suspect.node)
         if member is None or suspect.incarnation < member.incarnation:
             return
+        self._verify_accusation(member, suspect.incarnation, now)
         suspicion = self.suspicions.get(member.name)
         if suspicion is not None:
             if suspicion.confirm(suspect.reporter):
@@ -112,6 +126,7 @@ class View:
         state = MemberState.LEFT if dead.node == dead.reporter else MemberState.DEAD
         if not supersedes(state, dead.incarnation, member.state, member.incarnation):
             return
+        self._verify_accusation(member, dead.incarnation, now)
         if member is self.me and not self.is_leaving:
             self._refute(dead.incarnation)
             return
@@ -150,8 +165,10 @@ class View:
         """
         if self.is_leaving:
             raise LocalProtocolError("cannot announce new metadata: the node is leaving")
-        if self.me.incarnation >= MAX_U32:
-            raise LocalProtocolError(f"cannot announce new metadata: no incarnation after {MAX_U32}; restart")
+        if self.me.incarnation >= LAST_INCARNATION:
+            raise LocalProtocolError(
+                f"cannot announce new metadata: no incarnation after {LAST_INCARNATION}; restart"
+            )
         self._become(self.me.incarnation + 1, meta)
         self._queue.enqueue(encode(self.me.alive), key=self.me.name, token=token)
 
@@ -164,6 +181,7 @@ class View:
         """Drop the addresses of members that left the table."""
         for member in members:
             self._unlist(member)
+            self.versions.remove(member.alive.versions)
 
     # --- parts of the above -----------------------------------------------------------------------------
 
@@ -171,8 +189,11 @@ class View:
         if len(self._membership) >= self.config.max_members:
             self.refused_members += 1
             return
+        verify_first(alive.node, alive.incarnation)
+        self.versions.verify(alive.node, alive.versions)
         alive, part = _shared(alive, part)
         member = Member(alive, now)
+        self.versions.add(alive.versions)
         self._membership.add(member)
         self.name_at[member.address] = member.name
         self._gossip(member.name, part)
@@ -189,7 +210,9 @@ class View:
             MemberState.ALIVE, alive.incarnation, member.state, member.incarnation
         ):
             return
+        verify_rise(member, alive.incarnation, now)
         alive, part = _shared(alive, part)
+        self._change_versions(member, alive)
         self._drop_suspicion(member.name)
         old_state, old_meta = member.state, member.alive.meta
         self._unlist(member)
@@ -205,7 +228,24 @@ class View:
         if old_meta != alive.meta:
             self._delegate.member_updated(member, now)
 
-    def _hear_of_myself(self, alive: Alive) -> None:
+    def _verify_accusation(self, member: Member, incarnation: int, now: float) -> None:
+        if member is self.me and self.is_joining:
+            verify_first(member.name, incarnation)
+        else:
+            verify_accusation(member, incarnation, now)
+
+    def _change_versions(self, member: Member, alive: Alive) -> None:
+        if alive.versions == member.alive.versions:
+            return
+        self.versions.remove(member.alive.versions)
+        try:
+            self.versions.verify(alive.node, alive.versions)
+        except RemoteProtocolError:
+            self.versions.add(member.alive.versions)
+            raise
+        self.versions.add(alive.versions)
+
+    def _hear_of_myself(self, alive: Alive, now: float) -> None:
         me = self.me
         if self.is_leaving:
             return
@@ -214,11 +254,11 @@ class View:
             return
         is_mine = alive.meta == me.alive.meta and alive.versions == me.alive.versions
         if alive.incarnation > me.incarnation or (alive.incarnation == me.incarnation and not is_mine):
+            self._verify_accusation(me, alive.incarnation, now)
             self._refute(alive.incarnation)
 
     def _refute(self, accused: int) -> None:
-        if accused >= MAX_U32:
-            # No greater incarnation exists; wrapping would make every later claim of ours stale.
+        if accused >= LAST_INCARNATION:
             raise RemoteProtocolError(
                 f"claim about this node at the last incarnation ({accused}): cannot refute"
             )
@@ -270,6 +310,16 @@ def _is_usable(alive: Alive) -> bool:
         and len(versions) == VERSION_BYTES
         and 0 < versions[0] <= versions[1]
     )
+
+
+def _verify_length(alive: Alive) -> None:
+    name, meta = len(alive.node.encode("utf-8", "surrogateescape")), len(alive.meta)
+    if name > MAX_NAME_BYTES:
+        raise RemoteProtocolError(f"member name of {name} bytes: expected at most {MAX_NAME_BYTES}")
+    if meta > MAX_META_BYTES:
+        raise RemoteProtocolError(
+            f"member {alive.node!r} with {meta} bytes of metadata: expected at most {MAX_META_BYTES}"
+        )
 
 
 def _says_more(row: NodeState, known: Member) -> bool:

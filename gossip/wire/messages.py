@@ -11,6 +11,12 @@ from msgspec import Struct
 
 MAX_U32 = 2**32 - 1
 
+MAX_NAME_BYTES = 128
+"""Longest name of a member in UTF-8; Serf's limit where it validates names (`serf.go`)."""
+
+MAX_META_BYTES = 512
+"""Longest metadata of a member; memberlist's own limit (`net.go`, MetaMaxSize)."""
+
 PROTOCOL_VERSIONS = bytes((1, 5, 2, 2, 5, 5))
 """What we announce: memberlist protocol minimum, maximum, current; Serf's minimum, maximum, current."""
 

@@ -4,7 +4,6 @@ import os
 import pytest
 
 from gossip.agent.config import (
-    MAX_NAME_BYTES,
     AgentConfig,
     load_config,
     normal_level,
@@ -13,6 +12,7 @@ from gossip.agent.config import (
 )
 from gossip.agent.endpoint import Endpoint, Seed
 from gossip.errors import ConfigError
+from gossip.wire.messages import MAX_NAME_BYTES
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 

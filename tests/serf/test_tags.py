@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.errors import LocalProtocolError
-from gossip.serf.tags import MAX_META_BYTES, TAGS_MAGIC, decode_tags, encode_tags
+from gossip.serf.tags import TAGS_MAGIC, decode_tags, encode_tags
+from gossip.wire.messages import MAX_META_BYTES
 
 MAGIC = bytes((TAGS_MAGIC,))
 

@@ -152,9 +152,9 @@ class Rig:
         """Let `reporter` declare `name` dead; a name that reports itself leaves."""
         self.hear(Dead(incarnation, name, reporter))
 
-    def merge(self, *rows: NodeState) -> None:
+    def merge(self, *rows: NodeState, joining: bool = False) -> None:
         """Let a push/pull with `rows` arrive."""
-        self.node.merge_remote_state(PushPull(False, rows, b""), self.now)
+        self.node.merge_remote_state(PushPull(joining, rows, b""), self.now, joining=joining)
 
     def ack(self, ping: Ping, source: Address = STRANGER) -> None:
         """Let the answer to `ping` arrive."""

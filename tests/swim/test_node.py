@@ -163,11 +163,11 @@ def test_the_local_state_has_every_row_in_any_state():
     ]
 
 
-def test_incompatible_versions_refuse_the_whole_merge():
+def test_a_peer_of_incompatible_versions_is_refused():
     rig = rig_of()
-    bad = row("n2", versions=bytes((1, 9, 9, 2, 5, 5)))
+    foreign = bytes((1, 9, 9, 2, 5, 5))
     with pytest.raises(RemoteProtocolError, match="protocol version"):
-        rig.merge(row("n1"), bad)
+        rig.merge(row("n1", versions=foreign), row("n2", versions=foreign))
     assert list(rig.node.membership.by_name) == [ME]
 
 
@@ -278,10 +278,11 @@ def test_a_tick_ends_when_nothing_is_left():
     assert len(rig.packets()) == 1
 
 
+@pytest.mark.parametrize("reporter", ["n2", "n1"])
 @pytest.mark.parametrize(("ago", "told"), [(29.7, True), (30.1, False)])
-def test_the_dead_are_gossiped_to_for_the_configured_time(ago, told):
+def test_the_dead_and_the_left_are_gossiped_to_for_the_configured_time(ago, told, reporter):
     rig = rig_of("n1")
-    rig.bury("n1")
+    rig.bury("n1", reporter)
     rig.drain_queue()
     rig.advance(ago)
     rig.node.queue.enqueue(EVENT)
@@ -296,13 +297,11 @@ def test_even_without_any_time_the_dead_are_told_in_the_moment_of_their_death():
     assert ("gossip", "") in rig.node.deadlines
 
 
-def test_the_left_are_never_gossiped_to():
+def test_a_member_hears_that_it_is_said_to_have_left():
     rig = rig_of("n1", "n2")
-    rig.bury("n1", "n1")
-    rig.node.queue.enqueue(EVENT)
-    rig.node.wake(rig.now)
-    rig.advance(5.0)
-    assert {packet.to for packet in rig.packets()} == {home("n2")}
+    rig.bury("n1", "n1", incarnation=4)
+    rig.advance(0.2)
+    assert (Dead(4, "n1", "n1"), home("n1")) in rig.sent(Dead)
 
 
 def test_suspects_are_gossiped_to():

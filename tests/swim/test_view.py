@@ -3,10 +3,20 @@ import pytest
 from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, NameConflict
+from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
 from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import encode
-from gossip.wire.messages import MAX_U32, PROTOCOL_VERSIONS, Alive, Dead, MemberState, Suspect
-from tests.swim.rig import ME, PORT, Rig, alive, home, host, row
+from gossip.wire.messages import (
+    MAX_META_BYTES,
+    MAX_NAME_BYTES,
+    MAX_U32,
+    PROTOCOL_VERSIONS,
+    Alive,
+    Dead,
+    MemberState,
+    Suspect,
+)
+from tests.swim.rig import ME, PORT, STRANGER, Rig, alive, home, host, row
 
 ALIVE, SUSPECT, DEAD, LEFT = MemberState
 ELSEWHERE = pack_address("10.9.9.9")
@@ -131,8 +141,8 @@ def test_a_claim_that_cannot_be_a_members_is_ignored(claim):
     assert rig.queued() == []
 
 
-@pytest.mark.parametrize("numbers", [(2, 2, 2, 5, 5, 5), (3, 5, 2, 2, 5, 5)])
-def test_any_range_of_versions_is_a_members(numbers):
+@pytest.mark.parametrize("numbers", [(2, 2, 2, 5, 5, 5), (1, 5, 3, 2, 5, 5)])
+def test_any_range_of_versions_that_everybody_speaks_is_a_members(numbers):
     rig = rig_of()
     rig.hear(alive("n1", versions=bytes(numbers)))
     assert rig.state("n1") is ALIVE
@@ -142,6 +152,63 @@ def test_a_renewal_without_versions_does_not_take_them_away():
     rig = rig_of("n1")
     rig.hear(alive("n1", 2, versions=b""))
     assert rig.member("n1").row().versions == PROTOCOL_VERSIONS
+
+
+FOREIGN = bytes((1, 1, 1, 2, 5, 5))
+
+
+def test_a_member_that_nobody_could_talk_to_is_not_admitted():
+    rig = rig_of()
+    rig.hear(alive("n1", versions=FOREIGN), alive("n2"))
+    assert list(rig.node.membership.by_name) == [ME, "n2"]
+    assert "'n1' understands protocol versions [1, 1]" in rig.emitted(MessageRejected)[0].reason
+
+
+def test_a_member_cannot_change_to_versions_that_nobody_could_talk_to():
+    rig = rig_of("n1")
+    rig.hear(alive("n1", 2, versions=FOREIGN))
+    assert rig.member("n1").row() == row("n1")
+    rig.hear(
+        alive("n1", 2, versions=bytes((1, 5, 2, 2, 5, 4))), alive("n2", versions=bytes((1, 5, 2, 5, 5, 5)))
+    )
+    assert list(rig.node.membership.by_name) == [ME, "n1"]
+    assert rig.node.rejected == 2
+
+
+def test_a_push_pull_with_a_row_of_foreign_versions_is_merged_without_it():
+    rig = rig_of()
+    rig.merge(row("n1", versions=FOREIGN), row("n2"))
+    assert list(rig.node.membership.by_name) == [ME, "n2"]
+
+
+def test_versions_of_members_that_were_forgotten_do_not_count():
+    rig = rig_of()
+    rig.hear(alive("n1", versions=bytes((1, 5, 2, 5, 5, 5))))
+    rig.bury("n1")
+    rig.hear(alive("n2", versions=bytes((1, 5, 2, 2, 5, 4))))
+    assert list(rig.node.membership.by_name) == [ME, "n1"]
+    rig.node.view.forget(rig.node.membership.start_round(rig.me, rig.now + 1))
+    rig.hear(alive("n2", versions=bytes((1, 5, 2, 2, 5, 4))))
+    assert list(rig.node.membership.by_name) == [ME, "n2"]
+
+
+@pytest.mark.parametrize("letter", ["n", "\N{LATIN SMALL LETTER E WITH ACUTE}", "\udcff"])
+def test_names_are_taken_at_the_limit_and_not_one_byte_above(letter):
+    rig = rig_of()
+    size = len(letter.encode("utf-8", "surrogateescape"))
+    name = letter * (MAX_NAME_BYTES // size)
+    rig.hear(alive(name), alive(name + "n"))
+    rig.merge(row(name + "n"))
+    assert list(rig.node.membership.by_name) == [ME, name]
+    assert rig.node.rejected == 2
+    assert "member name of 129 bytes: expected at most 128" in rig.emitted(MessageRejected)[0].reason
+
+
+def test_metadata_is_taken_at_the_limit_and_not_one_byte_above():
+    rig = rig_of()
+    rig.hear(alive("n1", meta=bytes(MAX_META_BYTES)), alive("n2", meta=bytes(MAX_META_BYTES + 1)))
+    assert list(rig.node.membership.by_name) == [ME, "n1"]
+    assert "'n2' with 513 bytes of metadata: expected at most 512" in rig.emitted(MessageRejected)[0].reason
 
 
 def test_members_are_admitted_up_to_the_limit_and_not_one_more():
@@ -456,10 +523,10 @@ def test_an_announcement_of_ours_that_we_did_not_make_is_refuted(claim):
 
 def test_an_announcement_of_ours_that_we_did_not_make_is_refuted_at_large_incarnations_too():
     rig = rig_of("n1")
-    rig.suspect(ME, incarnation=70_000)
+    rig.suspect(ME, incarnation=60_000)
     rig.drain_queue()
-    rig.hear(alive(ME, 70_001, meta=b"old life"))
-    assert refutations(rig) == [70_002]
+    rig.hear(alive(ME, 60_001, meta=b"old life"))
+    assert refutations(rig) == [60_002]
 
 
 @pytest.mark.parametrize("claim", [alive(ME), alive(ME, 0, meta=b"old life")])
@@ -488,19 +555,71 @@ def test_our_name_at_any_other_address_or_port_is_a_conflict(moved):
     assert rig.me.incarnation == 1
 
 
-@pytest.mark.parametrize("claim", [Suspect(MAX_U32, ME, "n1"), Dead(MAX_U32, ME, "n1"), alive(ME, MAX_U32)])
-def test_a_claim_about_us_at_the_last_incarnation_is_refused(claim):
-    rig = rig_of("n1")
-    rig.hear(claim)
-    assert rig.me.incarnation == 1
+ABOUT = [Suspect, Dead, lambda incarnation, name, _: alive(name, incarnation, meta=b"forged")]
+
+
+@pytest.mark.parametrize("name", [ME, "n1"])
+@pytest.mark.parametrize("claim", ABOUT)
+def test_a_claim_far_above_the_known_incarnation_is_refused(claim, name):
+    rig = rig_of("n1", "n2")
+    rig.hear(claim(MAX_U32, name, "n2"), claim(2 + MAX_INCARNATION_RISE, name, "n2"))
+    assert rig.member(name).incarnation == 1
+    assert rig.state(name) is ALIVE
     assert rig.queued() == []
-    assert "last incarnation (4294967295)" in rig.emitted(MessageRejected)[0].reason
+    assert [effect.source for effect in rig.emitted(MessageRejected)] == [str(STRANGER)] * 2
+    assert rig.node.rejected == 2
 
 
-def test_the_last_but_one_incarnation_can_still_be_refuted():
+@pytest.mark.parametrize("claim", ABOUT)
+def test_a_claim_about_us_at_the_limit_is_refuted(claim):
     rig = rig_of("n1")
-    rig.suspect(ME, incarnation=MAX_U32 - 1)
-    assert refutations(rig) == [MAX_U32]
+    rig.hear(claim(MAX_INCARNATION_RISE, ME, "n1"))
+    assert refutations(rig) == [MAX_INCARNATION_RISE + 1]
+
+
+@pytest.mark.parametrize("claim", ABOUT)
+def test_the_refutation_of_a_claim_at_the_limit_is_accepted(claim):
+    rig = rig_of("n1", "n2")
+    rig.hear(claim(MAX_INCARNATION_RISE, "n1", "n2"), alive("n1", MAX_INCARNATION_RISE + 1))
+    assert rig.member("n1").row() == row("n1", MAX_INCARNATION_RISE + 1)
+
+
+def test_a_confirmation_far_above_the_known_incarnation_is_not_passed_on():
+    rig = rig_of(*OTHERS)
+    rig.suspect("n1", "n2")
+    rig.drain_queue()
+    rig.suspect("n1", "n3", incarnation=MAX_U32)
+    assert rig.queued() == []
+    assert rig.node.view.suspicions["n1"].confirmers == []
+
+
+def test_a_newcomer_at_the_limit_is_admitted_and_none_above():
+    rig = rig_of()
+    rig.hear(alive("n1", MAX_FIRST_INCARNATION), alive("n2", MAX_FIRST_INCARNATION + 1))
+    assert list(rig.node.membership.by_name) == [ME, "n1"]
+    assert rig.node.rejected == 1
+
+
+def test_a_joining_node_refutes_an_earlier_life_however_long_it_was():
+    rig = rig_of()
+    rig.merge(row("n1"), row(ME, MAX_FIRST_INCARNATION, SUSPECT), joining=True)
+    assert refutations(rig) == [MAX_FIRST_INCARNATION + 1]
+
+
+def test_after_the_join_the_limit_holds_again():
+    rig = rig_of()
+    rig.merge(row("n1"), row(ME, MAX_FIRST_INCARNATION + 1, SUSPECT), joining=True)
+    rig.merge(row(ME, MAX_FIRST_INCARNATION, SUSPECT))
+    assert refutations(rig) == []
+    assert rig.node.rejected == 2
+
+
+def test_a_claim_about_us_at_the_last_incarnation_is_refused():
+    rig = rig_of("n1")
+    rig.me.incarnation = LAST_INCARNATION
+    rig.suspect(ME, incarnation=LAST_INCARNATION)
+    assert rig.me.incarnation == LAST_INCARNATION
+    assert "last incarnation (4294967294)" in rig.emitted(MessageRejected)[0].reason
 
 
 # --- our own doing ----------------------------------------------------------------------------------------
@@ -521,9 +640,9 @@ def test_metadata_cannot_change_while_leaving():
 
 def test_metadata_cannot_change_when_the_incarnations_are_used_up():
     rig = rig_of("n1")
-    rig.suspect(ME, incarnation=MAX_U32 - 1)
+    rig.me.incarnation = LAST_INCARNATION
     with pytest.raises(
-        LocalProtocolError, match=r"^cannot announce new metadata: no incarnation after 4294967295"
+        LocalProtocolError, match=r"^cannot announce new metadata: no incarnation after 4294967294"
     ):
         rig.node.announce(b"new", rig.now, token=0)
 

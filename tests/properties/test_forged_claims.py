@@ -1,0 +1,70 @@
+"""What one datagram of a stranger can do to a cluster that is not encrypted: time to be right again."""
+
+import pytest
+
+from gossip.serf.members import MemberStatus
+from gossip.swim.incarnation import MAX_INCARNATION_RISE
+from gossip.wire.address import Address, pack_address
+from gossip.wire.codec import encode
+from gossip.wire.messages import MAX_U32, PROTOCOL_VERSIONS, Alive, Dead, UserMessage
+from gossip.wire.serf_codec import encode_serf
+from gossip.wire.serf_messages import LeaveIntent
+from tests.cluster import Cluster
+
+STRANGER = Address("192.0.2.1", 4444)
+NAMES = ("n1", "n2", "n3", "n4", "n5")
+VICTIM = "n5"
+
+
+def formed(seed: int) -> Cluster:
+    cluster = Cluster(seed)
+    cluster.form(*NAMES)
+    cluster.advance(5.0)
+    return cluster
+
+
+def forge(cluster: Cluster, *messages, to: str = "n1") -> None:
+    parts = [encode(message) for message in messages]
+    cluster.do(to, lambda node, now: node.receive_packet(parts, STRANGER, now))
+
+
+def is_whole(cluster: Cluster) -> bool:
+    """Tell whether everybody holds everybody alive."""
+    return all(
+        member.status is MemberStatus.ALIVE
+        for node in cluster.nodes.values()
+        for member in (node.member(name) for name in NAMES)
+        if member is not None
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_member_takes_back_a_leave_that_is_not_its_own_within_two_seconds(seed):
+    cluster = formed(seed)
+    forge(cluster, UserMessage(encode_serf(LeaveIntent(9, VICTIM))), Dead(7, VICTIM, VICTIM))
+    assert not is_whole(cluster)
+    assert cluster.until(lambda: is_whole(cluster), 2.0) < 2.0
+
+
+@pytest.mark.parametrize("incarnation", [2 + MAX_INCARNATION_RISE, MAX_U32])
+def test_claims_at_incarnations_that_nobody_can_be_at_change_nothing(incarnation):
+    cluster = formed(1)
+    addr = pack_address("10.0.0.5")
+    forge(
+        cluster,
+        Dead(incarnation, VICTIM, VICTIM),
+        Dead(incarnation, VICTIM, "n2"),
+        Alive(incarnation, VICTIM, addr, 7946, b"web", PROTOCOL_VERSIONS),
+    )
+    cluster.advance(5.0)
+    assert is_whole(cluster)
+    assert {node.member(VICTIM).alive.meta for node in cluster.nodes.values()} == {b"\xff\x80"}
+
+
+def test_a_member_of_foreign_versions_does_not_keep_newcomers_out():
+    cluster = formed(1)
+    forge(cluster, Alive(1, "ghost", pack_address("10.9.9.9"), 7946, b"", bytes((1, 1, 1, 2, 5, 5))))
+    cluster.add("n6")
+    cluster.join("n6", "n1")
+    cluster.until(lambda: len(cluster.nodes["n5"].members()) == 6, 5.0)
+    assert all(node.member("ghost") is None for node in cluster.nodes.values())
