@@ -1,6 +1,5 @@
 import errno
 import socket
-from itertools import pairwise
 
 import pytest
 import trio
@@ -61,53 +60,53 @@ async def test_traffic_is_counted(pair):
     assert (first.traffic.packets_received, first.traffic.bytes_received) == (1, 5)
 
 
-async def test_a_flood_is_read_in_batches_with_turns_for_others(pair):
-    first, second = pair
-    for _ in range(3 * RECEIVE_BATCH):
-        second.send(b"x", first.address)
-    got = 0
-    seen = []
+class Steps(trio.abc.Instrument):
+    """Counts what is handled between two turns of a task."""
 
-    def handle(_data, _source):
-        nonlocal got
-        got += 1
+    def __init__(self):
+        self.handled = 0
+        self.batches = []
 
-    async def watch():
-        while got < 3 * RECEIVE_BATCH:
-            await trio.lowlevel.checkpoint()
-            seen.append(got)
+    def before_task_step(self, _task):
+        self.before = self.handled
 
-    with trio.fail_after(10):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(first.receive, handle)
-            await watch()
-            nursery.cancel_scope.cancel()
-    # Trio runs ready tasks in any order: two batches may come between two turns of another task.
-    assert max(b - a for a, b in pairwise([0, *seen])) <= 2 * RECEIVE_BATCH
+    def after_task_step(self, _task):
+        if self.handled > self.before:
+            self.batches.append(self.handled - self.before)
+
+
+async def batches(transport, count, handle=lambda: None):
+    """Return how many of `count` waiting datagrams were handled in each turn."""
+    steps = Steps()
+
+    def handle_one(_data, _source):
+        steps.handled += 1
+        handle()
+
+    trio.lowlevel.add_instrument(steps)
+    try:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(transport.receive, handle_one)
+                while steps.handled < count:
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+    finally:
+        trio.lowlevel.remove_instrument(steps)
+    return steps.batches
+
+
+async def test_a_flood_is_read_in_batches_with_turns_for_others(pair, mock_clock):
+    for _ in range(RECEIVE_BATCH + 1):
+        pair[1].send(b"x", pair[0].address)
+    assert await batches(pair[0], RECEIVE_BATCH + 1) == [RECEIVE_BATCH, 1]
 
 
 async def test_a_batch_that_takes_its_time_ends_early(pair, mock_clock):
-    first, second = pair
-    for _ in range(10):
-        second.send(b"x", first.address)
-    handled_before_a_turn = []
-    got = 0
-
-    def handle(_data, _source):
-        nonlocal got
-        got += 1
-        mock_clock.jump(RECEIVE_SECONDS * 0.4)
-
-    async def watch():
-        while got < 10:
-            await trio.lowlevel.checkpoint()
-            handled_before_a_turn.append(got)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(first.receive, handle)
-        await watch()
-        nursery.cancel_scope.cancel()
-    assert max(b - a for a, b in pairwise([0, *handled_before_a_turn])) in (3, 6)  # the third exceeds it
+    for _ in range(7):
+        pair[1].send(b"x", pair[0].address)
+    # The third of each batch exceeds its time.
+    assert await batches(pair[0], 7, lambda: mock_clock.jump(RECEIVE_SECONDS * 0.4)) == [3, 3, 1]
 
 
 @pytest.mark.parametrize(
