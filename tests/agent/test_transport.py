@@ -64,7 +64,7 @@ class Steps(trio.abc.Instrument):
     """Counts what is handled between two turns of a task."""
 
     def __init__(self):
-        self.handled = 0
+        self.handled = self.before = 0
         self.batches = []
 
     def before_task_step(self, _task):
