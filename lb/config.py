@@ -14,8 +14,10 @@ from gossip.agent.config import read_file
 from gossip.agent.duration import Seconds, parse_duration
 from gossip.errors import ConfigError
 from lb.deploy.deployer import DeploymentConfig
+from lb.deploy.take_over import read_carried, with_carried
 from lb.haproxy.client import Sockets
 from lb.haproxy.config_check import FILE_PLACEHOLDER, Validator
+from lb.haproxy.identity import unprivileged
 from lb.policy.allowlist import parse_networks
 from lb.policy.plan import PlanConfig
 from lb.policy.settle import SettleConfig
@@ -37,6 +39,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     admin_socket: str = "/run/haproxy/admin.sock"
     state_file: str = ""
     start_haproxy: bool = False
+    take_over: bool = False
     haproxy_binary: str = "haproxy"
     stop_timeout: Seconds = Seconds(5)
     validate_command: tuple[str, ...] = ()  # nothing: haproxy_binary -c -f {file}
@@ -87,6 +90,19 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if self.listen:
             frontend = Frontend("http", self.listen, self.backends[0])
             config = msgspec.structs.replace(config, frontends=(frontend,))
+        return config
+
+    def render_here(self) -> RenderConfig:
+        """Return `render` with what this machine adds: lines that were carried over, a user that is not root.
+
+        Raises:
+            ConfigError: what an earlier take-over carried over cannot be read or used.
+        """
+        config = with_carried(self.render, read_carried(self.target.parent))
+        if config.user is None and config.group is None:
+            identity = unprivileged(self.sockets.master, is_started_by_us=self.start_haproxy)
+            user, group = identity or (None, None)
+            config = msgspec.structs.replace(config, user=user, group=group)
         return config
 
     def plan(self, *, allow_loopback: bool) -> PlanConfig:

@@ -27,6 +27,7 @@ from lb.controller import Balancer
 from lb.deploy.bootstrap import Inheritance, Origin, inherit
 from lb.deploy.config_file import ConfigFile, SwapError
 from lb.deploy.deployer import Deployment
+from lb.deploy.take_over import take_over
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
 from lb.haproxy.process import Supervisor, haproxy_command
@@ -49,7 +50,7 @@ class LoadBalancer:
         sockets = config.sockets
         self._config = config
         self._plan_config = plan_config
-        self._renderer = Renderer(config.render, config.read_template())
+        self._renderer = Renderer(config.render_here(), config.read_template())
         self._file = ConfigFile(config.target, config.validator)
         self._haproxy = HAProxy(
             sockets, runtime_timeout=config.runtime_timeout, reload_timeout=config.reload_timeout
@@ -135,6 +136,21 @@ class LoadBalancer:
             await self._supervisor.run(task_status)
 
 
+def prepare(config: LbConfig) -> None:
+    """Settle what becomes of a file that somebody else wrote, before anything is rendered; blocks.
+
+    Raises:
+        ConfigError: it may not be taken over, or the directory cannot be used.
+        SwapError: no copy of it can be kept.
+    """
+    file = ConfigFile(config.target, config.validator)
+    file.open()
+    try:
+        take_over(file, str(config.sockets.admin), allowed=config.take_over)
+    finally:
+        file.close()
+
+
 async def run(
     agent_config: AgentConfig, config: LbConfig, reload: Callable[[], AgentConfig] | None = None
 ) -> int:
@@ -145,6 +161,7 @@ async def run(
         StartError: the agent could not start.
         SwapError: there is no file yet, and the starter configuration could not be put there.
     """
+    await trio.to_thread.run_sync(prepare, config)
     balancer = LoadBalancer(config, config.plan(allow_loopback=_is_on_loopback(agent_config)))
     inheritance = await trio.to_thread.run_sync(balancer.open)
     try:

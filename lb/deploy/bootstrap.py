@@ -1,7 +1,8 @@
 """What a former life left: the file on disk tells which servers there were.
 
-A file of ours (it has the digest that it says it has) is believed. One that was edited or cut is replaced by
-the last known good one. A file that somebody else wrote stays until there is something to put in its place.
+A file of ours (it has the digest that it says it has) is believed. One that was edited or cut gives way to
+the last known good one. A file that was never ours is refused, unless a take-over was asked for: then it
+stays until there is something to put in its place.
 """
 
 from collections.abc import Collection
@@ -10,7 +11,7 @@ from enum import Enum
 from msgspec import Struct
 
 from lb.deploy.config_file import ConfigFile
-from lb.haproxy.config_text import configured_servers, is_ours, weights
+from lb.haproxy.config_text import configured_servers, embedded_digest, is_ours, weights
 from lb.policy.allowlist import is_clean
 from lb.policy.plan import Claim
 
@@ -21,6 +22,7 @@ class Origin(Enum):
     NOWHERE = "there is none"
     OURS = "this program wrote it"
     REPAIRED = "it was damaged, and the last known good one takes its place"
+    EDITED = "this program wrote it, and somebody changed it"
     FOREIGN = "somebody else wrote it"
 
 
@@ -37,13 +39,25 @@ def inherit(file: ConfigFile, backends: Collection[str]) -> Inheritance:
     Raises:
         SwapError: a file cannot be read.
     """
-    content = file.read()
+    content, good = file.read(), file.read_good()
+    origin = origin_of(content, good)
+    source = {Origin.OURS: content, Origin.REPAIRED: good, Origin.EDITED: content}.get(origin)
+    return Inheritance(origin, () if source is None else listed_claims(source, backends))
+
+
+def origin_of(content: bytes | None, good: bytes | None) -> Origin:
+    """Return where a file comes from, `good` being the last known good one beside it.
+
+    A file with a digest line is ours, edited or whole; so is what is left of one that was cut.
+    """
     if content is not None and is_ours(content):
-        return Inheritance(Origin.OURS, listed_claims(content, backends))
-    good = file.read_good()
-    if good is not None and is_ours(good):
-        return Inheritance(Origin.REPAIRED, listed_claims(good, backends))
-    return Inheritance(Origin.NOWHERE if content is None else Origin.FOREIGN)
+        return Origin.OURS
+    has_good = good is not None and is_ours(good)
+    if content is None or (has_good and good is not None and good.startswith(content)):
+        return Origin.REPAIRED if has_good else Origin.NOWHERE
+    if embedded_digest(content) is not None:
+        return Origin.REPAIRED if has_good else Origin.EDITED
+    return Origin.FOREIGN
 
 
 def listed_claims(content: bytes, backends: Collection[str]) -> tuple[Claim, ...]:

@@ -9,10 +9,10 @@ nothing of members, templates or the running HAProxy.
 import hashlib
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
-from time import perf_counter
+from secrets import token_hex
+from time import gmtime, perf_counter, strftime
 
 from msgspec import Struct
 
@@ -26,6 +26,8 @@ NEW_FILE_MODE = 0o640
 TEMP_PREFIX = ".lb."
 TEMP_SUFFIX = ".tmp"
 GOOD_NAME = ".lb.good"
+MAX_COPIES = 100
+"""Copies of one kind beside the file. None is removed here: with so many nothing is overwritten any more."""
 MOUNTINFO = Path("/proc/self/mountinfo")
 
 
@@ -61,7 +63,7 @@ class ConfigFile:
     thread, one at a time.
     """
 
-    __slots__ = ("_lock", "_validator", "directory", "good_path", "target")
+    __slots__ = ("_directory", "_lock", "_validator", "directory", "good_path", "target")
 
     def __init__(self, target: Path, validator: Validator) -> None:
         # A rename onto a symbolic link would replace the link: work on what it points to.
@@ -70,6 +72,7 @@ class ConfigFile:
         self.good_path = self.directory / GOOD_NAME
         self._validator = validator
         self._lock = DirectoryLock(self.directory)
+        self._directory: int | None = None
 
     def open(self) -> None:
         """Lock the directory, remove what a killed writer left, prove that a swap can work here.
@@ -81,16 +84,19 @@ class ConfigFile:
             raise ConfigError(f"cannot write {self.target}: {self.directory} is not a directory (create it)")
         if self.target.exists() and not self.target.is_file():
             raise ConfigError(f"cannot write {self.target}: it is not a regular file")
-        self._lock.acquire()
+        self._hold_directory()
         try:
             self._remove_stale_candidates()
             self._probe()
         except BaseException:
-            self._lock.release()
+            self.close()
             raise
 
     def close(self) -> None:
         """Give up the lock."""
+        if self._directory is not None:
+            os.close(self._directory)
+            self._directory = None
         self._lock.release()
 
     def read(self) -> bytes | None:
@@ -99,11 +105,11 @@ class ConfigFile:
         Raises:
             SwapError: the file cannot be read or is larger than `MAX_CONFIG_BYTES`.
         """
-        return _read_bounded(self.target)
+        return self._read(self.target)
 
     def read_good(self) -> bytes | None:
         """Return the last content that a running HAProxy was seen to have, None if there is none yet."""
-        return _read_bounded(self.good_path)
+        return self._read(self.good_path)
 
     def validate(self, content: bytes) -> None:
         """Ask HAProxy about `content` without touching the target.
@@ -116,7 +122,7 @@ class ConfigFile:
         try:
             self._validate(candidate)
         finally:
-            candidate.unlink(missing_ok=True)
+            self._unlink(candidate)
 
     def swap(self, content: bytes) -> Swapped:
         """Make `content` the configuration file; equal content is left alone.
@@ -142,8 +148,7 @@ class ConfigFile:
             self._expect(candidate, digest, "rehash")
             self._replace(candidate)
         finally:
-            with suppress(OSError):
-                candidate.unlink(missing_ok=True)
+            self._unlink(candidate)
         self._expect(self.target, digest, "read back")
         return Swapped(True, digest, previous, validated_in, perf_counter() - start)
 
@@ -155,26 +160,64 @@ class ConfigFile:
         """
         if self.read_good() == content:
             return
+        self.write_beside(self.good_path.name, content)
+
+    def write_beside(self, name: str, content: bytes) -> None:
+        """Write the file `name` in the directory, whole or not at all; owner and mode are the target's.
+
+        Raises:
+            SwapError: it could not be written; the older one stays.
+        """
         candidate = self._write_candidate(content)
         try:
-            candidate.replace(self.good_path)
-            _sync_directory(self.directory)
+            self._rename(candidate, self.directory / name)
         except OSError as error:
-            candidate.unlink(missing_ok=True)
-            raise SwapError("keep", f"cannot write {self.good_path}: {error.strerror}") from error
+            self._unlink(candidate)
+            raise SwapError("keep", f"cannot write {self.directory / name}: {error.strerror}") from error
+
+    def keep_copy(self, content: bytes, kind: str) -> Path:
+        """Keep `content` as ``<file>.<kind>-<UTC time>``, with the file's owner and mode; return its path.
+
+        A copy is never overwritten or removed. Content that the newest copy has already is not kept again.
+
+        Raises:
+            SwapError: it could not be written, or there are `MAX_COPIES` of this kind.
+        """
+        prefix = f"{self.target.name}.{kind}-"
+        copies = sorted(name for name in self._names() if name.startswith(prefix))
+        if copies and self._read(self.directory / copies[-1]) == content:
+            return self.directory / copies[-1]
+        if len(copies) >= MAX_COPIES:
+            raise SwapError(
+                "copy", f"{self.directory} has {len(copies)} files {prefix}*: remove those that nobody needs"
+            )
+        stamp = strftime("%Y%m%dT%H%M%SZ", gmtime())
+        candidate = self._write_candidate(content)
+        try:
+            for suffix in ("", *(f"-{number}" for number in range(2, MAX_COPIES + 2))):
+                path = self.directory / f"{prefix}{stamp}{suffix}"
+                with suppress(FileExistsError):  # a link, unlike a rename, never replaces anything
+                    self._link(candidate, path)
+                    return path
+        except OSError as error:
+            raise SwapError("copy", f"cannot keep a copy of {self.target}: {error.strerror}") from error
+        finally:
+            self._unlink(candidate)
+        raise SwapError("copy", f"cannot keep a copy of {self.target}: no name is free")
 
     def _write_candidate(self, content: bytes) -> Path:
         if len(content) > MAX_CONFIG_BYTES:
             raise RejectedError(
                 f"a configuration of {len(content)} bytes exceeds the limit of {MAX_CONFIG_BYTES}"
             )
+        self._expect_directory()
+        candidate = self.directory / f"{TEMP_PREFIX}{token_hex(8)}{TEMP_SUFFIX}"
         try:
-            fd, name = tempfile.mkstemp(TEMP_SUFFIX, TEMP_PREFIX, self.directory)
+            fd = self._open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise SwapError(
                 "write", f"cannot create a candidate in {self.directory}: {error.strerror}"
             ) from error
-        candidate = Path(name)
         try:
             with os.fdopen(fd, "wb") as out:
                 out.write(content)
@@ -182,14 +225,14 @@ class ConfigFile:
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
-            candidate.unlink(missing_ok=True)
+            self._unlink(candidate)
             raise SwapError("write", f"cannot write the candidate {candidate}: {error.strerror}") from error
         return candidate
 
     def _adopt_owner(self, fd: int) -> None:
         """Give the candidate the owner and the mode of the file that it will replace."""
         try:
-            wanted = self.target.stat()
+            wanted = os.stat(self._at(self.target), dir_fd=self._directory)
         except FileNotFoundError:
             os.fchmod(fd, NEW_FILE_MODE)
             return
@@ -205,8 +248,7 @@ class ConfigFile:
 
     def _replace(self, candidate: Path) -> None:
         try:
-            candidate.replace(self.target)
-            _sync_directory(self.directory)
+            self._rename(candidate, self.target)
         except OSError as error:
             raise SwapError(
                 "replace", f"cannot rename {candidate} to {self.target}: {error.strerror}"
@@ -214,14 +256,15 @@ class ConfigFile:
 
     def _expect(self, path: Path, digest: str, step: str) -> None:
         """Make sure that nobody wrote to `path` behind our back."""
-        found = _read_bounded(path)
+        found = self._read(path)
         if found is None or content_digest(found) != digest:
             raise SwapError(step, f"{path} is not what was written to it: somebody else changes it")
 
     def _remove_stale_candidates(self) -> None:
-        for leftover in self.directory.glob(f"{TEMP_PREFIX}*{TEMP_SUFFIX}"):
-            with suppress(OSError):
-                leftover.unlink()
+        """The lock is ours, so nobody can be writing these any more."""
+        for name in self._names():
+            if name.startswith(TEMP_PREFIX) and name.endswith(TEMP_SUFFIX):
+                self._unlink(self.directory / name)
 
     def _probe(self) -> None:
         """Do in small what a swap does, and look for what would make the real rename fail."""
@@ -233,8 +276,8 @@ class ConfigFile:
         try:
             candidate = self._write_candidate(b"probe\n")
             renamed = candidate.with_name(f"{TEMP_PREFIX}probe{TEMP_SUFFIX}")
-            candidate.replace(renamed)
-            renamed.unlink()
+            self._rename(candidate, renamed, sync=False)
+            os.unlink(self._at(renamed), dir_fd=self._directory)
         except SwapError as error:
             raise ConfigError(
                 f"{error} (the directory must be writable, and this user must be allowed to give a file "
@@ -248,32 +291,89 @@ class ConfigFile:
         # A bind mount from the same file system has the same st_dev: only the mount table tells.
         return elsewhere or str(self.target) in _mount_points()
 
+    def _hold_directory(self) -> None:
+        """Lock the directory and hold it by descriptor: what the path leads to later is compared with it."""
+        self._lock.acquire()
+        try:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._directory = os.open(self.directory, flags)
+        except OSError as error:
+            self._lock.release()
+            raise ConfigError(f"cannot open the directory {self.directory}: {error.strerror}") from error
+
+    def _expect_directory(self) -> None:
+        """Make sure that the path still leads to the directory that is locked.
+
+        One that was removed and made again is locked in turn. One behind a symbolic link is not: whoever put
+        the link there chose which file HAProxy reads.
+        """
+        if self._directory is None:
+            return
+        held = os.fstat(self._directory)
+        try:
+            found = self.directory.lstat()
+        except OSError as error:
+            raise SwapError("directory", f"cannot use {self.directory}: {error.strerror}") from error
+        if (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino):
+            return
+        if Path(os.path.realpath(self.directory)) != self.directory:
+            raise SwapError(
+                "directory", f"{self.directory} was replaced by a symbolic link: nothing is written"
+            )
+        self.close()
+        try:
+            self._hold_directory()
+        except ConfigError as error:
+            raise SwapError("directory", str(error)) from error
+
+    def _at(self, path: Path) -> str:
+        """Return how system calls name a path in the directory: relative to its descriptor if it is held."""
+        return str(path) if self._directory is None else path.name
+
+    def _open(self, path: Path, flags: int, mode: int = 0) -> int:
+        flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(self._at(path), flags, mode, dir_fd=self._directory)
+
+    def _rename(self, source: Path, target: Path, *, sync: bool = True) -> None:
+        directory = self._directory
+        os.replace(self._at(source), self._at(target), src_dir_fd=directory, dst_dir_fd=directory)
+        if sync:
+            self._sync()
+
+    def _link(self, source: Path, target: Path) -> None:
+        directory = self._directory
+        os.link(self._at(source), self._at(target), src_dir_fd=directory, dst_dir_fd=directory)
+        self._sync()
+
+    def _unlink(self, path: Path) -> None:
+        with suppress(OSError):
+            os.unlink(self._at(path), dir_fd=self._directory)
+
+    def _names(self) -> list[str]:
+        with os.scandir(self.directory if self._directory is None else self._directory) as entries:
+            return [entry.name for entry in entries]
+
+    def _sync(self) -> None:
+        """Make a rename survive a power cut."""
+        if self._directory is not None:
+            os.fsync(self._directory)
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            with os.fdopen(self._open(path, os.O_RDONLY), "rb") as source:
+                content = source.read(MAX_CONFIG_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SwapError("read", f"cannot read {path}: {error.strerror}") from error
+        if len(content) > MAX_CONFIG_BYTES:
+            raise SwapError("read", f"{path} is larger than the limit of {MAX_CONFIG_BYTES} bytes")
+        return content
+
 
 def content_digest(content: bytes) -> str:
     """Return the sha256 of the whole content, in hex."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _read_bounded(path: Path) -> bytes | None:
-    try:
-        with path.open("rb") as source:
-            content = source.read(MAX_CONFIG_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SwapError("read", f"cannot read {path}: {error.strerror}") from error
-    if len(content) > MAX_CONFIG_BYTES:
-        raise SwapError("read", f"{path} is larger than the limit of {MAX_CONFIG_BYTES} bytes")
-    return content
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the rename survive a power cut."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _mount_points() -> list[str]:

@@ -30,7 +30,7 @@ class DirectoryLock:
             ConfigError: somebody else holds it, or the file cannot be created.
         """
         try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(
                 f"cannot create the lock {self.path}: {error.strerror} (the directory must be writable)"

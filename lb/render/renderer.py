@@ -17,7 +17,7 @@ from markupsafe import Markup
 from msgspec import Struct, to_builtins
 
 from gossip.errors import ConfigError
-from lb.haproxy.config_text import BLANK_DIGEST, count_digests, set_digest
+from lb.haproxy.config_text import BLANK_DIGEST, SECTIONS, count_digests, set_digest, split_words
 from lb.policy.allowlist import is_clean, parse_port
 from lb.policy.plan import Plan
 
@@ -27,12 +27,18 @@ MAX_SOCKET_PATH = 91
 """HAProxy first binds ``PATH.PID.tmp``, which has to fit in a socket address (107 bytes)."""
 MAX_FILE_PATH = 1000
 """A line of haproxy.cfg has to stay under 2,048 bytes."""
+MAX_LINE = 1900
+MAX_CARRIED_LINES = 500
+"""Lines that a person, or a take-over, adds to ``global`` or to ``defaults``."""
 TEMPLATE_NAME = "haproxy.cfg.j2"
+_REFUSED_WORDS = ("daemon", "master-worker")
+"""HAProxy has to stay in the foreground of whoever started it."""
 
 _SAFE = re.compile(r"[A-Za-z0-9_.:/*@\[\]+=,~-]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DURATION = re.compile(r"[1-9][0-9]{0,8}(us|ms|s|m|h|d)")
 _PATH = re.compile(r"/[A-Za-z0-9_./+=,~-]+")
+_LOG = re.compile(r"[A-Za-z0-9_.:/@<>\[\]-]+( [A-Za-z0-9_.:/@<>\[\]-]+)*")
 _BIND = re.compile(r"(?:\*|\[([0-9A-Fa-f:.]+)\]|([0-9.]+))?:([0-9]+)")
 
 
@@ -57,6 +63,9 @@ class RenderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     state_file: str = "/var/lib/gossip-lb/server-state"
     user: str | None = None
     group: str | None = None
+    log: str = "stdout format raw local0 notice"
+    global_lines: tuple[str, ...] = ()
+    defaults_lines: tuple[str, ...] = ()
     balance: str = "roundrobin"
     retry_non_idempotent: bool = False
     hard_stop_after: str = "5m"
@@ -84,11 +93,14 @@ class RenderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             value = getattr(self, field)
             if value is not None and not is_clean(value):
                 raise ConfigError(f"{field} {value!r}: not a name")
+        _check_log(self.log)
+        for field in ("global_lines", "defaults_lines"):
+            _check_lines(field, getattr(self, field))
         if self.balance not in BALANCE:
             raise ConfigError(f"balance {self.balance!r}: use one of {', '.join(BALANCE)}")
         for field in self.__struct_fields__:
-            is_duration = field.startswith("timeout_") or field in ("hard_stop_after", "close_spread_time")
-            if is_duration and not _DURATION.fullmatch(getattr(self, field)):
+            has_unit = field.startswith("timeout_") or field in ("hard_stop_after", "close_spread_time")
+            if has_unit and not is_duration(getattr(self, field)):
                 raise ConfigError(f"{field} {getattr(self, field)!r}: write it like 500ms, 30s or 5m")
 
 
@@ -203,6 +215,28 @@ def refuse_unsafe(value: object) -> str:
     raise ValueError(
         f"{value!a:.80} may not be printed: only numbers and words without quotes, spaces, $ ; #"
     )
+
+
+def is_duration(text: str) -> bool:
+    """Return whether `text` is a duration with its unit in HAProxy's notation."""
+    return _DURATION.fullmatch(text) is not None
+
+
+def _check_log(log: str) -> None:
+    if log and not _LOG.fullmatch(log):
+        raise ConfigError(f"log {log!r}: write it like 'stdout format raw local0' or '/dev/log local0'")
+
+
+def _check_lines(field: str, lines: tuple[str, ...]) -> None:
+    """Check lines that a person adds; what they mean is HAProxy's to judge, where they end is ours."""
+    if len(lines) > MAX_CARRIED_LINES:
+        raise ConfigError(f"{field}: {len(lines)} lines exceed the limit of {MAX_CARRIED_LINES}")
+    for line in lines:
+        words = split_words(line)
+        if not words or _UNPRINTABLE.search(line) or len(line) > MAX_LINE:
+            raise ConfigError(f"{field} {line!a:.60}: give lines of 1 to {MAX_LINE} printable characters")
+        if words[0] in SECTIONS or words[0] in _REFUSED_WORDS or words[:2] == ("setenv", "LB_DIGEST"):
+            raise ConfigError(f"{field} {line!a:.60}: {words[0]} may not stand here")
 
 
 def _check_frontends(frontends: tuple[Frontend, ...]) -> None:

@@ -1,6 +1,7 @@
 """A load balancer with its agent, real peers and a real HAProxy, all in one process but HAProxy."""
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from lb.haproxy.config_text import configured_servers
 from lb.haproxy.master import Processes
 from lb.policy.decision import Change, Reason
 from lb.render.renderer import default_template
-from lb.run import LoadBalancer, run
+from lb.run import LoadBalancer, prepare, run
 from tests.real_haproxy import HOST, Site, end_haproxy, eventually, free_port, is_alive, web_servers
 
 pytestmark = pytest.mark.haproxy
@@ -261,15 +262,61 @@ async def test_damaged_file_is_repaired_at_the_start(site: Site) -> None:
         await eventually(lambda: scene.servers() == ["a"])
 
 
-@pytest.mark.trio
-async def test_file_of_somebody_else_stays_until_there_is_a_server(site: Site) -> None:
-    foreign = site.content({}).replace(b"setenv LB_DIGEST", b"setenv SOMETHING")
+def foreign_file(site: Site) -> bytes:
+    """A file as a person writes it, with a server of its own."""
+    return f"""# hand-written by ops
+global
+    stats socket {site.sockets.admin} mode 660 level admin expose-fd listeners
+    user haproxy
+    maxconn 321
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 17s
+    timeout server 1s
+frontend f
+    bind {HOST}:{site.port}
+    default_backend web
+backend web
+    server mine {HOST}:1
+""".encode()
+
+
+def test_file_of_somebody_else_is_refused(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = foreign_file(site)
     site.config.write_bytes(foreign)
-    async with balancing(site) as scene:
+    assert main(command(site)) == 2
+    assert "gossip-lb did not write it (--take-over keeps it as" in capsys.readouterr().err
+    assert site.config.read_bytes() == foreign
+
+
+@pytest.mark.trio
+async def test_take_over_keeps_the_original_until_there_is_a_server_and_as_a_copy(site: Site) -> None:
+    foreign = foreign_file(site)
+    site.config.write_bytes(foreign)
+    prepare(lb_config(site, take_over=True))
+    async with balancing(site, take_over=True) as scene:
         await eventually(scene.haproxy.processes)
         assert site.config.read_bytes() == foreign
         await scene.join_server("a", 1)
         await scene.runs("a")
+        text = site.config.read_text()
+        assert all(line in text for line in ("maxconn 321", "user haproxy", "timeout client 17s"))
+    assert [path.read_bytes() for path in site.directory.glob("haproxy.cfg.bak-*")] == [foreign]
+    async with balancing(site) as scene:  # what was carried over stays, without the flag as well
+        await scene.join_server("b", 1)
+        await eventually(lambda: "b" in scene.servers())
+        assert "maxconn 321" in site.config.read_text()
+
+
+@pytest.mark.trio
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
+async def test_workers_do_not_run_as_root(site: Site) -> None:
+    async with balancing(site) as scene:
+        await scene.runs()
+        worker = (await ask_master(site)).worker
+        status = await trio.Path(f"/proc/{worker}/status").read_text()
+        assert f"Uid:\t{pwd.getpwnam('haproxy').pw_uid}\t" in status
 
 
 @pytest.mark.trio

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -145,8 +147,8 @@ def test_last_known_good_survives_swaps_until_it_is_replaced(target: Path) -> No
     assert candidates(target) == []
 
 
-def failing(number: int) -> Callable[..., None]:
-    def fail(*_: object) -> None:
+def failing(number: int) -> Callable[..., NoReturn]:
+    def fail(*_: object, **_more: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
     return fail
@@ -175,7 +177,12 @@ def test_failing_system_call_leaves_the_old_file_and_is_named(
 
 def test_candidate_that_cannot_be_created_is_reported(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = opened(target)
-    monkeypatch.setattr("tempfile.mkstemp", failing(errno.EROFS))
+    real_open = os.open
+
+    def open_existing(path: str, flags: int, *more: int, **named: int) -> int:
+        return failing(errno.EROFS)() if flags & os.O_CREAT else real_open(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", open_existing)
     with pytest.raises(SwapError, match=r"cannot create a candidate in .*Read-only file system"):
         file.swap(NEW)
     with pytest.raises(ConfigError, match="must be writable"):
@@ -250,6 +257,47 @@ def test_mount_table_that_cannot_be_read_is_no_obstacle(
     monkeypatch.setattr("lb.deploy.config_file.MOUNTINFO", tmp_path / "missing")
     opened(target).swap(NEW)
     assert target.read_bytes() == NEW
+
+
+def test_directory_replaced_by_a_symbolic_link_gets_nothing(target: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "etc"
+    directory.mkdir()
+    file = opened(directory / "haproxy.cfg")
+    file.swap(OLD)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    directory.rename(tmp_path / "moved")
+    directory.symlink_to(elsewhere)
+    for write in (file.swap, file.keep_good, partial(file.keep_copy, kind="bak")):
+        with pytest.raises(SwapError, match="was replaced by a symbolic link: nothing is written") as caught:
+            write(NEW)
+        assert caught.value.step == "directory"
+    assert list(elsewhere.iterdir()) == []
+    assert (tmp_path / "moved" / "haproxy.cfg").read_bytes() == OLD
+
+
+def test_directory_that_was_removed_and_made_again_is_locked_again(tmp_path: Path) -> None:
+    directory = tmp_path / "etc"
+    directory.mkdir()
+    file = opened(directory / "haproxy.cfg")
+    shutil.rmtree(directory)
+    with pytest.raises(SwapError, match="No such file or directory"):
+        file.swap(NEW)
+    directory.mkdir()
+    file.swap(NEW)
+    assert (directory / "haproxy.cfg").read_bytes() == NEW
+    with pytest.raises(ConfigError, match="holds it"):
+        ConfigFile(directory / "haproxy.cfg", ACCEPT).open()
+
+
+def test_planted_symbolic_link_is_never_followed(target: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious\n")
+    file = opened(target)
+    (tmp_path / GOOD_NAME).symlink_to(victim)
+    file.write_beside(GOOD_NAME, NEW)
+    assert victim.read_bytes() == b"precious\n"
+    assert not (tmp_path / GOOD_NAME).is_symlink()
 
 
 OPEN_ONLY = """
@@ -358,9 +406,9 @@ file.swap(b"new\\n")
 
 # The calls that write, in the order of `SWAP_ONCE`: the probe, the last known good, then the swap itself.
 KILLS = [
-    ("rename", 1, OLD),
-    ("rename", 2, OLD),
-    ("rename", 3, OLD),
+    ("rename,renameat,renameat2", 1, OLD),
+    ("rename,renameat,renameat2", 2, OLD),
+    ("rename,renameat,renameat2", 3, OLD),
     ("fsync", 1, OLD),
     ("fsync", 2, OLD),
     ("fsync", 4, OLD),

@@ -5,7 +5,7 @@ import pytest
 from gossip.errors import ConfigError
 from lb.haproxy.config_text import BLANK_DIGEST, embedded_digest, file_digest
 from lb.policy.plan import Claim, PlanConfig, make_plan
-from lb.render.renderer import Frontend, RenderConfig, Renderer
+from lb.render.renderer import MAX_CARRIED_LINES, MAX_LINE, Frontend, RenderConfig, Renderer
 
 CONFIG = PlanConfig(backends=("web", "api"))
 CLAIMS = [
@@ -215,3 +215,50 @@ def test_haproxy_accepts_the_file(tmp_path, plan, settings):
     done = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
+
+
+def test_log_goes_to_standard_output_unless_it_is_told_otherwise():
+    assert "    log stdout format raw local0 notice" in lines(render())
+    assert "    log /dev/log local0" in lines(render(log="/dev/log local0"))
+    assert [line for line in lines(render(log="")) if "log" in line] == []
+
+
+def test_lines_of_a_person_stand_in_the_first_two_sections():
+    text = lines(render(global_lines=("maxconn 9",), defaults_lines=("errorfile 503 /e/503.http",)))
+    assert text.index("global") < text.index("    maxconn 9") < text.index("defaults")
+    assert text.index("defaults") < text.index("    errorfile 503 /e/503.http") < text.index("frontend http")
+
+
+@pytest.mark.parametrize("field", ["global_lines", "defaults_lines"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "# comment",
+        "a\nb",
+        "x" * (MAX_LINE + 1),
+        "frontend f",
+        "daemon",
+        "master-worker",
+        "setenv LB_DIGEST 1",
+    ],
+)
+def test_line_that_would_change_more_than_itself_is_refused(field, line):
+    with pytest.raises(ConfigError, match=field):
+        RenderConfig(**{field: (line,)})
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_lines_of_a_person_are_bounded(excess):
+    lines = ("maxconn " + "9" * (MAX_LINE - 8),) * (MAX_CARRIED_LINES + excess)
+    if excess:
+        with pytest.raises(ConfigError, match="exceed the limit of 500"):
+            RenderConfig(global_lines=lines)
+    else:
+        RenderConfig(global_lines=lines)
+
+
+@pytest.mark.parametrize("log", ["a  b", "stdout;", "$X", " x"])
+def test_log_that_is_not_plain_words_is_refused(log):
+    with pytest.raises(ConfigError, match="write it like"):
+        RenderConfig(log=log)
