@@ -52,6 +52,10 @@ class Site:
             MemberFact(name, MemberStatus.ALIVE, HOST, {"role": "backend", "port": str(port)})
             for name, port in servers.items()
         ]
+        return self.render(facts)
+
+    def render(self, facts: Sequence[MemberFact]) -> bytes:
+        """Return the file for these members."""
         return self._renderer.render(plan_members(facts, self._plan).plan).content
 
     def supervisor(self, command: Sequence[str] | None = None, stop_timeout: float = 1.0) -> Supervisor:

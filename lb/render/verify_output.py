@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:/+-]+")
 _FLAG = re.compile(r"backup|check|send-proxy|send-proxy-v2")
 _VALUED = re.compile(
     r"error-limit|fall|fastinter|downinter|id|inter|maxconn|maxqueue|minconn|observe|on-error|rise|slowstart|"
-    r"on-marked-down|on-marked-up|pool-low-conn|pool-max-conn|pool-purge-delay|weight"
+    r"on-marked-down|on-marked-up|pool-low-conn|pool-max-conn|pool-purge-delay|tcp-ut|weight"
 )
 
 

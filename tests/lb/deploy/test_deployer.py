@@ -151,7 +151,7 @@ FAILS_CHECK = {
     "parse error": (b"mode http", b"mood http"),
     "unknown backend": (b"default_backend web", b"default_backend wob"),
     "duplicate id": (b"id 1042540566", b"id 1251442962"),
-    "cut in the middle of a line": (b" check\n", b" che"),
+    "cut in the middle of a line": (b" tcp-ut 2s\n", b" tcp-u"),
     "everything gone": (b"", b""),
 }
 

@@ -19,7 +19,7 @@ SETTINGS = RenderConfig(
 RENDERER = Renderer(SETTINGS)
 SERVER_LINE = re.compile(
     rb"    server [A-Za-z0-9][A-Za-z0-9_.-]{0,62} (?:[0-9.]{7,15}|\[[0-9a-f:]{2,39}\]):[0-9]{1,5}"
-    rb" id [0-9]{1,10} weight [0-9]{1,3} check"
+    rb" id [0-9]{1,10} weight [0-9]{1,3} check tcp-ut 2s"
 )
 EMPTY = RENDERER.render(plan_members([], CONFIG).plan).content
 

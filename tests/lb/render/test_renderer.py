@@ -28,9 +28,9 @@ def lines(rendered):
 def test_each_server_is_one_line_with_name_address_id_and_weight():
     text = lines(render())
     assert [line for line in text if line.startswith("    server ")] == [
-        "    server api-1 10.0.0.1:81 id 2038504307 weight 256 check",
-        "    server w-b-2-1e8931cd [fd00::1]:8080 id 512307661 weight 0 check",
-        "    server web-1 10.0.0.1:80 id 1148295930 weight 100 check",
+        "    server api-1 10.0.0.1:81 id 2038504307 weight 256 check tcp-ut 2s",
+        "    server w-b-2-1e8931cd [fd00::1]:8080 id 512307661 weight 0 check tcp-ut 2s",
+        "    server web-1 10.0.0.1:80 id 1148295930 weight 100 check tcp-ut 2s",
     ]
 
 
@@ -40,7 +40,7 @@ def test_the_same_plan_gives_the_same_bytes():
 
 
 def test_the_file_ends_in_a_newline():
-    assert render().content.endswith(b"check\n")
+    assert render().content.endswith(b"check tcp-ut 2s\n")
 
 
 def test_the_digest_in_the_file_is_that_of_the_file_with_its_digests_blanked():

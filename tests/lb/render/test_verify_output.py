@@ -13,7 +13,7 @@ PLAN = make_plan(CLAIMS, PlanConfig(backends=("web", "api"))).plan
 RENDERER = Renderer(RenderConfig())
 CONTENT = RENDERER.render(PLAN).content
 REFERENCE = RENDERER.render(PLAN.emptied()).content
-LINE = b"    server web-1 10.0.0.1:80 id 1148295930 weight 100 check\n"
+LINE = b"    server web-1 10.0.0.1:80 id 1148295930 weight 100 check tcp-ut 2s\n"
 
 
 def findings(content, plan=PLAN, reference=REFERENCE):
