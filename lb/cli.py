@@ -151,7 +151,8 @@ def _split(flags: dict[str, object]) -> tuple[dict[str, object], dict[str, objec
     """Sort the flags that were given into those of the agent and those of the load balancer."""
     from lb.config import LbConfig
 
-    given = {key: value for key, value in flags.items() if value not in (None, (), False)}
+    # A switch that is off was not given; a number may be 0.
+    given = {key: value for key, value in flags.items() if value not in (None, ()) and value is not False}
     if isinstance(command := given.get("validate_command"), str):
         given["validate_command"] = tuple(command.split())
     lb_keys = set(LbConfig.__struct_fields__)

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from gossip.agent.config import read_file
 from gossip.agent.duration import Seconds, parse_duration
 from gossip.errors import ConfigError
+from gossip.toml_file import read_toml
 from lb.deploy.deployer import DeploymentConfig
 from lb.deploy.take_over import read_carried, with_carried
 from lb.haproxy.client import Sockets
@@ -190,7 +190,7 @@ def load_lb_config(
 
 
 def _read_table(path: Path) -> dict[str, object]:
-    content = read_file(path)
+    content = read_toml(path)
     table = content.pop("lb", {})
     if content:
         raise ConfigError(

@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from gossip.agent import service
-from gossip.agent.config import AgentConfig, load_config
+from gossip.agent.config import AgentConfig, load_config, secret_warnings
 from gossip.agent.log import LEVELS, logging_to_stderr
 from gossip.agent.readiness import check_ready_fd
 from gossip.agent.service import EXIT_FAILED, EXIT_USAGE, Agent
@@ -192,6 +192,8 @@ def main(
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)
     with logging_to_stderr(agent_config.log_format, agent_config.log_level) as handler:
+        for warning in secret_warnings(overrides, agent_config):
+            log.warning(warning)
 
         def reload() -> AgentConfig:
             fresh = load()

@@ -8,7 +8,9 @@ several keys must agree on is checked once at the end. After that a configuratio
 import base64
 import binascii
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -26,15 +28,21 @@ from gossip.agent.endpoint import (
 from gossip.agent.event_filter import parse_handlers
 from gossip.errors import ConfigError, LocalProtocolError
 from gossip.serf.tags import encode_tags
+from gossip.toml_file import read_bounded, read_toml
 from gossip.wire.messages import MAX_NAME_BYTES
 
 ENVIRONMENT_PREFIX = "GOSSIP_"
 SERF_VARIABLES = {"SERF_RPC_ADDR": "rpc_addr", "SERF_RPC_AUTH": "rpc_auth"}
 KEY_SIZES = (16, 24, 32)
+MAX_KEY_FILE_BYTES = 1024
 PROFILES = ("lan", "wan", "local")
 LOG_FORMATS = ("logfmt", "json")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 _LEVEL_ALIASES = {"WARNING": "WARN", "ERROR": "ERR"}
+_SECRET_FLAGS = (
+    ("encrypt_key", "--encrypt", "--encrypt-file or GOSSIP_ENCRYPT_KEY"),
+    ("rpc_auth", "--rpc-auth", "GOSSIP_RPC_AUTH"),
+)
 _LISTS = ("start_join", "retry_join")
 _LINES = ("event_handlers",)
 """Lists whose elements may contain commas: one a line in the environment."""
@@ -113,7 +121,7 @@ def load_config(
     environ = os.environ if environ is None else environ
     merged: dict[str, object] = {}
     for path in config_files:
-        _merge(merged, str(path), read_file(path), strict=True)
+        _merge(merged, str(path), read_toml(path), strict=True)
     _merge(merged, "environment", _read_environment(environ), strict=False)
     _merge(merged, "command line", _read_overrides(overrides), strict=True)
     config = _convert("configuration", merged, strict=False)
@@ -126,29 +134,27 @@ def load_config(
     return config
 
 
-def read_file(path: Path) -> dict[str, object]:
-    """Read one TOML file.
-
-    Raises:
-        ConfigError: it cannot be read, or is not TOML.
-    """
-    import tomllib  # most agents are told everything by flags
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot read configuration {path}: {reason}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"cannot read configuration {path}: it is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {_lowered(str(error))}") from None
-
-
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return the ``GOSSIP_`` variables that set nothing: worth a warning, but orchestrators set such too."""
     known = set(_variables())
     return sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+
+
+def secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:
+    """Return what other users of this machine may learn: secrets among the flags, a key file open to all."""
+    warnings = [
+        f"{flag} stands on the command line, where other users of this machine can read it (use {remedy})"
+        for key, flag, remedy in _SECRET_FLAGS
+        if overrides.get(key)
+    ]
+    if config.encrypt_file:
+        with suppress(OSError):  # read a moment ago
+            mode = Path(config.encrypt_file).stat().st_mode
+            if mode & stat.S_IROTH:
+                warnings.append(
+                    f"every user of this machine can read the key in {config.encrypt_file} (chmod o-r)"
+                )
+    return warnings
 
 
 def check_config(config: AgentConfig) -> None:
@@ -328,11 +334,8 @@ def _with_key_from_file(config: AgentConfig) -> AgentConfig:
         raise ConfigError("encrypt_key and encrypt_file are both given: choose one")
     path = Path(config.encrypt_file)
     try:
-        text = path.read_text(encoding="ascii").strip()
+        text = read_bounded(path, "encrypt_file", MAX_KEY_FILE_BYTES).decode("ascii").strip()
         _decode_key(text)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot read encrypt_file {path}: {reason}") from None
     except ValueError:
         raise ConfigError(f"encrypt_file {path}: expected base64 of 16, 24 or 32 bytes") from None
     return msgspec.structs.replace(config, encrypt_key=text)

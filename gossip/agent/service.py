@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from gossip.agent.bugs import Bugs, sole
-from gossip.agent.config import AgentConfig, load_config, unknown_variables
+from gossip.agent.config import AgentConfig, load_config, secret_warnings, unknown_variables
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.event_handlers import EventScripts
@@ -74,7 +74,7 @@ class Agent:
         self._left = trio.Event()
         self._stopping = trio.Event()
         self._failure: Exception | None = None
-        self._bugs = Bugs()
+        self.bugs = Bugs()
 
     def request_leave(self) -> None:
         """Leave gracefully, then stop; returns at once. Who has left already stops now."""
@@ -115,7 +115,7 @@ class Agent:
     async def run_panel(self, panel: "Panel") -> None:
         """Run `panel` beside the agent; only what a person must mend ends the agent."""
         try:
-            await run_panel(panel, self, self._bugs)
+            await run_panel(panel, self, self.bugs)
         except (ConfigError, StartError) as error:
             self._failure = error
             self.stop(EXIT_FAILED)
@@ -166,6 +166,8 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
     with logging_to_stderr(config.log_format, config.log_level) as handler:
         for name in unknown_variables(os.environ):
             log.warning("environment variable sets nothing", extra={"variable": name})
+        for warning in secret_warnings(overrides, config):
+            log.warning(warning)
 
         def reload() -> AgentConfig:
             fresh = load()
@@ -213,7 +215,7 @@ async def run(
         try:
             async with trio.open_nursery() as nursery:
                 if handle_signals:
-                    await nursery.start(obey_signals, agent, reload)
+                    await nursery.start(obey_signals, agent, reload, nursery, agent.bugs)
                 await _start_servers(agent, opened, nursery)
                 _log_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
@@ -236,7 +238,7 @@ async def _start_servers(agent: Agent, opened: "_Opened", nursery: trio.Nursery)
     """Begin to gossip, then to serve whoever gives commands."""
     await nursery.start(opened.driver.run)
     if opened.flight_recorder is not None:
-        nursery.start_soon(opened.flight_recorder.run)
+        nursery.start_soon(run_panel, type(opened.flight_recorder).run, opened.flight_recorder, agent.bugs)
     if opened.rpc is not None:
         agent.rpc_address = opened.rpc.address
         nursery.start_soon(IpcServer(agent, opened.rpc).run)

@@ -21,7 +21,12 @@ from gossip.cli.dialect import SerfCommand
 @click.option(
     "--join", "start_join", metavar="SEED", multiple=True, help="Join at the start, or fail; repeatable."
 )
-@click.option("--replay", "replay_on_join", is_flag=True, help="Replay user events from before the join.")
+@click.option(
+    "--replay/--no-replay",
+    "replay_on_join",
+    default=None,
+    help="Replay user events from before the join.  [default: no]",
+)
 @click.option("--retry-join", metavar="SEED", multiple=True, help="Join, and try until it works; repeatable.")
 @click.option("--retry-interval", metavar="DURATION", help="Time between tries.  [default: 30s]")
 @click.option(
@@ -40,7 +45,11 @@ from gossip.cli.dialect import SerfCommand
 @click.option("--encrypt", "encrypt_key", metavar="KEY", help="Encrypt gossip: base64 of 16, 24 or 32 bytes.")
 @click.option("--encrypt-file", metavar="FILE", help="Read that key from a file.")
 @click.option("--profile", metavar="PROFILE", help="Timing: lan, wan or local.  [default: lan]")
-@click.option("--disable-compression", is_flag=True, help="Send gossip uncompressed.")
+@click.option(
+    "--disable-compression/--enable-compression",
+    default=None,
+    help="Send gossip uncompressed.  [default: no]",
+)
 @click.option(
     "--broadcast-timeout", metavar="DURATION", help="Wait so long for news to spread.  [default: 5s]"
 )
@@ -59,7 +68,11 @@ from gossip.cli.dialect import SerfCommand
 @click.option("--log-level", metavar="LEVEL", help="trace, debug, info, warn or err.  [default: info]")
 @click.option("--log-format", metavar="FORMAT", help="logfmt or json.  [default: logfmt]")
 @click.option("--ready-fd", type=int, metavar="FD", help="Write a newline there when ready, as s6 wants it.")
-@click.option("--record", is_flag=True, help="Remember what happens, to be dumped and replayed.")
+@click.option(
+    "--record/--no-record",
+    default=None,
+    help="Remember what happens, to be dumped and replayed.  [default: no]",
+)
 @click.option("--record-dir", metavar="DIR", help="Write dumps there on SIGUSR1.  [default: .]")
 @click.option("--control", metavar="PATH", help="Answer 'gossip record' on this Unix socket.")
 @click.option(
@@ -79,5 +92,5 @@ def agent(*, config_files: tuple[Path, ...], role: str | None, tags: tuple[str, 
     if role is not None:
         click.echo("Deprecation warning: '--role' has been replaced with '--tag role=ROLE'", err=True)
         tags = (f"role={role}", *tags)
-    overrides = {key: value for key, value in flags.items() if value not in (None, (), False)}
+    overrides = {key: value for key, value in flags.items() if value is not None and value != ()}
     return main({**overrides, "tags": tags or None}, config_files)

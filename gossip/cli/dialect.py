@@ -44,7 +44,8 @@ def to_gnu(args: Sequence[str], params: Iterable[click.Parameter], ctx: click.Co
             break
         flag, equals, value = _long(word).partition("=")
         if flag in switches and equals:
-            gnu += [flag] if _is_true(value, flag, ctx) else []
+            chosen = flag if _is_true(value, flag, ctx) else switches[flag]
+            gnu += [chosen] if chosen else []
         elif flag in valued and not equals:
             following = next(words, None)
             gnu.append(flag if following is None else f"{flag}={following}")
@@ -55,13 +56,18 @@ def to_gnu(args: Sequence[str], params: Iterable[click.Parameter], ctx: click.Co
     return [*gnu, *words]
 
 
-def _flags(params: Iterable[click.Parameter]) -> tuple[set[str], set[str]]:
-    """Return the names of the flags without and with a value."""
-    switches: set[str] = set()
+def _flags(params: Iterable[click.Parameter]) -> tuple[dict[str, str], set[str]]:
+    """Return the flags without a value, each with its opposite if it has one, and those with a value."""
+    switches: dict[str, str] = {}
     valued: set[str] = set()
     for param in params:
-        if isinstance(param, click.Option):
-            (switches if param.is_flag else valued).update(param.opts)
+        if not isinstance(param, click.Option):
+            continue
+        if not param.is_flag:
+            valued.update(param.opts)
+            continue
+        on, off = param.opts, param.secondary_opts
+        switches |= dict.fromkeys(on, off[0] if off else "") | dict.fromkeys(off, on[0])
     return switches, valued
 
 

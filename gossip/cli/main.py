@@ -22,7 +22,7 @@ from gossip.errors import CommandFailedError, ConfigError
 
 PROGRAM = "gossip"
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 """What may be wrong with the output; a reader that went away (EPIPE) is click's business."""
 
 COMMANDS = {
@@ -66,7 +66,9 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "-v",
     "--version",
@@ -76,15 +78,20 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     callback=_show_version,
     help="Show the version and exit.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Run and ask membership agents that speak Serf's protocols.
 
     Flags may be written as Serf writes them, with one dash.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(MISUSED)
 
 
 def main() -> int:
     """Run the command line of this process, which is to end with the exit code returned."""
+    _fill_closed_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # An old locale must not turn a member's name into a traceback.
@@ -93,6 +100,23 @@ def main() -> int:
     # Or the interpreter's last collections walk every module: an eighth of a short command's time.
     gc.freeze()
     return code
+
+
+def _fill_closed_descriptors() -> None:
+    """Put something at descriptors 0 to 2 if they are closed: a socket must not be taken for the output.
+
+    What is written to a closed standard output fails, as it should; standard error is there to be ignored.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest free number is `fd`.
+            os.open(os.devnull, os.O_WRONLY if fd == 2 else os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
 def run(args: Sequence[str]) -> int:
@@ -111,10 +135,11 @@ def run(args: Sequence[str]) -> int:
     except click.Abort:
         return INTERRUPTED
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno not in OUTPUT_ERRORS:
             raise
         _discard_output()
-        return _fail(FAILED, f"{PROGRAM}: cannot write the output: {os.strerror(error.errno).lower()}")
+        reason = "it is closed" if error.errno == errno.EBADF else os.strerror(error.errno).lower()
+        return _fail(FAILED, f"{PROGRAM}: cannot write the output: {reason}")
     return result if isinstance(result, int) else DONE
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from gossip.errors import CommandFailedError, ConfigError
+from gossip.errors import CommandFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -118,12 +118,9 @@ def run(
     """Run a scenario from a file (TOML)."""
     from gossip.sim.scenario import read_scenario
     from gossip.sim.trial import with_seed
+    from gossip.toml_file import read_text
 
-    try:
-        text = scenario.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {scenario}: {error}") from None
-    chosen = read_scenario(text, str(scenario))
+    chosen = read_scenario(read_text(scenario, "scenario"), str(scenario))
     if seed is not None:
         chosen = with_seed(chosen, seed)
     _show(

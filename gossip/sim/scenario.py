@@ -8,7 +8,6 @@ the truth.
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -21,6 +20,7 @@ from gossip.sim.acts import AnyAct, Names
 from gossip.sim.network import Conditions, Latency, Seconds
 from gossip.sim.toml_text import toml_text
 from gossip.swim.config import SwimConfig
+from gossip.toml_file import parse_toml
 from gossip.wire.keyring import OVERHEAD
 
 if TYPE_CHECKING:
@@ -108,10 +108,7 @@ def read_scenario(text: str, source: str = "scenario") -> Scenario:
         ConfigError: one line that names the source and what is wrong where.
     """
     try:
-        scenario = msgspec.convert(tomllib.loads(text), Scenario)
-    except tomllib.TOMLDecodeError as error:
-        reason = str(error)
-        raise ConfigError(f"{source} is not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
+        scenario = msgspec.convert(parse_toml(text, source), Scenario)
     except msgspec.ValidationError as error:
         reason = str(error)
         raise ConfigError(f"{source}: {reason[:1].lower()}{reason[1:]}") from None

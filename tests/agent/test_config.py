@@ -1,5 +1,6 @@
 import base64
 import os
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from gossip.agent.config import (
     load_config,
     normal_level,
     parse_tag,
+    secret_warnings,
     unknown_variables,
 )
 from gossip.agent.endpoint import Endpoint, Seed
@@ -226,6 +228,40 @@ def test_a_key_file_without_a_key_is_refused_without_repeating_it(tmp_path):
     path.write_text("topsecret")
     message = refusal(encrypt_file=str(path))
     assert message == f"encrypt_file {path}: expected base64 of 16, 24 or 32 bytes"
+
+
+def test_secrets_that_others_can_read_are_warned_of(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    path.chmod(0o640)
+    private = {"encrypt_file": str(path)}
+    assert secret_warnings(private, load(**private)) == []
+    path.chmod(0o644)
+    assert secret_warnings(private, load(**private)) == [
+        f"every user of this machine can read the key in {path} (chmod o-r)"
+    ]
+    path.unlink()
+    assert secret_warnings({}, AgentConfig(encrypt_file=str(path))) == []
+    flags = {"encrypt_key": KEY, "rpc_auth": "secret"}
+    for warning, flag in zip(secret_warnings(flags, load(**flags)), ("--encrypt", "--rpc-auth"), strict=True):
+        assert warning.startswith(f"{flag} stands on the command line, where other users")
+        assert KEY not in warning
+    env = {"GOSSIP_ENCRYPT_KEY": KEY, "GOSSIP_RPC_AUTH": "secret"}
+    assert secret_warnings({}, load(env=env)) == []
+
+
+def test_numbers_and_truths_that_are_off_win_over_the_environment():
+    env = {"GOSSIP_DISABLE_COMPRESSION": "true", "GOSSIP_RETRY_MAX_ATTEMPTS": "7"}
+    config = load(env=env, disable_compression=False, retry_max_attempts=0)
+    assert (config.disable_compression, config.retry_max_attempts) == (False, 0)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/full"])
+def test_a_device_is_neither_a_configuration_nor_a_key(path):
+    with pytest.raises(ConfigError, match=f"cannot read configuration {path}: not a regular file"):
+        load_config({}, [Path(path)], {})
+    with pytest.raises(ConfigError, match=f"cannot read encrypt_file {path}: not a regular file"):
+        load_config({"encrypt_file": path}, [], {})
 
 
 def test_a_config_made_in_code_needs_no_files():

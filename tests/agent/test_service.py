@@ -362,7 +362,7 @@ async def test_sighup_reloads_tags_and_log_level():
     fresh = config("a", "127.1.30.21", tags={"v": "2"}, log_level="DEBUG")
 
     async def look(agent):
-        assert agent.driver.node.tags == {"v": "2"}
+        await eventually(lambda: agent.driver.node.tags == {"v": "2"}, "the new tags")
         assert agent.config.log_level == "DEBUG"
         assert logging.getLogger().level == logging.DEBUG
         agent.stop()
@@ -384,6 +384,39 @@ async def test_a_reload_that_fails_changes_nothing(caplog, fails):
     code = await signalled(signal.SIGHUP, reload=reload if fails else None, panel=look, tags={"v": "1"})
     assert code == EXIT_LEFT
     assert ("cannot reload the configuration" in messages(caplog)) is fails
+
+
+async def test_a_reload_says_what_changed_and_what_needs_a_restart(caplog):
+    fresh = config("a", "127.1.30.21", tags={"v": "2"}, profile="lan", rpc_auth="x")
+
+    async def look(agent):
+        await eventually(lambda: "configuration changed: restart to apply" in messages(caplog), "the warning")
+        assert agent.config.profile == "local"
+        agent.stop()
+
+    assert await signalled(signal.SIGHUP, reload=lambda: fresh, panel=look, tags={"v": "1"}) == EXIT_LEFT
+    (reloaded,) = [line for line in caplog.records if line.getMessage() == "configuration reloaded"]
+    assert reloaded.changed == "tags"
+    (restart,) = [
+        line for line in caplog.records if line.getMessage() == "configuration changed: restart to apply"
+    ]
+    assert restart.keys == "profile,rpc_auth"
+
+
+async def test_a_reload_whose_disk_hangs_neither_stops_the_agent_nor_its_end():
+    hangs, ends = threading.Event(), threading.Event()
+
+    def reload():
+        hangs.set()
+        ends.wait(PATIENCE)
+        raise ConfigError("late")
+
+    async def terminate(agent):
+        await eventually(hangs.is_set, "the reload to hang")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert await signalled(signal.SIGHUP, reload=reload, panel=terminate) == EXIT_LEFT
+    ends.set()
 
 
 # --- main -------------------------------------------------------------------------------------------------

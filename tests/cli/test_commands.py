@@ -209,7 +209,6 @@ def test_the_help_lists_all_commands(capsys):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ([], "gossip: missing command (see 'gossip --help')"),
         (["bogus"], "gossip: no such command 'bogus'"),
         (["-bogus"], "gossip: no such option '--bogus'"),
         (["members", "-bogus"], "gossip members: no such option '--bogus'"),
@@ -452,6 +451,23 @@ def test_a_monitor_whose_agent_hangs_up_has_failed(capsys):
     assert capsys.readouterr() == (SHOWN, f"Error monitoring: agent at {address} closed the connection\n")
 
 
+def test_the_command_alone_lists_the_commands(capsys):
+    assert run([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: gossip")
+    for name in COMMANDS:
+        assert f"\n  {name} " in err
+
+
+def test_flags_of_an_agent_that_are_zero_or_false_reach_its_configuration(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("gossip.agent.service.main", lambda overrides, _files: seen.update(overrides) or 0)
+    run(["agent", "--retry-max", "0", "-disable-compression=false", "-record=false"])
+    given = {key: value for key, value in seen.items() if value is not None}
+    assert given == {"retry_max_attempts": 0, "disable_compression": False, "record": False}
+
+
 # The process
 
 
@@ -478,6 +494,24 @@ def test_output_that_cannot_be_written_is_one_line(command):
         1,
         b"gossip: cannot write the output: no space left on device\n",
     )
+
+
+@pytest.mark.parametrize("command", ["version", "members", "--help"])
+def test_a_closed_output_is_one_line_and_no_socket_takes_its_place(agent, command):
+    line = f'exec "$0" -m gossip {command} >&-'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable], stderr=subprocess.PIPE, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"gossip: cannot write the output: it is closed\n")
+
+
+def test_closed_errors_leave_the_output_alone():
+    line = 'exec "$0" -m gossip version 2>&- <&-'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable], stdout=subprocess.PIPE, timeout=30, check=False
+    )
+    assert done.returncode == 0
+    assert b"Agent Protocol" in done.stdout
 
 
 class Broken(io.StringIO):

@@ -11,6 +11,7 @@ from gossip.cli.dialect import SerfCommand
 @click.option("--tag", multiple=True)
 @click.option("--detailed", is_flag=True)
 @click.option("-v", "--verbose", is_flag=True)
+@click.option("--record/--no-record", default=None)
 @click.argument("rest", nargs=-1)
 def command(**values):
     return values
@@ -45,6 +46,22 @@ def test_a_switch_is_on(word):
 @pytest.mark.parametrize("word", ["-detailed=false", "--detailed=0", "-detailed=F"])
 def test_a_switch_may_be_turned_off(word):
     assert not parsed(word)["detailed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ((), None),
+        (("-record",), True),
+        (("-record=false",), False),
+        (("-no-record",), False),
+        (("--no-record=f",), True),
+        (("-record=false", "-record=true"), True),
+        (("-record=true", "-record=false"), False),
+    ],
+)
+def test_a_switch_with_an_opposite_may_be_off_on_and_not_given(words, value):
+    assert parsed(*words)["record"] is value
 
 
 def test_a_switch_is_on_or_off_and_nothing_else():
@@ -100,4 +117,4 @@ def test_nothing_but_a_usage_error_escapes(words):
         values = parsed(*words)
     except click.UsageError:
         return
-    assert values == 0 or set(values) == {"rpc_addr", "tag", "detailed", "verbose", "rest"}
+    assert values == 0 or set(values) == {"rpc_addr", "tag", "detailed", "verbose", "record", "rest"}
