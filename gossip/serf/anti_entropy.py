@@ -12,15 +12,17 @@ from gossip.errors import RemoteProtocolError
 from gossip.serf.lamport import LAST_TIME
 from gossip.serf.members import MemberStatus
 from gossip.serf.roster import GONE
+from gossip.wire.messages import MemberState
 from gossip.wire.serf_codec import decode_serf, encode_serf
 from gossip.wire.serf_messages import LeaveIntent, SerfPushPull, UserEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from gossip.serf.events import UserEvents
     from gossip.serf.queries import Queries
     from gossip.serf.roster import Roster
+    from gossip.wire.messages import NodeState
 
 
 def read_state(user_state: bytes) -> SerfPushPull | None:
@@ -35,6 +37,13 @@ def read_state(user_state: bytes) -> SerfPushPull | None:
     if not isinstance(state, SerfPushPull):
         raise RemoteProtocolError(f"push/pull carries a {type(state).__name__} as Serf's state")
     return state
+
+
+def leaving_members(state: SerfPushPull, rows: Iterable[NodeState]) -> frozenset[str]:
+    """Return the members that a peer lists as left while its rows say that they answer: they are leaving."""
+    if not state.left_members:
+        return frozenset()
+    return frozenset(state.left_members) & {row.name for row in rows if row.state < MemberState.DEAD}
 
 
 class AntiEntropy:
@@ -59,37 +68,47 @@ class AntiEntropy:
         self._deliver = deliver
 
     def local_state(self) -> bytes:
-        """Return this node's part."""
+        """Return this node's part.
+
+        A member that is leaving stands among those that left, at one less than the time of its leave: that
+        is the time at which Serf, and we, apply it. A status time alone would pass for a join.
+        """
         roster = self._roster
+        times = {name: member.status_ltime for name, member in roster.members.items()}
+        leaving = roster.leave_times()
+        times |= {name: max(0, ltime - 1) for name, ltime in leaving.items()}
         return encode_serf(
             SerfPushPull(
                 ltime=roster.clock.time,
-                status_ltimes={name: member.status_ltime for name, member in roster.members.items()},
-                left_members=tuple(m.name for m in roster.with_status(MemberStatus.LEFT)),
+                status_ltimes=times,
+                left_members=(*(m.name for m in roster.with_status(MemberStatus.LEFT)), *leaving),
                 event_ltime=self._events.clock.time,
                 events=self._events.history(),
                 query_ltime=self._queries.clock.time,
             )
         )
 
-    def merge(self, state: SerfPushPull, *, ignore_old: bool, now: float) -> None:
-        """Merge a peer's part; with `ignore_old`, events from before now are not delivered."""
+    def merge(self, state: SerfPushPull, leaving: frozenset[str], *, ignore_old: bool, now: float) -> None:
+        """Merge a peer's part, which holds the members `leaving` to be so.
+
+        With `ignore_old`, events from before now are not delivered.
+        """
         clocks = (self._roster.clock, self._events.clock, self._queries.clock)
         for clock, time in zip(clocks, (state.ltime, state.event_ltime, state.query_ltime), strict=True):
             if time > 0:
                 clock.witness(time - 1)
-        self._merge_statuses(state, now)
+        self._merge_statuses(state, leaving, now)
         if ignore_old:
             self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
         for past in state.events:
             for event in past.events if past.ltime <= LAST_TIME else ():
                 self._deliver(UserEvent(past.ltime, event.name, event.payload))
 
-    def _merge_statuses(self, state: SerfPushPull, now: float) -> None:
+    def _merge_statuses(self, state: SerfPushPull, leaving: frozenset[str], now: float) -> None:
         left = frozenset(state.left_members)
         for name in state.left_members:
             ltime = state.status_ltimes.get(name, 0)
-            if ltime < LAST_TIME and self._may_have_left(name):
+            if ltime < LAST_TIME and (name in leaving or self._may_have_left(name)):
                 self._apply_leave(LeaveIntent(ltime + 1, name), now)
         members, latest = self._roster.members, 0
         for name, ltime in state.status_ltimes.items():

@@ -25,12 +25,13 @@ class MemberStatus(IntEnum):
 class SerfMember:
     """One row of the member table. Readers must not change it."""
 
-    __slots__ = ("alive", "changed_at", "status", "status_ltime")
+    __slots__ = ("alive", "changed_at", "is_hearsay", "status", "status_ltime")
 
     def __init__(self, alive: Alive, status: MemberStatus, status_ltime: int, now: float) -> None:
         self.alive = alive  # the last accepted Alive: name, address, metadata, versions
         self.status = status
         self.status_ltime = status_ltime  # Lamport time of the last intent about this member
+        self.is_hearsay = False  # a push/pull told that time, but not whether a join or a leave bears it
         self.changed_at = now  # when `status` last changed, monotonic seconds
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from gossip.serf.anti_entropy import AntiEntropy, read_state
+from gossip.serf.anti_entropy import AntiEntropy, leaving_members, read_state
 from gossip.serf.broadcasts import USER, Broadcasts
 from gossip.serf.effects import Effect, PushPullReceived, UserEventReceived
 from gossip.serf.events import UserEvents
@@ -102,10 +102,11 @@ class SerfNode:
         self._swim.merge_remote_state(remote, now, joining=joining)
         if initiated:
             self._swim.last_heard = now
+        left: tuple[str, ...] = ()
         if state is not None:
-            ignore_old = joining and not replay
-            self._anti_entropy.merge(state, ignore_old=ignore_old, now=now)
-        left = state.left_members if state else ()
+            leaving = leaving_members(state, remote.nodes)
+            self._anti_entropy.merge(state, leaving, ignore_old=joining and not replay, now=now)
+            left = tuple(name for name in state.left_members if name not in leaving)
         self._emit(PushPullReceived(remote.nodes, left, initiated))
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
@@ -364,9 +365,13 @@ class SerfNode:
         """Tell a member that has been leaving for long that it is, in our eyes: if that is wrong, it refutes.
 
         It may never have heard of the leave: somebody else's, of an earlier life, or at the time of its join.
+        Our own leave is told to everybody again: a newcomer whose peers are Serf's holds us alive.
         """
         intent = self._roster.doubtful_leave(name, now)
-        if name != self.name:
+        if name == self.name:
+            if self._swim.any_other_alive():
+                self._broadcast_intent(intent, 0, now)
+        else:
             to = self._roster.members[name].address
             self._emit(SendPacket(to, (USER + encode_serf(intent),)))
 

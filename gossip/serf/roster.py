@@ -19,7 +19,7 @@ from gossip.serf.effects import (
     SuspicionRefuted,
 )
 from gossip.serf.intents import Intent, RecentIntents
-from gossip.serf.lamport import LamportClock
+from gossip.serf.lamport import LAST_TIME, LamportClock
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 
@@ -110,14 +110,28 @@ class Roster:
     def is_stale(self, intent: Intent) -> bool:
         """Tell whether something at least as new is known about the intent's member."""
         member = self.members.get(intent.node)
-        return member is not None and intent.ltime <= member.status_ltime
+        if member is None:
+            return False
+        if member.is_hearsay:
+            return intent.ltime < member.status_ltime  # which intent bears that very time is still news
+        return intent.ltime <= member.status_ltime
 
     def status_time(self, name: str, ltime: int, now: float) -> None:
-        """Apply what a peer says of a member that has not left: a join intent, unless a leave is as new."""
+        """Apply the status time that a peer tells of a member: that of a join, or of a leave under way.
+
+        Serf takes it for a join, and a member that drains comes back to life wherever its leave was not heard
+        or is told again. Here it changes no status. A member that is leaving is asked at once: it refutes
+        with a join intent if it has come back.
+        """
         member = self.members.get(name)
-        known = member.status_ltime if member is not None else self.recent_intents.time_of(name)
-        if ltime > known:
-            self.join_intent(JoinIntent(ltime, name), now)
+        if member is None:
+            if ltime > self.recent_intents.time_of(name):
+                self._remember(JoinIntent(ltime, name), now)
+        elif ltime > member.status_ltime:
+            member.status_ltime = ltime
+            member.is_hearsay = True
+            if member.status is MemberStatus.LEAVING:
+                self._deadlines.set((DOUBT, name), now)
 
     def join_intent(self, intent: JoinIntent, now: float) -> bool:
         """Apply a join intent that was witnessed; return whether to pass it on. At a tie it beats a leave."""
@@ -127,7 +141,7 @@ class Roster:
         is_tie = intent.ltime == member.status_ltime and member.status is MemberStatus.LEAVING
         if self.is_stale(intent) and not is_tie:
             return False
-        member.status_ltime = intent.ltime
+        self._stamp(member, intent)
         if member.status is MemberStatus.LEAVING:
             member.become(MemberStatus.ALIVE, now)
             self._stop_waiting(member)
@@ -142,7 +156,7 @@ class Roster:
         if self.is_stale(intent):
             return False
         # Kept in every status: without it a stale join intent could later bring the member back to life.
-        member.status_ltime = intent.ltime
+        self._stamp(member, intent)
         if member.status is MemberStatus.ALIVE:
             self._become_leaving(member, now)
         elif member.status is MemberStatus.FAILED:
@@ -167,9 +181,13 @@ class Roster:
             self._arm_reaper(now)
 
     def doubtful_leave(self, name: str, now: float) -> LeaveIntent:
-        """Return the intent that has made a member leaving for long; ask again after a while."""
+        """Return the leave intent that a leaving member is asked about; ask again after a while.
+
+        At a time of hearsay it is one later: Serf does not refute a leave of the very time of its join.
+        """
         self._deadlines.set((DOUBT, name), now + self._config.doubt_interval)
-        return LeaveIntent(self.members[name].status_ltime, name)
+        member = self.members[name]
+        return LeaveIntent(min(member.status_ltime + member.is_hearsay, LAST_TIME), name)
 
     def prune_now(self, name: str, now: float) -> None:
         """Erase a member whose prune had to wait for its leave; a comeback would have cancelled that.
@@ -178,6 +196,10 @@ class Roster:
         for as long as it lives, as it is in Serf.
         """
         self._prune(self.members[name], now)
+
+    def leave_times(self) -> dict[str, int]:
+        """Return the Lamport times of the leave intents of the members that are leaving."""
+        return {m.name: m.status_ltime for m in self.with_status(MemberStatus.LEAVING) if not m.is_hearsay}
 
     def gone_members(self) -> list[SerfMember]:
         """Return the members that failed or left."""
@@ -188,6 +210,10 @@ class Roster:
         return [m for m in self.members.values() if m.status is status]
 
     # --- parts of the above -------------------------------------------------------------------------------
+
+    def _stamp(self, member: SerfMember, intent: Intent) -> None:
+        member.status_ltime = intent.ltime
+        member.is_hearsay = False
 
     def _remember(self, intent: Intent, now: float) -> bool:
         self._arm_reaper(now)

@@ -1,10 +1,11 @@
 import pytest
 
 from gossip.errors import RemoteProtocolError
-from gossip.serf.anti_entropy import read_state
+from gossip.serf.anti_entropy import leaving_members, read_state
+from gossip.serf.effects import PushPullReceived
 from gossip.serf.lamport import LAST_TIME
 from gossip.serf.members import MemberStatus
-from gossip.wire.messages import PushPull
+from gossip.wire.messages import MemberState, PushPull
 from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import MAX_U64, JoinIntent, LeaveIntent, SerfPushPull, UserEvent
 from tests.serf.rig import ME, Rig, past, query, rig_of, state
@@ -47,6 +48,32 @@ def test_all_three_clocks_and_the_recent_events_are_said():
     said = local(rig)
     assert (said.event_ltime, said.query_ltime) == (10, 31)
     assert said.events == (past(9, "deploy"),)
+
+
+def test_a_member_that_is_leaving_is_said_to_have_left_at_the_time_that_peers_add_one_to():
+    rig = rig_of("n1", "n2")
+    rig.say(LeaveIntent(5, "n1"))
+    rig.node.begin_leave(rig.now)
+    said = local(rig)
+    assert said.status_ltimes == {ME: 5, "n1": 4, "n2": 0}
+    assert said.left_members == (ME, "n1")
+
+
+def test_a_leave_at_time_zero_is_said_at_time_zero():
+    rig = rig_of()
+    rig.say(LeaveIntent(0, "n1"))
+    rig.meet("n1")
+    assert rig.status("n1") is LEAVING
+    assert local(rig).status_ltimes == {ME: 0, "n1": 0}
+
+
+def test_a_member_whose_leave_may_be_over_is_said_with_its_time_alone():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(5, "n1"))
+    rig.merge(state(20, {"n1": 9}))
+    said = local(rig)
+    assert said.status_ltimes == {ME: 0, "n1": 9}
+    assert said.left_members == ()
 
 
 # --- what it makes of a peer's ----------------------------------------------------------------------------
@@ -101,18 +128,85 @@ def test_one_who_left_before_our_time_may_come_back_at_any_lamport_time():
     assert rig.status("n1") is ALIVE
 
 
-def test_status_times_of_others_are_join_intents():
+def test_status_times_of_others_are_taken_over():
     rig = rig_of("n1")
     rig.merge(state(20, {"n1": 7}))
     assert rig.member("n1").status_ltime == 7
     assert rig.status("n1") is ALIVE
 
 
-def test_a_join_intent_by_push_pull_brings_one_back_that_was_only_leaving():
+def test_a_newcomer_sees_the_drain_that_goes_on():
+    knows, newcomer = rig_of("n1"), rig_of()
+    knows.say(LeaveIntent(5, "n1"))
+    remote = knows.node.local_state(join=True)
+    newcomer.node.merge_remote_state(remote, initiated=True, now=newcomer.now)
+    assert newcomer.status("n1") is LEAVING
+    assert newcomer.member("n1").status_ltime == 5
+    (merged,) = newcomer.emitted(PushPullReceived)
+    assert merged.left == ()
+
+
+def test_a_leaver_tells_its_leave_itself():
+    leaver, newcomer = rig_of("n1"), Rig()
+    leaver.node.begin_leave(leaver.now)
+    assert leaving_members(local(leaver), leaver.node.local_state(join=False).nodes) == {ME}
+    assert newcomer.status(ME) is ALIVE
+
+
+def test_a_member_that_the_peer_has_as_gone_and_that_answers_here_is_not_leaving():
+    rig = rig_of("n1")
+    rig.merge(state(20, {"n1": 7}, ["n1"]), row("n1", state=MemberState.DEAD))
+    assert rig.status("n1") is ALIVE
+
+
+def test_a_leave_told_again_at_a_later_time_does_not_end_the_leave():
     rig = rig_of("n1")
     rig.say(LeaveIntent(7, "n1"))
+    rig.merge(state(20, {"n1": 8}, ["n1"]), row("n1"))
     assert rig.status("n1") is LEAVING
+    assert rig.member("n1").status_ltime == 9
+
+
+def test_a_later_status_time_ends_no_leave_but_the_member_is_asked_at_once():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(7, "n1"))
+    rig.drain_queues()
+    rig.forget()
     rig.merge(state(20, {"n1": 9}))
+    rig.advance(0.0)
+    assert rig.status("n1") is LEAVING
+    assert rig.sent(LeaveIntent) == [LeaveIntent(10, "n1")]  # Serf refutes no leave of the time of its join
+    rig.say(JoinIntent(11, "n1"))
+    assert rig.status("n1") is ALIVE
+
+
+def test_a_later_status_time_at_the_end_of_time_is_asked_about_at_that_time():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(7, "n1"))
+    rig.drain_queues()
+    rig.merge(state(20, {"n1": LAST_TIME}))
+    rig.advance(0.0)
+    assert rig.sent(LeaveIntent) == [LeaveIntent(LAST_TIME, "n1")]
+
+
+@pytest.mark.parametrize(
+    ("intent", "status"), [(LeaveIntent(7, "n1"), LEAVING), (JoinIntent(7, "n1"), ALIVE)]
+)
+def test_the_intent_behind_a_status_time_is_still_news_once(intent, status):
+    rig = rig_of("n1")
+    rig.merge(state(20, {"n1": 7}))
+    rig.say(intent)
+    assert rig.status("n1") is status
+    assert rig.queued() == [intent]
+    rig.drain_queues()
+    rig.say(intent)
+    assert rig.queued() == []
+
+
+def test_an_intent_from_before_a_status_time_is_stale():
+    rig = rig_of("n1")
+    rig.merge(state(20, {"n1": 7}))
+    rig.say(LeaveIntent(6, "n1"))
     assert rig.status("n1") is ALIVE
 
 

@@ -299,13 +299,31 @@ def test_who_has_been_leaving_for_long_is_told_so_and_can_refute_it():
     assert len(rig.sent(LeaveIntent)) == 2
 
 
-def test_nobody_questions_its_own_leave_or_one_that_is_over():
+def test_nobody_questions_a_leave_that_is_over():
     rig = rig_of("n1", "n2")
     rig.leave("n1")
-    rig.node.begin_leave(rig.now)
     rig.drain_queues()
     rig.advance(40.0)
     assert rig.sent(LeaveIntent) == []
+
+
+def test_a_leaver_repeats_its_intent_until_its_farewell():
+    rig = rig_of("n1", "n2")
+    rig.node.begin_leave(rig.now)
+    rig.drain_queues()
+    rig.advance(31.0)
+    limit = rig.node.retransmit_limit()
+    assert rig.sent(LeaveIntent) == [LeaveIntent(1, ME)] * 2 * limit
+    rig.node.finish_leave(rig.now)
+    rig.advance(40.0)
+    assert len(rig.sent(LeaveIntent)) == 2 * limit
+
+
+def test_a_leaver_that_is_alone_repeats_nothing():
+    rig = rig_of()
+    rig.node.begin_leave(rig.now)
+    rig.advance(40.0)
+    assert rig.queued() == []
 
 
 def test_a_stale_leave_intent_about_us_needs_no_refutation():
