@@ -1,7 +1,7 @@
 """Serf's part of a push/pull: what this node says, and what it makes of a peer's (serf-wire 5.4).
 
-Nothing that comes this way is passed on. Times that leave no room for a later one are skipped one by one:
-peers repeat what they were told, and one liar must not cut us off from all of them.
+Nothing that comes this way is passed on. Times that are too far ahead are skipped one by one: peers repeat
+what they were told, and one liar must not cut us off from all of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
-from gossip.serf.lamport import LAST_TIME
 from gossip.serf.members import MemberStatus
 from gossip.serf.roster import GONE
 from gossip.wire.messages import MemberState
@@ -20,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gossip.serf.events import UserEvents
+    from gossip.serf.lamport import LamportClock
     from gossip.serf.queries import Queries
     from gossip.serf.roster import Roster
+    from gossip.swim.node import SwimNode
     from gossip.wire.messages import NodeState
 
 
@@ -49,18 +50,19 @@ def leaving_members(state: SerfPushPull, rows: Iterable[NodeState]) -> frozenset
 class AntiEntropy:
     """Speaks and listens for the roster, the events and the queries of one node."""
 
-    __slots__ = ("_apply_leave", "_deliver", "_events", "_me", "_queries", "_roster")
+    __slots__ = ("_apply_leave", "_deliver", "_events", "_me", "_queries", "_roster", "_swim")
 
     def __init__(
         self,
-        me: str,
+        swim: SwimNode,
         roster: Roster,
         events: UserEvents,
         queries: Queries,
         apply_leave: Callable[[LeaveIntent, float], bool],
         deliver: Callable[[UserEvent], bool],
     ) -> None:
-        self._me = me
+        self._swim = swim  # counts what is refused
+        self._me = swim.view.me.name
         self._roster = roster
         self._events = events
         self._queries = queries
@@ -88,43 +90,81 @@ class AntiEntropy:
             )
         )
 
-    def merge(self, state: SerfPushPull, leaving: frozenset[str], *, ignore_old: bool, now: float) -> None:
+    def merge(
+        self,
+        state: SerfPushPull,
+        leaving: frozenset[str],
+        *,
+        joining: bool,
+        ignore_old: bool,
+        now: float,
+    ) -> None:
         """Merge a peer's part, which holds the members `leaving` to be so.
 
-        With `ignore_old`, events from before now are not delivered.
+        `joining`: this node asked to join the peer's cluster, whose present may be far ahead. With
+        `ignore_old`, events from before now are not delivered.
         """
-        clocks = (self._roster.clock, self._events.clock, self._queries.clock)
-        for clock, time in zip(clocks, (state.ltime, state.event_ltime, state.query_ltime), strict=True):
-            if time > 0:
-                clock.witness(time - 1)
+        self._merge_clock("join and leave", self._roster.clock, state.ltime, joining=joining)
+        is_present = self._merge_clock("event", self._events.clock, state.event_ltime, joining=joining)
+        self._merge_clock("query", self._queries.clock, state.query_ltime, joining=joining)
         self._merge_statuses(state, leaving, now)
-        if ignore_old:
+        if ignore_old and is_present:
             self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
+        latest, skipped = self._events.clock.latest, 0
         for past in state.events:
-            for event in past.events if past.ltime <= LAST_TIME else ():
+            if past.ltime > latest:
+                skipped += 1
+                continue
+            for event in past.events:
                 self._deliver(UserEvent(past.ltime, event.name, event.payload))
+        self._report_skipped(skipped, "events", latest)
+
+    def _merge_clock(self, kind: str, clock: LamportClock, time: int, *, joining: bool) -> bool:
+        """Follow a peer's clock; return whether its time is a possible one."""
+        if not time:
+            return True
+        try:
+            if joining:
+                clock.join(time - 1)
+            else:
+                clock.witness(time - 1)
+        except RemoteProtocolError as error:
+            self._swim.reject("push/pull", RemoteProtocolError(f"{kind} clock: {error}"))
+            return False
+        return True
 
     def _merge_statuses(self, state: SerfPushPull, leaving: frozenset[str], now: float) -> None:
         left = frozenset(state.left_members)
+        clock = self._roster.clock
+        limit, skipped = clock.latest, 0
         for name in state.left_members:
             ltime = state.status_ltimes.get(name, 0)
-            if ltime < LAST_TIME and (name in leaving or self._may_have_left(name)):
+            if ltime >= limit:
+                skipped += 1
+            elif name in leaving or self._may_have_left(name):
                 self._apply_leave(LeaveIntent(ltime + 1, name), now)
         members, latest = self._roster.members, 0
         for name, ltime in state.status_ltimes.items():
-            if name in left or ltime > LAST_TIME:
+            if ltime > limit or name in left:
+                skipped += name not in left
                 continue
             latest = max(latest, ltime)
             member = members.get(name)
             if member is not None and ltime <= member.status_ltime:
                 continue  # by far the most say nothing new
-            self._roster.clock.witness(latest)
+            clock.witness(latest)
             if name == self._me:
                 # It may stand for a leave that only they heard of: unrefuted, they hold us leaving for ever.
                 self._apply_leave(LeaveIntent(ltime, name), now)
             else:
                 self._roster.status_time(name, ltime, now)
-        self._roster.clock.witness(latest)
+        clock.witness(latest)
+        self._report_skipped(skipped, "members", limit)
+
+    def _report_skipped(self, count: int, what: str, latest: int) -> None:
+        if count:
+            error = RemoteProtocolError(f"lamport times of {count} {what}: expected at most {latest}")
+            self._swim.reject("push/pull", error)
 
     def _may_have_left(self, name: str) -> bool:
         """Tell whether to believe that a member left: not while it answers, as it may be back since.

@@ -1,6 +1,7 @@
 """Lamport clocks (Lamport 1978; Serf `lamport.go`): order without wall clocks.
 
-Serf starts each of its three clocks at 1, so that 0 can mean "never".
+Serf starts each of its three clocks at 1, so that 0 can mean "never". A clock follows the times that it
+sees in messages, and 64 bits last as long as no message can use them up: how far one may take it is limited.
 """
 
 from gossip.errors import RemoteProtocolError
@@ -8,6 +9,20 @@ from gossip.wire.serf_messages import MAX_U64
 
 LAST_TIME = MAX_U64 - 1
 """The last time that anybody may stamp on a message: a peer must be able to step past it."""
+
+MAX_TIME_AHEAD = 2**32
+"""How far a message may be ahead of the clock.
+
+Members that hear each other differ by what was stamped since they last did. Two clusters that become one
+differ by all that either has ever stamped: 2^32 are a message a second for 136 years. To walk a clock to its
+end takes 2^32 forged messages.
+"""
+
+MAX_JOIN_TIME = 2**63
+"""The latest time that this node takes over from a cluster that it asked to join, however late it comes.
+
+It is above all that forged messages can do to a cluster within years, so that such a cluster can be joined.
+"""
 
 
 class LamportClock:
@@ -17,6 +32,11 @@ class LamportClock:
 
     def __init__(self) -> None:
         self.time = 1
+
+    @property
+    def latest(self) -> int:
+        """The latest time that a message may bear at present."""
+        return min(self.time + MAX_TIME_AHEAD, LAST_TIME)
 
     def increment(self) -> int:
         """Return the present time and step past it: the stamp of something of our own."""
@@ -28,10 +48,24 @@ class LamportClock:
         """Step past `time`, seen in a message.
 
         Raises:
-            RemoteProtocolError: `time` is the last 64-bit number; stepping past it would wrap on peers.
+            RemoteProtocolError: `time` is more than `MAX_TIME_AHEAD` ahead, or the last 64-bit number, past
+                which no peer could step.
         """
-        if time < self.time:
-            return  # by far the most
-        if time > LAST_TIME:
-            raise RemoteProtocolError(f"lamport time {time} leaves no room for a later one")
+        if time >= self.time:  # by far the most are not
+            self._step_past(time, self.latest)
+
+    def join(self, time: int) -> None:
+        """Step past `time`, the present of a cluster that this node asked to join.
+
+        Raises:
+            RemoteProtocolError: `time` is after `MAX_JOIN_TIME`, and not within reach of `witness`.
+        """
+        if time >= self.time:
+            self._step_past(time, max(self.latest, MAX_JOIN_TIME))
+
+    def _step_past(self, time: int, latest: int) -> None:
+        if time > latest:
+            raise RemoteProtocolError(
+                f"lamport time {time} is too far ahead of {self.time}: expected at most {latest}"
+            )
         self.time = min(time + 1, LAST_TIME)

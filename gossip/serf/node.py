@@ -70,7 +70,7 @@ class SerfNode:
         self._events = UserEvents(config)
         self._queries = Queries(config)
         self._anti_entropy = AntiEntropy(
-            self.name, self._roster, self._events, self._queries, self._apply_leave, self._deliver
+            self._swim, self._roster, self._events, self._queries, self._apply_leave, self._deliver
         )
         self._broadcasts = Broadcasts(config, self._swim)
         self._leave = GracefulLeave(config, self._swim, self._roster, self._broadcast_intent, self._emit)
@@ -105,7 +105,8 @@ class SerfNode:
         left: tuple[str, ...] = ()
         if state is not None:
             leaving = leaving_members(state, remote.nodes)
-            self._anti_entropy.merge(state, leaving, ignore_old=joining and not replay, now=now)
+            ignore_old = joining and not replay
+            self._anti_entropy.merge(state, leaving, joining=joining, ignore_old=ignore_old, now=now)
             left = tuple(name for name in state.left_members if name not in leaving)
         self._emit(PushPullReceived(remote.nodes, left, initiated))
 

@@ -8,12 +8,13 @@ from gossip.wire.address import Address, pack_address
 from gossip.wire.codec import encode
 from gossip.wire.messages import MAX_U32, PROTOCOL_VERSIONS, Alive, Dead, UserMessage
 from gossip.wire.serf_codec import encode_serf
-from gossip.wire.serf_messages import LeaveIntent
+from gossip.wire.serf_messages import MAX_U64, JoinIntent, LeaveIntent, UserEvent
 from tests.cluster import Cluster
 
 STRANGER = Address("192.0.2.1", 4444)
 NAMES = ("n1", "n2", "n3", "n4", "n5")
 VICTIM = "n5"
+LEFT = MemberStatus.LEFT
 
 
 def formed(seed: int) -> Cluster:
@@ -68,3 +69,15 @@ def test_a_member_of_foreign_versions_does_not_keep_newcomers_out():
     cluster.join("n6", "n1")
     cluster.until(lambda: len(cluster.nodes["n5"].members()) == 6, 5.0)
     assert all(node.member("ghost") is None for node in cluster.nodes.values())
+
+
+@pytest.mark.parametrize("time", [2**63, MAX_U64 - 1, MAX_U64])
+def test_leaves_are_understood_after_messages_from_the_end_of_time(time):
+    cluster = formed(1)
+    forged = [JoinIntent(time, "nobody"), UserEvent(time, "boo"), LeaveIntent(time, VICTIM)]
+    forge(cluster, *(UserMessage(encode_serf(message)) for message in forged))
+    cluster.advance(5.0)
+    assert {int(node.stats()["member_time"]) < 100 for node in cluster.nodes.values()} == {True}
+    cluster.do(VICTIM, lambda node, now: node.begin_leave(now))
+    cluster.do(VICTIM, lambda node, now: node.finish_leave(now))
+    cluster.until(lambda: {node.member(VICTIM).status for node in cluster.nodes.values()} == {LEFT}, 10.0)

@@ -3,8 +3,9 @@ import pytest
 from gossip.errors import RemoteProtocolError
 from gossip.serf.anti_entropy import leaving_members, read_state
 from gossip.serf.effects import PushPullReceived
-from gossip.serf.lamport import LAST_TIME
+from gossip.serf.lamport import LAST_TIME, MAX_JOIN_TIME, MAX_TIME_AHEAD
 from gossip.serf.members import MemberStatus
+from gossip.swim.effects import MessageRejected
 from gossip.wire.messages import MemberState, PushPull
 from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import MAX_U64, JoinIntent, LeaveIntent, SerfPushPull, UserEvent
@@ -184,6 +185,7 @@ def test_a_later_status_time_at_the_end_of_time_is_asked_about_at_that_time():
     rig = rig_of("n1")
     rig.say(LeaveIntent(7, "n1"))
     rig.drain_queues()
+    rig.node._roster.clock.time = LAST_TIME - 1
     rig.merge(state(20, {"n1": LAST_TIME}))
     rig.advance(0.0)
     assert rig.sent(LeaveIntent) == [LeaveIntent(LAST_TIME, "n1")]
@@ -309,30 +311,63 @@ def test_another_message_in_place_of_the_state_is_refused():
         read_state(encode_serf(JoinIntent(1, "n1")))
 
 
+@pytest.mark.parametrize("joining", [False, True])
 @pytest.mark.parametrize("last", [LAST_TIME, MAX_U64])
-def test_a_clock_at_the_end_of_time_does_no_harm(last):
+def test_clocks_at_the_end_of_time_are_refused_and_counted(last, joining):
     rig = rig_of()
-    rig.merge(state(last, event_ltime=last, query_ltime=last))
-    assert local(rig).ltime == LAST_TIME
+    rig.merge(state(last, event_ltime=last, query_ltime=last), join=joining, initiated=joining)
+    assert (local(rig).ltime, local(rig).event_ltime, local(rig).query_ltime) == (1, 1, 1)
+    assert [effect.source for effect in rig.emitted(MessageRejected)] == ["push/pull"] * 3
+    assert "event clock: lamport time" in rig.emitted(MessageRejected)[1].reason
+    rig.say(UserEvent(1, "deploy"))
+    assert rig.events() == ["deploy"]
 
 
-def test_times_with_no_room_for_a_later_one_are_skipped_alone():
+def test_a_newcomer_joins_a_cluster_of_any_age():
+    rig = rig_of()
+    rig.merge(
+        state(MAX_JOIN_TIME, {"n1": MAX_JOIN_TIME - 1}, event_ltime=MAX_JOIN_TIME, query_ltime=MAX_JOIN_TIME),
+        row("n1"),
+        join=True,
+        initiated=True,
+    )
+    assert rig.node.rejected == 0
+    assert (local(rig).ltime, local(rig).event_ltime, local(rig).query_ltime) == (MAX_JOIN_TIME,) * 3
+    assert rig.member("n1").status_ltime == MAX_JOIN_TIME - 1
+
+
+@pytest.mark.parametrize(("join", "initiated"), [(False, False), (False, True), (True, False)])
+def test_any_other_push_pull_takes_a_clock_no_further_than_a_message(join, initiated):
+    rig = rig_of()
+    rig.merge(state(3 + MAX_TIME_AHEAD), join=join, initiated=initiated)
+    assert local(rig).ltime == 1
+    rig.merge(state(2 + MAX_TIME_AHEAD), join=join, initiated=initiated)
+    assert local(rig).ltime == 2 + MAX_TIME_AHEAD
+
+
+def test_times_that_are_too_far_ahead_are_skipped_alone_and_counted():
     rig = rig_of("n1", "n2", "n3", "n4")
     rig.fail("n3")
     rig.fail("n4")
-    times = {"n1": MAX_U64, "n2": 7, "n3": MAX_U64, "n4": LAST_TIME}
-    rig.merge(state(20, times, ["n3", "n4"], 30, [past(MAX_U64, "never"), past(20, "deploy")]))
+    latest = 20 + MAX_TIME_AHEAD
+    times = {"n1": latest + 1, "n2": 7, "n3": MAX_U64, "n4": latest}
+    rig.merge(state(20, times, ["n3", "n4"], 30, [past(31 + MAX_TIME_AHEAD, "never"), past(20, "deploy")]))
     assert [rig.member(name).status_ltime for name in times] == [0, 7, 0, 0]
     assert [rig.status(name) for name in times] == [ALIVE, ALIVE, FAILED, FAILED]
     assert rig.events() == ["deploy"]
     assert local(rig).ltime == 20
+    assert [effect.reason for effect in rig.emitted(MessageRejected)] == [
+        f"lamport times of 3 members: expected at most {latest}",
+        f"lamport times of 1 events: expected at most {30 + MAX_TIME_AHEAD}",
+    ]
 
 
-def test_the_last_time_itself_is_taken():
+def test_times_at_the_limit_are_taken():
     rig = rig_of("n1", "n2")
     rig.fail("n2")
-    times = {"n1": LAST_TIME, "n2": LAST_TIME - 1}
-    rig.merge(state(1, times, ["n2"], 1, [past(LAST_TIME, "deploy")]))
+    latest = 1 + MAX_TIME_AHEAD
+    times = {"n1": latest, "n2": latest - 1}
+    rig.merge(state(1, times, ["n2"], 1, [past(latest, "deploy")]))
     assert rig.events() == ["deploy"]
-    assert rig.member("n1").status_ltime == LAST_TIME
-    assert rig.member("n2").status_ltime == LAST_TIME
+    assert rig.member("n1").status_ltime == latest
+    assert rig.member("n2").status_ltime == latest
