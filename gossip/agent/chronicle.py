@@ -48,6 +48,14 @@ class Chronicle:
         if held is not None:
             log.warning("peer broke the protocol", extra={"peer": peer, "reason": reason, "held_back": held})
 
+    def report_key(self, peer: str, keys: tuple[str, str], now: float) -> None:
+        """Log that the peer encrypts with another key than our primary one: once per host and minute."""
+        if self._complaints.admit(f"key {peer.rpartition(':')[0]}", now) is not None:
+            primary, used = keys
+            log.warning(
+                "peer encrypts with another key than ours", extra={"peer": peer, "key": used, "ours": primary}
+            )
+
     def report(self, effect: Reported, now: float) -> None:
         """Log one effect."""
         match effect:

@@ -105,6 +105,11 @@ class Driver:
         """Whether gossip is encrypted."""
         return self._sealer.keyring is not None
 
+    @property
+    def key_name(self) -> str:
+        """The fingerprint of the key that gossip is encrypted with, empty in the clear."""
+        return keys[0] if (keys := self._sealer.key_names) else ""
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Receive, keep time and serve streams until cancelled; the sockets are closed on the way out."""
         try:
@@ -233,6 +238,8 @@ class Driver:
             self.rejected_packets += 1
             self.complain(str(source), str(error))
         else:
+            if self._sealer.is_other_key and (keys := self._sealer.key_names):
+                self._chronicle.report_key(str(source), keys, start)
             admission.begin(len(datagram))
             try:
                 self.node.receive_packet(admission.bounded(parts, source, start), source, start)

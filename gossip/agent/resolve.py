@@ -1,14 +1,24 @@
-"""Names to addresses: all addresses of a name, looked up anew each time (serf-wire 3.13)."""
+"""Names to addresses: all addresses of a name, looked up anew each time (serf-wire 3.13).
+
+Look-ups block a thread until the resolver gives up, which may take minutes. They have threads of their own,
+so that names that nobody answers hold up nothing but further look-ups.
+"""
 
 import socket
+from functools import partial
 
 import trio
 
 from gossip.wire.address import Address
 
 RESOLVE_TIMEOUT = 10.0
+"""Seconds that a look-up may take, the wait for a thread included."""
+MAX_LOOKUPS = 16
+"""Look-ups at once; a stuck one keeps its place until the resolver gives up."""
 MAX_ADDRESSES_PER_NAME = 128
 """A name with more addresses than this is cut: joining through the first ones is enough."""
+
+_lookups: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("lookups")
 
 
 async def resolve(host: str, port: int) -> list[Address]:
@@ -19,13 +29,39 @@ async def resolve(host: str, port: int) -> list[Address]:
     """
     try:
         with trio.fail_after(RESOLVE_TIMEOUT):
-            found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await _look_up(host, port)
     except trio.TooSlowError:
         raise OSError(f"lookup {host}: no answer within {RESOLVE_TIMEOUT:g}s") from None
     except socket.gaierror as error:
         reason = "no such host" if error.errno == socket.EAI_NONAME else (error.strerror or "failed").lower()
         raise OSError(f"lookup {host}: {reason}") from None
     except UnicodeError:
-        raise OSError(f"lookup {host}: not a host name") from None
+        raise OSError(f"lookup {host!r}: not a host name") from None
     addresses = dict.fromkeys(Address(str(where[0]), int(where[1])) for *_, where in found)
     return list(addresses)[:MAX_ADDRESSES_PER_NAME]
+
+
+_Found = list[tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]]
+
+
+async def _look_up(host: str, port: int) -> _Found:
+    """Ask the resolver; an address needs no thread."""
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    try:
+        found: _Found = list(ask(flags=socket.AI_NUMERICHOST))
+    except socket.gaierror as error:
+        if error.errno != socket.EAI_NONAME:
+            raise
+        found = list(await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=_limiter()))
+    else:
+        await trio.lowlevel.checkpoint()
+    return found
+
+
+def _limiter() -> trio.CapacityLimiter:
+    try:
+        return _lookups.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(MAX_LOOKUPS)
+        _lookups.set(limiter)
+        return limiter

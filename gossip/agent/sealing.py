@@ -6,7 +6,7 @@ One object for both kinds of sockets, so that a key ring that changes is changed
 import os
 from collections.abc import Sequence
 
-from gossip.wire.keyring import Keyring
+from gossip.wire.keyring import Keyring, fingerprint
 from gossip.wire.packet import seal, unseal
 from gossip.wire.stream import StreamReader, seal_stream
 
@@ -23,6 +23,19 @@ class Sealer:
     def __init__(self, *, compress: bool, keyring: Keyring | None) -> None:
         self._compress = compress
         self.keyring = keyring
+
+    @property
+    def key_names(self) -> tuple[str, str] | None:
+        """The fingerprints of the primary key and of the one that opened the latest message, if encrypted."""
+        if self.keyring is None:
+            return None
+        return fingerprint(self.keyring.keys[0]), fingerprint(self.keyring.opened_with)
+
+    @property
+    def is_other_key(self) -> bool:
+        """Whether the latest message was encrypted with another key than the primary one."""
+        keyring = self.keyring
+        return keyring is not None and keyring.opened_with != keyring.keys[0]
 
     def packet(self, parts: Sequence[bytes], *, crc: bool) -> bytes:
         """Return the datagram that carries `parts`."""

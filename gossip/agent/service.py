@@ -141,7 +141,10 @@ class Agent:
         await driver.leave_announced.wait()
         if self.before_finish_leave is not None:
             with trio.move_on_after(DRAIN_TIMEOUT):
-                await self.before_finish_leave()
+                try:
+                    await self.before_finish_leave()
+                except Exception as error:
+                    self.bugs.report("drain", error, "the leave goes on without")
         driver.apply(lambda node, now: node.finish_leave(now))
         await driver.leave_finished.wait()
 
@@ -354,8 +357,14 @@ def _log_start(agent: Agent) -> None:
             "rpc": agent.rpc_address or "off",
             "encrypted": driver.is_encrypted,
             "profile": config.profile,
-        },
+        }
+        | ({"key": driver.key_name} if driver.is_encrypted else {}),
     )
+    if not driver.is_encrypted and not _is_loopback(driver.transport.address.host):
+        log.warning(
+            "gossip is not encrypted: anyone who can reach this address can join and forge members",
+            extra={"bind": driver.transport.address, "remedy": "--encrypt-file"},
+        )
     if driver.transport.address.host in UNSPECIFIED and _is_loopback(me.address.host):
         log.warning("only agents on this machine can reach us: no private address found (use --advertise)")
     where = config.rpc_endpoint
@@ -384,7 +393,7 @@ async def _join(agent: Agent) -> None:
     announce_ready(config.ready_fd, os.environ)
     agent.ready.set()
     if config.retry_join:
-        await _retry_join(agent)
+        await agent.run_panel(_retry_join)
 
 
 async def _retry_join(agent: Agent) -> None:

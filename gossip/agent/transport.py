@@ -7,6 +7,7 @@ itself anyway.
 """
 
 import errno
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from collections.abc import Callable
 import trio
 from msgspec import Struct
 
+from gossip.agent.log import Complaints
 from gossip.errors import GossipError
 from gossip.wire.address import Address
 
@@ -31,6 +33,8 @@ ACCEPT_PAUSE = 0.1
 """Rest after the process ran out of descriptors or memory for one more connection."""
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _V4_MAPPED = "::ffff:"
+
+log = logging.getLogger("gossip.agent")
 
 
 class StartError(GossipError):
@@ -59,6 +63,7 @@ class Transport:
         name = udp.getsockname()
         self.address = Address(name[0], name[1])
         self.traffic = Traffic()
+        self._complaints = Complaints()
 
     async def receive(self, handle: Callable[[bytes, Address], None]) -> None:
         """Give every datagram and its source to `handle`, for ever."""
@@ -107,7 +112,12 @@ class Transport:
             except OSError as error:
                 self.traffic.accept_errors += 1
                 if error.errno in _OUT_OF_RESOURCES:
+                    self._complain(error)
                     await trio.sleep(ACCEPT_PAUSE)
+
+    def _complain(self, error: OSError) -> None:
+        if (held := self._complaints.admit("accept", trio.current_time())) is not None:
+            log.error("cannot accept a stream", extra={"reason": _reason(error), "held_back": held})
 
     def close(self) -> None:
         """Close both sockets."""

@@ -30,7 +30,7 @@ PRIMARY_STAYS = "Removing the primary key is not allowed"
 class Keyring:
     """The keys of a cluster, the primary one first."""
 
-    __slots__ = ("_ciphers", "_invalid_tag", "_make_cipher")
+    __slots__ = ("_ciphers", "_invalid_tag", "_make_cipher", "opened_with")
 
     overhead = OVERHEAD
     """Bytes that encryption adds to what this program sends (version 1)."""
@@ -51,6 +51,7 @@ class Keyring:
         self._ciphers: dict[bytes, AESGCM] = {}
         for key in keys:
             self.add(key)
+        self.opened_with = keys[0]  # the key that opened the latest payload
 
     @classmethod
     def from_base64(cls, texts: Iterable[str]) -> "Keyring":
@@ -149,13 +150,22 @@ class Keyring:
                 f"encrypted payload of {len(payload)} bytes: expected at least {shortest}"
             )
         nonce, sealed = payload[1 : 1 + NONCE_BYTES], payload[1 + NONCE_BYTES :]
-        for cipher in self._ciphers.values():
+        for key, cipher in self._ciphers.items():
             try:
                 plaintext = cipher.decrypt(nonce, sealed, aad)
             except self._invalid_tag:
                 continue
+            self.opened_with = key
             return _unpad(plaintext) if version == PADDED else plaintext
-        raise RemoteProtocolError("no installed key could decrypt the payload")
+        installed = ", ".join(map(fingerprint, self._ciphers))
+        raise RemoteProtocolError(f"no installed key could decrypt the payload (installed: {installed})")
+
+
+def fingerprint(key: bytes) -> str:
+    """Return a short name of `key` for logs: 32 bits of its SHA-256, of no use to anybody else."""
+    from hashlib import sha256  # most agents have no key
+
+    return sha256(key).hexdigest()[:8]
 
 
 def _unpad(padded: bytes) -> bytes:

@@ -299,7 +299,7 @@ async def test_a_member_that_comes_and_goes_is_logged_a_few_times_and_summed_up(
     async with running("a", "127.1.20.90") as a:
         for round_ in range(100):
             alive = Alive(2 * round_, "ghost", bytes((127, 1, 20, 91)), 7946, b"", bytes((1, 5, 2, 2, 5, 5)))
-            for message in (alive, Dead(2 * round_, "ghost", "ghost")):
+            for message in (alive, Dead(2 * round_, "ghost", "accuser")):
                 a.driver._receive(a.driver._sealer.packet([encode(message)], crc=False), where(a))
         said = [record.getMessage() for record in caplog.records if getattr(record, "member", "") == "ghost"]
         assert 5 <= said.count("member joined") < 100
@@ -312,6 +312,30 @@ async def test_a_member_that_comes_and_goes_is_logged_a_few_times_and_summed_up(
         ("member failed", "ghost"),
     }
     assert sum(line.lines for line in sums) <= a.driver.withheld_lines
+
+
+OTHER_KEY = "EBESExQVFhcYGRobHB0eHw=="
+
+
+async def test_a_peer_with_another_key_is_named_with_the_keys(caplog):
+    caplog.set_level(logging.INFO)
+    async with (
+        running("a", "127.1.20.92", encrypt_key=KEY) as a,
+        running("b", "127.1.20.93", encrypt_key=OTHER_KEY) as b,
+    ):
+        name_a, name_b = a.driver.key_name, b.driver.key_name
+        packet = b.driver._sealer.packet([encode(Ping(1, "a"))], crc=False)
+        for _ in range(3):
+            a.driver._receive(packet, where(b))
+        (line,) = [record for record in caplog.records if record.getMessage() == "peer broke the protocol"]
+        assert line.reason.endswith(f"(installed: {name_a})")
+        a.driver._sealer.keyring.add(b.driver._sealer.keyring.keys[0])
+        for _ in range(3):
+            a.driver._receive(packet, where(b))
+    (line,) = [record for record in caplog.records if "encrypts with another key" in record.getMessage()]
+    assert (line.peer, line.key, line.ours) == (str(where(b)), name_b, name_a)
+    started = [record.key for record in caplog.records if record.getMessage() == "agent running"]
+    assert started == [name_a, name_b]
 
 
 async def test_complaints_are_logged_once_per_host(caplog):

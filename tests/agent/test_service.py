@@ -19,6 +19,8 @@ from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
 from tests.agent.harness import PATIENCE, eventually, join, running, statuses, where
 
+KEY = "AAECAwQFBgcICQoLDA0ODw=="
+
 
 def config(name, host, **settings):
     return AgentConfig(
@@ -55,6 +57,27 @@ async def test_listening_everywhere_advertises_an_address_of_this_machine(monkey
     async with running("a", "127.1.30.2", bind="0.0.0.0:0") as a:
         assert a.driver.node.members()[0].address.host == "127.0.0.1"
     assert any("no private address found" in text for text in messages(caplog, logging.WARNING))
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"), [({}, True), ({"encrypt_key": KEY}, False), ({"bind": "127.1.30.2:0"}, False)]
+)
+async def test_gossip_in_the_clear_beyond_loopback_is_a_warning(caplog, settings, warned):
+    async with running("a", "127.1.30.2", **{"bind": "0.0.0.0:0"} | settings):
+        pass
+    lines = messages(caplog, logging.WARNING)
+    assert any(line.startswith("gossip is not encrypted") for line in lines) is warned
+
+
+async def test_a_drain_that_fails_is_logged_and_the_leave_goes_on(caplog):
+    async def fail():
+        raise ZeroDivisionError
+
+    async with running("a", "127.1.30.27") as a:
+        a.before_finish_leave = fail
+        await a.leave()
+        assert a.driver.leave_finished.is_set()
+    assert "this is a bug: please report it" in messages(caplog)
 
 
 async def test_an_interface_gives_the_address_to_listen_on():

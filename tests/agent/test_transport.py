@@ -222,7 +222,9 @@ async def test_a_connection_to_nobody_is_refused(pair):
         await connect(free)
 
 
-async def test_accepting_goes_on_after_the_process_ran_out_of_descriptors(pair, monkeypatch, autojump_clock):
+async def test_accepting_goes_on_after_the_process_ran_out_of_descriptors(
+    pair, monkeypatch, autojump_clock, caplog
+):
     first = pair[0]
     failures = [OSError(errno.EMFILE, "too many"), OSError(errno.ECONNABORTED, "aborted")]
     ours, theirs = trio.socket.socketpair()
@@ -241,6 +243,8 @@ async def test_accepting_goes_on_after_the_process_ran_out_of_descriptors(pair, 
         first._listener = original
     assert stream.socket is ours
     assert first.traffic.accept_errors == 2
+    lines = [record.reason for record in caplog.records if record.getMessage() == "cannot accept a stream"]
+    assert lines == ["too many"]
     ours.close()
     theirs.close()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.errors import ConfigError, LocalProtocolError, RemoteProtocolError
-from gossip.wire.keyring import OVERHEAD, PADDED, UNPADDED, Keyring
+from gossip.wire.keyring import OVERHEAD, PADDED, UNPADDED, Keyring, fingerprint
 from tests.wire.recorded import load, parametrized
 
 K16, K24, K32 = b"a" * 16, b"b" * 24, b"c" * 32
@@ -154,6 +154,28 @@ def test_a_changed_payload_or_label_or_key_is_refused(version):
     for keys, aad in ((ring, b"other"), (Keyring([K24, K32]), b"label")):
         with pytest.raises(RemoteProtocolError, match="no installed key could decrypt"):
             keys.decrypt(payload, aad)
+
+
+def test_what_no_key_opens_names_the_keys_that_were_tried():
+    payload = Keyring([K16]).encrypt(UNPADDED, NONCE, b"hello", b"")
+    tried = f"{fingerprint(K24)}, {fingerprint(K32)}"
+    with pytest.raises(RemoteProtocolError, match=rf"\(installed: {tried}\)"):
+        Keyring([K24, K32]).decrypt(payload, b"")
+
+
+def test_the_ring_says_which_key_opened_the_latest_payload():
+    ring = Keyring([K24, K16])
+    assert ring.opened_with == K24
+    ring.decrypt(Keyring([K16]).encrypt(UNPADDED, NONCE, b"hello", b""), b"")
+    assert ring.opened_with == K16
+    ring.decrypt(ring.encrypt(UNPADDED, NONCE, b"hello", b""), b"")
+    assert ring.opened_with == K24
+
+
+def test_a_fingerprint_is_short_and_tells_keys_apart():
+    names = {fingerprint(key) for key in (K16, K24, K32)}
+    assert len(names) == 3
+    assert all(len(name) == 8 for name in names)
 
 
 @pytest.mark.parametrize("end", [b"\x00", b"\x11", b"\xff", b"\x02\x01\x02"])
