@@ -71,7 +71,7 @@ BUGS = (
     Bug(
         "a refutation is left to push/pull",
         "gossip/swim/view.py",
-        "        self._queue.enqueue(encode(self.me.alive), key=str(self.me.address))\n",
+        "        self._queue.enqueue(encode(self.me.alive), key=self.me.address)\n",
         "",
     ),
     Bug(
@@ -121,7 +121,7 @@ BUGS = (
     Bug(
         "a relay forgets to pass the answer on",
         "gossip/swim/detector.py",
-        "            self._piggyback.send(relay.requester, encode(Ack(relay.seq)))\n",
+        "            self._reply(relay.requester, encode(Ack(relay.seq)))\n",
         "",
     ),
     Bug(

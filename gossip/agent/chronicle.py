@@ -19,6 +19,7 @@ from gossip.serf.effects import (
     UserEventReceived,
 )
 from gossip.swim.effects import MessageRejected, NameConflict
+from gossip.swim.evidence import Evidence
 
 log = logging.getLogger("gossip.agent")
 
@@ -111,8 +112,22 @@ def _describe(effect: MemberEvent) -> tuple[str, dict[str, object]]:
             text = "member left"
         case MemberFailed():
             text = "member failed"
+            fields |= _in_words(effect.evidence)
         case MemberReaped():
             text = "member reaped"
         case _:
             assert_never(effect)
     return text, fields
+
+
+def _in_words(evidence: Evidence) -> dict[str, object]:
+    """Return the evidence for a failure as fields of a line; what there is none of is left out."""
+    probe = evidence.probe
+    fields: dict[str, object] = {
+        "reporter": evidence.reporter,
+        "suspected_by": evidence.accuser,
+        "witnesses": ",".join(evidence.witnesses),
+        "relays": ",".join(probe.relays) if probe else "",
+        "relays_answered": ",".join(probe.nacked) if probe else "",
+    }
+    return {name: field for name, field in fields.items() if field}

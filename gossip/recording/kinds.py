@@ -23,6 +23,7 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
 from gossip.swim.detector import FailureDetector
 from gossip.swim.dissemination import Broadcast, BroadcastQueue
+from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
 from gossip.swim.membership import Membership
@@ -46,7 +47,7 @@ PARTS: tuple[type, ...] = (
 
 VALUES: tuple[type[Struct], ...] = (
     Ack, Address, Alive, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull, Relay, SerfConfig,
-    SwimConfig, UserEvent, Heard, *get_args(Effect),
+    SwimConfig, UserEvent, Heard, Evidence, ProbeRecord, *get_args(Effect),
 )  # fmt: skip
 """Frozen structs, written where they stand."""
 

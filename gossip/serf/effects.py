@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from gossip.serf.members import SerfMember
 from gossip.swim.effects import Effect as SwimEffect
+from gossip.swim.evidence import Evidence
 from gossip.wire.messages import NodeState
 from gossip.wire.serf_messages import UserEvent
 
@@ -49,9 +50,10 @@ class MemberLeft(Struct, frozen=True, gc=False):
 
 
 class MemberFailed(Struct, frozen=True, gc=False):
-    """The member stopped answering without a word."""
+    """The member stopped answering without a word; `evidence` is who said so, and why."""
 
     member: SerfMember
+    evidence: Evidence = Evidence()
 
 
 class MemberReaped(Struct, frozen=True, gc=False):

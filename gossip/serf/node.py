@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from gossip.serf.config import SerfConfig
+    from gossip.swim.evidence import Evidence
     from gossip.swim.member import Member
     from gossip.wire.address import Address
 
@@ -296,9 +297,9 @@ class SerfNode:
         """See `Delegate`."""
         self._roster.updated(member.alive)
 
-    def member_gone(self, member: Member, now: float) -> None:
+    def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
         """See `Delegate`."""
-        self._roster.gone(member.name, now, has_left=member.state is MemberState.LEFT)
+        self._roster.gone(member.name, evidence, now, has_left=member.state is MemberState.LEFT)
         if (RECONNECT, "") not in self._deadlines:
             self._deadlines.set((RECONNECT, ""), now + self.config.reconnect_interval)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gossip.serf.config import SerfConfig
     from gossip.serf.effects import Effect
     from gossip.swim.deadlines import Deadlines
+    from gossip.swim.evidence import Evidence
     from gossip.wire.messages import Alive
 
 REAP = "reap"
@@ -79,7 +80,7 @@ class Roster:
             member.alive = alive
             self._emit(MemberUpdated(member))
 
-    def gone(self, name: str, now: float, *, has_left: bool) -> None:
+    def gone(self, name: str, evidence: Evidence, now: float, *, has_left: bool) -> None:
         """A member is gone. It left if it said so itself (`has_left`) or if an intent said so before.
 
         Serf asks for the intent. It spreads no better than the member's own word, and one that misses it
@@ -93,7 +94,7 @@ class Roster:
         elif member.status is MemberStatus.ALIVE:
             member.become(MemberStatus.FAILED, now)
             self._arm_reaper(now)
-            self._emit(MemberFailed(member))
+            self._emit(MemberFailed(member, evidence))
 
     def suspected(self, name: str, reporter: str) -> None:
         """A member did not answer `reporter`."""

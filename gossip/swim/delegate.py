@@ -6,6 +6,7 @@ effects, and never calls back into SWIM except to queue broadcasts.
 
 from typing import Protocol
 
+from gossip.swim.evidence import Evidence
 from gossip.swim.member import Member
 
 
@@ -18,7 +19,7 @@ class Delegate(Protocol):
     def member_updated(self, member: Member, now: float) -> None:
         """An alive member changed its metadata."""
 
-    def member_gone(self, member: Member, now: float) -> None:
+    def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
         """A member is dead or has left; a dead one may still turn out to have left."""
 
     def member_suspected(self, member: Member, reporter: str, now: float) -> None:

@@ -81,8 +81,7 @@ class FailureDetector:
         relays = self._membership.choose(self._config.indirect_checks, lambda m: self._may_relay(m, target))
         for relay in relays:
             can_nack = self._health.matters and relay.protocol_max >= NACK_SINCE_PROTOCOL
-            if can_nack:
-                probe.expect_nack()
+            probe.ask(relay, can_nack=can_nack)
             self._piggyback.send(relay.address, encode(self._indirect_ping(probe, can_nack)))
         if target.protocol_max >= STREAM_PING_SINCE_PROTOCOL:
             ping = encode(self._ping(probe.seq, target.name))
@@ -97,7 +96,7 @@ class FailureDetector:
             self.stream_only_probes += 1
         else:
             self.failed_probes += 1
-            self._view.accuse(probe.target.name, probe.incarnation, now)
+            self._view.accuse(probe.target.name, probe.incarnation, now, probe.record())
 
     def relay_timed_out(self, seq: int) -> None:
         """A ping made for somebody is late: say so, if that was asked for."""
@@ -124,8 +123,11 @@ class FailureDetector:
         self._reply(target, encode(self._ping(seq, request.node)))
         self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
 
-    def receive_ack(self, ack: Ack, now: float) -> None:
-        """Take an ack for our probe or for a relayed ping; nobody may wait for it any more."""
+    def receive_ack(self, ack: Ack, now: float) -> bool:
+        """Take an ack for our probe or for a relayed ping; nobody may wait for it any more.
+
+        Return whether it ended our own probe: then somebody hears us, and we hear somebody.
+        """
         relay = self.relays.pop(ack.seq)
         probe = self._probe
         if relay is not None:
@@ -133,11 +135,13 @@ class FailureDetector:
             self._reply(relay.requester, encode(Ack(relay.seq)))
         elif probe is not None and probe.receive_ack(ack.seq):
             self._end(probe, next_at=max(now, probe.started + self._config.probe_interval))
+            return True
+        return False
 
-    def receive_nack(self, nack: Nack) -> None:
+    def receive_nack(self, nack: Nack, source: Address) -> None:
         """A relay's own ping is late, but the relay lives."""
         if self._probe is not None:
-            self._probe.receive_nack(nack.seq)
+            self._probe.receive_nack(nack.seq, source)
 
     def receive_stream_ack(self, seq: int) -> None:
         """The target of a probe answered over a stream."""

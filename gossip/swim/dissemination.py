@@ -8,6 +8,8 @@ key replaces the one queued under the same key. Bytes are queued as they came an
 from bisect import bisect_left, insort
 from operator import attrgetter
 
+from gossip.wire.address import Address
+
 COMPOUND_HEADER_BYTES = 2
 COMPOUND_ENTRY_BYTES = 2
 """What each message of a packet costs besides its own bytes: its length."""
@@ -21,7 +23,7 @@ class Broadcast:
 
     __slots__ = ("data", "key", "serial", "token", "transmits")
 
-    def __init__(self, key: str | None, data: bytes, token: int, serial: int) -> None:
+    def __init__(self, key: str | Address | None, data: bytes, token: int, serial: int) -> None:
         self.key = key
         self.data = data
         self.token = token  # 0: nobody waits for the end
@@ -47,7 +49,7 @@ class BroadcastQueue:
         self.tiers: list[Tier] = []
         self._max_depth = max_depth
         self._longest = longest  # bytes of a broadcast that has a packet to itself
-        self._by_key: dict[str, Broadcast] = {}
+        self._by_key: dict[str | Address, Broadcast] = {}
         self._size = 0
         self._serial = 0
         self._finished = finished
@@ -56,7 +58,7 @@ class BroadcastQueue:
         """Return the number of broadcasts still to be sent."""
         return self._size
 
-    def enqueue(self, data: bytes, *, key: str | None = None, token: int = 0) -> None:
+    def enqueue(self, data: bytes, *, key: str | Address | None = None, token: int = 0) -> None:
         """Queue `data`; it replaces what is queued under `key`.
 
         At `max_depth` the most transmitted broadcast makes room. One that fits into no packet is finished at

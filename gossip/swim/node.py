@@ -73,7 +73,7 @@ class SwimNode:
         self.config = config
         self._size = 0  # of the cluster, as the retransmit limit last saw it
         self.rejected = 0  # messages that broke the protocol
-        self.last_heard = float("-inf")  # last packet or stream from a known member that is not suspect
+        self.last_heard = float("-inf")  # packet or stream of a known, not suspect member; or our probe's ack
         self._delegate = delegate
         self._rng = rng
         self._emit = emit
@@ -88,6 +88,7 @@ class SwimNode:
         self.detector = FailureDetector(self.view, self.membership, self._piggyback, emit)
         self.detector.start(rng, now)
         self._gossip_phase = now + rng.random() * config.gossip_interval
+        self._gossip_tick = -1  # number of the last tick that was armed, counted from the phase
         self.deadlines.set((PUSH_PULL, ""), now + rng.random() * config.push_pull_interval)
         self._follow_size()
 
@@ -230,12 +231,13 @@ class SwimNode:
         if isinstance(message, Ping):
             self.detector.receive_ping(message, source)
         elif isinstance(message, Ack):
-            self.detector.receive_ack(message, now)
+            if self.detector.receive_ack(message, now):
+                self.last_heard = now  # from whatever address: the peer may have several
         elif isinstance(message, IndirectPing):
             self.detector.receive_indirect_ping(message, source, now)
         else:
             assert isinstance(message, Nack)
-            self.detector.receive_nack(message)
+            self.detector.receive_nack(message, source)
 
     def _repeat_farewell(self, claim: Suspect | Dead) -> None:
         """Tell the reporter that the member it accuses has left by its own word: it missed the farewell.
@@ -255,7 +257,6 @@ class SwimNode:
 
     def _gossip(self, now: float) -> None:
         """Send broadcasts to random members; each gets its own selection."""
-        self._gossip_phase = now
         for member in self.membership.choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
             if not self._piggyback.gossip_to(member):
                 return
@@ -287,10 +288,12 @@ class SwimNode:
         while self.finished:
             self._delegate.broadcast_finished(self.finished.pop(0), now)
         if (GOSSIP, "") not in self.deadlines and self._piggyback.pending() and self._has_audience(now):
-            # Ticks keep their own phase, as a free-running ticker would, but only fire while needed.
+            # Ticks keep their own phase, as a free-running ticker would, but only fire while needed. They are
+            # counted: a rounding error must not let one fire twice.
             interval = self.config.gossip_interval
-            ticks = floor((now - self._gossip_phase) / interval) + 1
-            self.deadlines.set((GOSSIP, ""), self._gossip_phase + ticks * interval)
+            next_tick = floor((now - self._gossip_phase) / interval) + 1
+            self._gossip_tick = max(next_tick, self._gossip_tick + 1)
+            self.deadlines.set((GOSSIP, ""), self._gossip_phase + self._gossip_tick * interval)
 
     def _follow_size(self) -> None:
         n = len(self.membership)

@@ -1,9 +1,11 @@
 """One probe cycle: direct ping, then indirect and stream pings, then a verdict (SWIM 3.1, Lifeguard 4.1).
 
-A `Probe` only remembers and counts; when to ask for its verdict is its owner's business.
+A `Probe` only remembers who was asked and who answered; when to ask for its verdict is its owner's business.
 """
 
+from gossip.swim.evidence import ProbeRecord
 from gossip.swim.member import Member
+from gossip.wire.address import Address
 
 
 class Probe:
@@ -12,8 +14,9 @@ class Probe:
     __slots__ = (
         "_is_acked",
         "_is_answered_by_stream",
-        "_nacked",
+        "_nacks",
         "_nacks_expected",
+        "_relays",
         "deadline",
         "incarnation",
         "seq",
@@ -29,12 +32,14 @@ class Probe:
         self.deadline = deadline
         self._is_acked = False
         self._is_answered_by_stream = False
+        self._relays: dict[Address, str] = {}  # whom we asked, by where they listen
         self._nacks_expected = 0
-        self._nacked = 0
+        self._nacks: list[Address] = []  # where nacks came from, each once
 
-    def expect_nack(self) -> None:
-        """One more relay promised a nack if its own ping is late."""
-        self._nacks_expected += 1
+    def ask(self, relay: Member, *, can_nack: bool) -> None:
+        """One more relay was asked to try; with `can_nack` it owes a nack if its own ping is late."""
+        self._relays[relay.address] = relay.name
+        self._nacks_expected += can_nack
 
     def receive_ack(self, seq: int) -> bool:
         """Count an ack, direct or relayed; return whether it ends this cycle."""
@@ -43,10 +48,15 @@ class Probe:
         self._is_acked = True
         return True
 
-    def receive_nack(self, seq: int) -> None:
-        """Count a relay's nack: the relay lives and so does our link to it."""
-        if seq == self.seq and self._nacked < self._nacks_expected:
-            self._nacked += 1
+    def receive_nack(self, seq: int, source: Address) -> None:
+        """Count a relay's nack: the relay lives and so does our link to it.
+
+        Each source counts once, however often the network repeats its packet. It need not be where a relay
+        listens: a relay may have several addresses.
+        """
+        is_owed = len(self._nacks) < self._nacks_expected
+        if seq == self.seq and is_owed and source not in self._nacks:
+            self._nacks.append(source)
 
     def receive_stream_ack(self, seq: int) -> None:
         """Remember that the target answered over a stream: alive, but datagrams do not pass."""
@@ -66,4 +76,9 @@ class Probe:
         """
         if self.succeeded:
             return -1
-        return self._nacks_expected - self._nacked if self._nacks_expected else 1
+        return self._nacks_expected - len(self._nacks) if self._nacks_expected else 1
+
+    def record(self) -> ProbeRecord:
+        """Return what remains of the cycle when it has failed."""
+        nacked = tuple(self._relays.get(source, str(source)) for source in self._nacks)
+        return ProbeRecord(self.started, tuple(self._relays.values()), nacked)

@@ -5,6 +5,8 @@ It knows nothing of messages or timers: its owner reads `deadline` after each co
 
 from math import floor, log
 
+from gossip.swim.evidence import Evidence, ProbeRecord
+
 
 def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: float, maximum: float) -> float:
     """Return the seconds left after `confirmations` of the `k` that matter (may be negative).
@@ -20,11 +22,12 @@ def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: flo
 class Suspicion:
     """One suspected member: who says so, and until when it may refute."""
 
-    __slots__ = ("confirmers", "deadline", "k", "maximum", "minimum", "reporter", "started")
+    __slots__ = ("confirmers", "deadline", "k", "maximum", "minimum", "probe", "reporter", "started")
 
     def __init__(self, reporter: str, k: int, minimum: float, maximum: float, now: float) -> None:
         self.reporter = reporter
-        self.confirmers: list[str] = []  # in the order of arrival, kept as evidence; at most k
+        self.confirmers: list[str] = []  # in the order of arrival; at most k
+        self.probe: ProbeRecord | None = None  # our own last failed probe of the member
         self.k = k
         self.minimum = minimum
         self.maximum = maximum
@@ -41,3 +44,7 @@ class Suspicion:
             len(self.confirmers), self.k, 0.0, self.minimum, self.maximum
         )
         return True
+
+    def evidence(self, reporter: str) -> Evidence:
+        """Return what stands behind the death of the member, which `reporter` declares."""
+        return Evidence(reporter, self.reporter, tuple(self.confirmers), self.started, self.probe)

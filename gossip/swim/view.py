@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.swim.config import suspicion_minimum
 from gossip.swim.effects import Effect, NameConflict
+from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
 from gossip.swim.member import Member, supersedes
 from gossip.swim.suspicion import Suspicion
@@ -130,10 +131,11 @@ class View:
         if member is self.me and not self.is_leaving:
             self._refute(dead.incarnation)
             return
-        self._drop_suspicion(member.name)
+        suspicion = self._drop_suspicion(member.name)
         self._queue.enqueue(part or encode(dead), key=member.name, token=token)
         member.enter(state, dead.incarnation, now)
-        self._delegate.member_gone(member, now)
+        evidence = suspicion.evidence(dead.reporter) if suspicion else Evidence(dead.reporter)
+        self._delegate.member_gone(member, evidence, now)
 
     def merge(self, row: NodeState, now: float) -> None:
         """Merge a row of a push/pull: whom others hold dead is only suspected here and may still refute."""
@@ -148,9 +150,11 @@ class View:
 
     # --- our own doing ----------------------------------------------------------------------------------
 
-    def accuse(self, name: str, incarnation: int, now: float) -> None:
-        """Our own probe of a member failed, which had `incarnation` when the probe began."""
+    def accuse(self, name: str, incarnation: int, now: float, probe: ProbeRecord) -> None:
+        """Our own `probe` of a member failed, which had `incarnation` when the probe began."""
         self.suspect(Suspect(incarnation, name, self.me.name), None, now)
+        if name in self.suspicions:
+            self.suspicions[name].probe = probe
 
     def suspicion_expired(self, name: str, now: float) -> None:
         """A suspected member did not refute in time: declare it dead."""
@@ -265,8 +269,9 @@ class View:
         self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)
         self.health.apply(1)
         self.refutations += 1
-        # Keyed by address, as memberlist does: it must not replace a queued message about ourselves.
-        self._queue.enqueue(encode(self.me.alive), key=str(self.me.address))
+        # Keyed by address, as memberlist does: it must not replace a queued message about ourselves. Nor may
+        # a member's claim replace it: the key is no text, as a member may bear any name.
+        self._queue.enqueue(encode(self.me.alive), key=self.me.address)
 
     def _become(self, incarnation: int, meta: bytes) -> None:
         me = self.me.alive
@@ -290,9 +295,11 @@ class View:
         if self.name_at.get(member.address) == member.name:
             del self.name_at[member.address]
 
-    def _drop_suspicion(self, name: str) -> None:
-        if self.suspicions.pop(name, None) is not None:
+    def _drop_suspicion(self, name: str) -> Suspicion | None:
+        suspicion = self.suspicions.pop(name, None)
+        if suspicion is not None:
             self.deadlines.cancel((SUSPICION, name))
+        return suspicion
 
 
 def _is_usable(alive: Alive) -> bool:

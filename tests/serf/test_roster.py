@@ -1,11 +1,12 @@
 import pytest
 
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import Effect, MemberEvent
+from gossip.serf.effects import Effect, MemberEvent, MemberFailed
 from gossip.serf.members import MemberStatus
 from gossip.serf.roster import PRUNE, REAP, Roster
 from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
+from gossip.swim.evidence import Evidence
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 from tests.swim.rig import alive, home
 
@@ -16,6 +17,7 @@ ALIVE, LEAVING, LEFT, FAILED = (
     MemberStatus.FAILED,
 )
 PRUNE_DELAY = 6.0
+EVIDENCE = Evidence("n2")
 
 
 class Board:
@@ -32,7 +34,7 @@ class Board:
         if status in (LEAVING, LEFT):
             self.roster.leave_intent(LeaveIntent(5, name), now)
         if status in (LEFT, FAILED):
-            self.roster.gone(name, now, has_left=False)
+            self.roster.gone(name, EVIDENCE, now, has_left=False)
         assert self.status(name) is status
         self.effects.clear()
 
@@ -76,15 +78,15 @@ def test_an_update_changes_the_announcement():
 def test_who_falls_silent_has_failed():
     board = Board()
     board.put("n1", ALIVE)
-    board.roster.gone("n1", 1.0, has_left=False)
+    board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
     assert board.status("n1") is FAILED
-    assert board.told() == [("MemberFailed", "n1")]
+    assert board.effects == [MemberFailed(board.roster.members["n1"], EVIDENCE)]
 
 
 def test_who_falls_silent_after_a_leave_intent_has_left():
     board = Board()
     board.put("n1", LEAVING)
-    board.roster.gone("n1", 1.0, has_left=False)
+    board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
     assert board.status("n1") is LEFT
     assert board.told() == [("MemberLeft", "n1")]
 
@@ -93,7 +95,7 @@ def test_who_falls_silent_after_a_leave_intent_has_left():
 def test_who_says_farewell_has_left_whether_or_not_an_intent_was_heard(status):
     board = Board()
     board.put("n1", status)
-    board.roster.gone("n1", 1.0, has_left=True)
+    board.roster.gone("n1", EVIDENCE, 1.0, has_left=True)
     assert board.status("n1") is LEFT
     assert board.told() == [("MemberLeft", "n1")]
 
@@ -101,7 +103,7 @@ def test_who_says_farewell_has_left_whether_or_not_an_intent_was_heard(status):
 def test_nobody_leaves_twice():
     board = Board()
     board.put("n1", LEFT)
-    board.roster.gone("n1", 1.0, has_left=True)
+    board.roster.gone("n1", EVIDENCE, 1.0, has_left=True)
     assert board.told() == []
 
 
@@ -109,14 +111,14 @@ def test_nobody_leaves_twice():
 def test_nobody_goes_twice(status):
     board = Board()
     board.put("n1", status)
-    board.roster.gone("n1", 1.0, has_left=False)
+    board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
     assert board.status("n1") is status
     assert board.told() == []
 
 
 def test_reports_about_a_pruned_member_are_ignored():
     board = Board()
-    board.roster.gone("n1", 1.0, has_left=False)
+    board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
     board.roster.updated(alive("n1"))
     board.roster.suspected("n1", "n2")
     board.roster.refuted("n1")
@@ -253,7 +255,7 @@ def test_pruning_waits_for_one_who_still_answers(status):
     assert board.deadlines.pop_due(1.0 + PRUNE_DELAY) == (PRUNE, "n1")
     board.roster.prune_now("n1", 1.0 + PRUNE_DELAY)
     assert board.status("n1") is LEAVING
-    board.roster.gone("n1", 8.0, has_left=False)
+    board.roster.gone("n1", EVIDENCE, 8.0, has_left=False)
     assert board.deadlines.pop_due(1.0 + 2 * PRUNE_DELAY) == (PRUNE, "n1")
     board.roster.prune_now("n1", 1.0 + 2 * PRUNE_DELAY)
     assert board.status("n1") is None
@@ -271,7 +273,7 @@ def test_a_comeback_after_a_leave_cancels_the_prune():
     board = Board()
     board.put("n1", ALIVE)
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
-    board.roster.gone("n1", 2.0, has_left=False)
+    board.roster.gone("n1", EVIDENCE, 2.0, has_left=False)
     board.roster.joined(alive("n1", 2), 3.0)
     assert (PRUNE, "n1") not in board.deadlines
 
@@ -280,7 +282,7 @@ def test_pruning_a_second_time_when_it_left_meanwhile_erases_at_once():
     board = Board()
     board.put("n1", LEAVING)
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
-    board.roster.gone("n1", 2.0, has_left=False)
+    board.roster.gone("n1", EVIDENCE, 2.0, has_left=False)
     board.roster.leave_intent(LeaveIntent(10, "n1", prune=True), 3.0)
     assert board.status("n1") is None
     assert (PRUNE, "n1") not in board.deadlines
@@ -343,7 +345,7 @@ def crowded(members: int) -> Board:
     for number in range(members):
         board.roster.joined(alive(f"n{number}"), 0.0)
         if number % 2:
-            board.roster.gone(f"n{number}", 0.0, has_left=False)
+            board.roster.gone(f"n{number}", EVIDENCE, 0.0, has_left=False)
     return board
 
 

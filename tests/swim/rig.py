@@ -11,6 +11,7 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Key
 from gossip.swim.dissemination import BroadcastQueue
 from gossip.swim.effects import Effect, SendPacket
+from gossip.swim.evidence import Evidence
 from gossip.swim.member import Member
 from gossip.swim.node import SwimNode
 from gossip.wire.address import Address, pack_address, unpack_address
@@ -83,7 +84,7 @@ class Layer:
     def member_updated(self, member: Member, now: float) -> None:
         self.heard.append(("updated", member.name))
 
-    def member_gone(self, member: Member, now: float) -> None:
+    def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
         self.heard.append(("gone", member.name))
 
     def member_suspected(self, member: Member, reporter: str, now: float) -> None:

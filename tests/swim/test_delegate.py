@@ -39,7 +39,7 @@ def test_the_layer_hears_of_a_change_when_it_is_in_the_table():
     states = []
 
     class Reader(Layer):
-        def member_gone(self, member, now):
+        def member_gone(self, member, evidence, now):
             states.append(member.state)
 
     rig = Rig(layer=Reader())

@@ -12,8 +12,18 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, OpenPushPull
 from gossip.swim.node import MAX_QUEUED_CLAIMS
 from gossip.wire.codec import encode
-from gossip.wire.messages import Ack, Dead, MemberState, Nack, Ping, PushPull, Suspect, UserMessage
-from tests.swim.rig import ME, STRANGER, Rig, alive, home, host, row
+from gossip.wire.messages import (
+    Ack,
+    Dead,
+    IndirectPing,
+    MemberState,
+    Nack,
+    Ping,
+    PushPull,
+    Suspect,
+    UserMessage,
+)
+from tests.swim.rig import ME, PORT, STRANGER, Rig, alive, home, host, row
 
 OTHERS = ("n1", "n2", "n3", "n4", "n5")
 EVENT = b"\x08event"
@@ -88,6 +98,30 @@ def test_strangers_are_no_sign_of_life():
     rig = rig_of("n1")
     rig.now += 1.0
     rig.hear(Nack(1), source=STRANGER)
+    assert rig.node.last_heard < rig.now
+
+
+def test_an_ack_that_ends_our_probe_is_a_sign_of_life_from_whatever_address():
+    rig = Rig(members=["n1"])
+    ping, _ = rig.begin_probe()
+    rig.ack(ping, source=STRANGER)
+    assert rig.node.last_heard == rig.now
+
+
+def test_an_ack_that_nobody_asked_for_is_no_sign_of_life():
+    rig = Rig(members=["n1"])
+    ping, _ = rig.begin_probe()
+    rig.hear(Ack(ping.seq + 1), source=STRANGER)
+    assert rig.node.last_heard < rig.now
+
+
+def test_an_ack_for_somebody_elses_probe_is_no_sign_of_life():
+    rig = rig_of("n1")
+    rig.now += 1.0
+    rig.hear(IndirectPing(5, host("n9"), PORT, "n9", True), source=STRANGER)
+    (ping,) = (message for message, _ in rig.sent(Ping))
+    rig.hear(Ack(ping.seq), source=STRANGER)
+    assert len(rig.sent(Ack)) == 1
     assert rig.node.last_heard < rig.now
 
 
@@ -207,6 +241,22 @@ def test_gossip_keeps_the_phase_of_a_free_running_ticker():
     (second,) = gossip_times(rig, 1)
     assert rig.now - 7.97 - first <= 0.2
     assert (second - first) / 0.2 == pytest.approx(round((second - first) / 0.2))
+
+
+@pytest.mark.parametrize("late", [0.007, 0.19, 0.2, 0.75])
+def test_a_driver_that_wakes_late_does_not_move_the_phase(late):
+    rig = rig_of("n1")
+    rig.node.queue.enqueue(EVENT)
+    rig.node.wake(rig.now)
+    phase = rig.node.deadlines.when(("gossip", ""))
+    for _ in range(50):
+        rig.node.queue.enqueue(EVENT)
+        rig.node.wake(rig.now)
+        at = rig.node.deadlines.when(("gossip", ""))
+        assert at > rig.now - 1e-9
+        assert (at - phase) / 0.2 == pytest.approx(round((at - phase) / 0.2))
+        rig.now = at + late
+        rig.fire()
 
 
 @given(st.floats(0.001, 3.0), st.integers(0, 2**32), st.lists(st.floats(0.0, 5.0), max_size=12))

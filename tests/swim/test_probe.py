@@ -1,10 +1,21 @@
+from gossip.swim.evidence import ProbeRecord
 from gossip.swim.member import Member
 from gossip.swim.probe import Probe
-from tests.swim.rig import alive
+from tests.swim.rig import STRANGER, alive, home
+
+
+def member(name: str) -> Member:
+    return Member(alive(name, 4), 0.0)
+
+
+def ask(cycle: Probe, *names: str) -> None:
+    """Ask members that can nack."""
+    for name in names:
+        cycle.ask(member(name), can_nack=True)
 
 
 def probe(seq: int = 7) -> Probe:
-    return Probe(Member(alive("n1", 4), 0.0), seq, 10.0, 11.0)
+    return Probe(member("n1"), seq, 10.0, 11.0)
 
 
 def test_silence_is_a_failure_that_costs_one_point_of_health():
@@ -41,39 +52,69 @@ def test_an_answer_over_a_stream_to_another_cycle_saves_nobody():
 
 def test_every_missing_nack_costs_a_point():
     cycle = probe()
-    for _ in range(3):
-        cycle.expect_nack()
-    cycle.receive_nack(7)
+    ask(cycle, "n2", "n3", "n4")
+    cycle.receive_nack(7, home("n2"))
     assert cycle.health_delta == 2
+
+
+def test_a_nack_that_arrives_three_times_is_one_nack():
+    cycle = probe()
+    ask(cycle, "n2", "n3", "n4")
+    for _ in range(3):
+        cycle.receive_nack(7, home("n2"))
+    assert cycle.health_delta == 2
+
+
+def test_a_relays_nack_from_another_address_of_its_own_counts():
+    cycle = probe()
+    ask(cycle, "n2", "n3")
+    cycle.receive_nack(7, STRANGER)
+    assert cycle.health_delta == 1
+
+
+def test_a_relay_that_cannot_nack_owes_none():
+    cycle = probe()
+    cycle.ask(member("n2"), can_nack=False)
+    cycle.receive_nack(7, home("n2"))
+    assert cycle.health_delta == 1
+    assert cycle.record().nacked == ()
+
+
+def test_a_record_tells_who_was_asked_and_who_answered():
+    cycle = probe()
+    ask(cycle, "n2", "n3", "n4")
+    cycle.receive_nack(7, home("n3"))
+    cycle.receive_nack(7, STRANGER)
+    assert cycle.record() == ProbeRecord(10.0, ("n2", "n3", "n4"), ("n3", str(STRANGER)))
 
 
 def test_a_failure_with_all_nacks_costs_nothing():
     cycle = probe()
-    cycle.expect_nack()
-    cycle.receive_nack(7)
+    ask(cycle, "n2")
+    cycle.receive_nack(7, home("n2"))
     assert cycle.health_delta == 0
 
 
 def test_more_nacks_than_were_expected_earn_nothing():
     cycle = probe()
-    cycle.expect_nack()
-    cycle.receive_nack(7)
-    cycle.receive_nack(7)
+    ask(cycle, "n2")
+    cycle.receive_nack(7, home("n2"))
+    cycle.receive_nack(7, home("n3"))
     assert cycle.health_delta == 0
 
 
 def test_a_nack_for_another_cycle_counts_for_nothing():
     cycle = probe()
-    cycle.expect_nack()
-    cycle.receive_nack(6)
+    ask(cycle, "n2")
+    cycle.receive_nack(6, home("n2"))
     assert cycle.health_delta == 1
 
 
 def test_answers_are_told_by_the_number_however_large():
     number = 3_000_000_000
     cycle = probe(number)
-    cycle.expect_nack()
-    cycle.receive_nack(int(str(number)))
+    ask(cycle, "n2")
+    cycle.receive_nack(int(str(number)), home("n2"))
     assert cycle.health_delta == 0
     cycle.receive_stream_ack(int(str(number)))
     assert cycle.succeeded

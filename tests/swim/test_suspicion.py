@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.suspicion import Suspicion, remaining_suspicion
 
 FORMULAS = json.loads((Path(__file__).parents[1] / "vectors" / "formulas.json").read_text())
@@ -79,3 +80,12 @@ def test_the_deadline_only_moves_forward_in_the_range_between_minimum_and_maximu
         before = suspicion.deadline
     if len(set(reporters)) >= k:
         assert before == pytest.approx(minimum)
+
+
+def test_what_remains_of_a_suspicion_is_who_spoke_and_since_when():
+    suspicion = Suspicion("n2", 2, 2.0, 12.0, 100.0)
+    suspicion.confirm("n4")
+    suspicion.confirm("n3")
+    assert suspicion.evidence("n5") == Evidence("n5", "n2", ("n4", "n3"), 100.0)
+    suspicion.probe = ProbeRecord(99.0, ("n6",), ())
+    assert suspicion.evidence("n5").probe == ProbeRecord(99.0, ("n6",), ())

@@ -3,7 +3,9 @@ import pytest
 from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, NameConflict
+from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
+from gossip.swim.member import Member
 from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
@@ -16,11 +18,12 @@ from gossip.wire.messages import (
     MemberState,
     Suspect,
 )
-from tests.swim.rig import ME, PORT, STRANGER, Rig, alive, home, host, row
+from tests.swim.rig import ME, PORT, STRANGER, Layer, Rig, alive, home, host, row
 
 ALIVE, SUSPECT, DEAD, LEFT = MemberState
 ELSEWHERE = pack_address("10.9.9.9")
 MOVES = [{"addr": ELSEWHERE}, {"addr": pack_address("9.9.9.9")}, {"port": 1}, {"port": 65535}]
+PROBE = ProbeRecord(1000.0, ("n2", "n3"), ("n3",))
 OTHERS = ("n1", "n2", "n3", "n4", "n5")  # with them k is 2 and the minimum 4 s, in the LAN profile
 
 
@@ -382,7 +385,7 @@ def test_the_confirmations_that_end_a_suspicion_can_be_chosen(k):
 def test_our_own_failed_probe_confirms_a_rumour():
     rig = rig_of(*OTHERS)
     rig.suspect("n1", "n2")
-    rig.node.view.accuse("n1", 1, rig.now)
+    rig.node.view.accuse("n1", 1, rig.now, PROBE)
     assert rig.node.view.suspicions["n1"].confirmers == [ME]
 
 
@@ -404,6 +407,58 @@ def test_a_death_is_recorded_gossiped_and_told():
     assert rig.member("n1").incarnation == 4
     assert rig.queued() == [Dead(4, "n1", "n2")]
     assert rig.layer.heard == [("gone", "n1")]
+
+
+class Reader(Layer):
+    """An upper layer that keeps the evidence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evidence: list[Evidence] = []
+
+    def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
+        self.evidence.append(evidence)
+
+
+def read_evidence() -> tuple[Rig, list[Evidence]]:
+    """Return a rig that knows `OTHERS`, and the evidence that its upper layer will get."""
+    reader = Reader()
+    rig = Rig(members=OTHERS, layer=reader)
+    rig.stop_probing()
+    return rig, reader.evidence
+
+
+@pytest.mark.parametrize("reporter", ["n1", "n2"])
+def test_a_death_out_of_the_blue_has_only_a_reporter(reporter):
+    rig, evidence = read_evidence()
+    rig.bury("n1", reporter)
+    assert evidence == [Evidence(reporter)]
+
+
+def test_the_accuser_and_the_witnesses_of_a_suspicion_are_its_evidence():
+    rig, evidence = read_evidence()
+    since = rig.now
+    for reporter in ("n2", "n3", "n4"):
+        rig.suspect("n1", reporter)
+    rig.advance(4.0)
+    assert evidence == [Evidence(ME, "n2", ("n3", "n4"), since)]
+
+
+def test_our_own_failed_probe_is_evidence():
+    rig, evidence = read_evidence()
+    since = rig.now
+    rig.suspect("n1", "n2")
+    rig.node.view.accuse("n1", 1, rig.now, PROBE)
+    rig.bury("n1", "n5")
+    assert evidence == [Evidence("n5", "n2", (ME,), since, PROBE)]
+
+
+def test_a_probe_of_a_member_that_is_gone_is_no_evidence():
+    rig, evidence = read_evidence()
+    rig.bury("n1")
+    rig.node.view.accuse("n1", 1, rig.now, PROBE)
+    assert len(evidence) == 1
+    assert "n1" not in rig.node.view.suspicions
 
 
 def test_one_who_declares_itself_dead_has_left():
@@ -509,6 +564,13 @@ def test_a_refutation_is_keyed_by_address_and_replaces_only_refutations():
     assert sorted(refutations(rig)) == [2, 3]
     rig.suspect(ME, incarnation=3)
     assert sorted(refutations(rig)) == [2, 4]
+
+
+def test_a_member_that_is_called_as_our_address_does_not_replace_a_refutation():
+    rig = rig_of("n1")
+    rig.suspect(ME)
+    rig.hear(alive(str(home(ME)), addr=ELSEWHERE))
+    assert refutations(rig) == [2]
 
 
 @pytest.mark.parametrize(
