@@ -5,12 +5,14 @@ to the rules is closed; only the one that talked nonsense notices.
 """
 
 import errno
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple, Protocol, TypeVar
 
 import trio
 
 from gossip.agent.bugs import Bugs
+from gossip.agent.places import Place, Places, source_of
 from gossip.agent.sealing import Sealer
 from gossip.agent.transport import Transport, connect
 from gossip.errors import LocalProtocolError, RemoteProtocolError
@@ -20,11 +22,18 @@ from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessag
 
 CHUNK_BYTES = 64 * 1024
 MAX_INCOMING_STREAMS = 128
-"""As memberlist's bound of concurrent push/pulls; one more is closed at once."""
-MAX_BUFFERED_BYTES = 64 * 1024 * 1024
-"""Received bytes of all unfinished incoming messages together; a state of 16,000 members takes about 5 MB."""
-DECODE_INLINE_BYTES = 64 * 1024
-"""From this size on a message is decoded in a thread: decompression must not hold up probes."""
+"""As memberlist's bound of concurrent push/pulls."""
+MAX_STREAMS_PER_SOURCE = 64
+"""Of one address; a whole rack may join from behind one."""
+MAX_HELD_BYTES = 24 * 1024 * 1024
+"""Bytes and rows of all unfinished conversations together."""
+MAX_HELD_BYTES_PER_SOURCE = 16 * 1024 * 1024
+"""A state of 16,000 members takes 5 MB on the wire, and 6 MB as rows."""
+ROW_BYTES = 400
+"""Memory of a decoded row, whatever its length on the wire."""
+INLINE_BYTES = 4096
+"""From this size on, or if it is compressed, a message is decoded in a thread: it must not hold up probes."""
+COMPRESSED = b"\x09"
 
 T = TypeVar("T")
 
@@ -58,23 +67,27 @@ class Streams:
         self._transport = transport
         self._sealer = sealer
         self._timeout = timeout  # of one whole conversation
-        self._incoming = 0
-        self._buffered = 0
-        self._threads = trio.CapacityLimiter(1)
+        self.places = Places(
+            MAX_INCOMING_STREAMS,
+            MAX_STREAMS_PER_SOURCE,
+            most_bytes=MAX_HELD_BYTES,
+            most_bytes_per_source=MAX_HELD_BYTES_PER_SOURCE,
+        )
+        self._turns = Turns()
         self._bugs = Bugs()
-        self.refused = 0  # streams closed because there were too many
 
     async def serve(self, nursery: trio.Nursery, host: StreamHost) -> None:
         """Accept and answer streams, for ever."""
         while True:
             stream = await self._transport.accept()
-            if self._incoming >= MAX_INCOMING_STREAMS:
-                self.refused += 1
-                host.complain(_peer_of(stream), f"more than {MAX_INCOMING_STREAMS} streams at once")
+            peer = _peer_of(stream)
+            place = self.places.take(source_of(peer.host), host.now()) if peer else None
+            if place is None:
+                if peer is not None:
+                    host.complain(str(peer), "too many streams at once")
                 stream.socket.close()
                 continue
-            self._incoming += 1
-            nursery.start_soon(self._serve_one, stream, host)
+            nursery.start_soon(self._serve_one, stream, Conversation(place, str(peer)), host)
 
     async def exchange(self, to: Address, message: bytes) -> StreamMessage:
         """Say `message` to `to` and return the reply.
@@ -84,55 +97,48 @@ class Streams:
             RemoteProtocolError: the reply is broken, is missing, or is an error that the peer reports.
             trio.TooSlowError: connecting and talking took longer than the stream timeout.
         """
-        with trio.fail_after(self._timeout):
-            sealed = await self._seal(message)
-            async with await connect(to) as stream:
-                try:
-                    await stream.send_all(sealed)
-                    reply = await self._read(stream, lambda _: None)
-                except trio.BrokenResourceError as error:
-                    raise ConnectionResetError(errno.ECONNRESET, "connection reset by peer") from error
+        place = Place(f"to {to.host}", 0.0)
+        try:
+            with trio.fail_after(self._timeout):
+                sealed = await self._seal(message, place)
+                async with await connect(to) as stream:
+                    try:
+                        await stream.send_all(sealed)
+                        reply = await self._read(stream, place)
+                    except trio.BrokenResourceError as error:
+                        raise ConnectionResetError(errno.ECONNRESET, "connection reset by peer") from error
+        finally:
+            self.places.give_back(place)
         if reply is None:
             raise RemoteProtocolError("the peer closed the stream without an answer")
         if isinstance(reply, ErrorMessage):
             raise RemoteProtocolError(f"remote error: {reply.text}")
         return reply
 
-    async def _serve_one(self, stream: trio.SocketStream, host: StreamHost) -> None:
-        held = 0
-
-        def account(size: int) -> None:
-            nonlocal held
-            held += size
-            self._buffered += size
-            if self._buffered > MAX_BUFFERED_BYTES:
-                raise RemoteProtocolError("too many bytes in unfinished streams")
-
+    async def _serve_one(self, stream: trio.SocketStream, talk: "Conversation", host: StreamHost) -> None:
         try:
-            with trio.move_on_after(self._timeout):
+            with self.places.occupied(talk.place), trio.move_on_after(self._timeout):
                 async with stream:
-                    await self._converse(stream, host, account)
+                    await self._converse(stream, talk, host)
         except (RemoteProtocolError, OSError) as error:
-            host.complain(_peer_of(stream), str(error))
+            host.complain(talk.peer, str(error))
         except trio.BrokenResourceError:
             pass  # the peer went away; it may come again
         except Exception as error:
             self._bugs.report("incoming stream", error, "the stream is closed")
         finally:
-            self._incoming -= 1
-            self._buffered -= held
+            stream.socket.close()
 
-    async def _converse(
-        self, stream: trio.SocketStream, host: StreamHost, account: Callable[[int], None]
-    ) -> None:
+    async def _converse(self, stream: trio.SocketStream, talk: "Conversation", host: StreamHost) -> None:
         """Read one message and answer it."""
-        peer = _peer_of(stream)
+        place = talk.place
         try:
-            message = await self._read(stream, account)
+            message = await self._read(stream, place)
         except RemoteProtocolError as error:
-            host.complain(peer, str(error))
+            host.complain(talk.peer, str(error))
             await stream.send_all(self._sealer.stream(encode(ErrorMessage(str(error)))))
             return
+        place.since = None  # from here on it waits for us
         match message:
             case None:
                 pass
@@ -140,50 +146,95 @@ class Streams:
                 if (ack := host.answer_ping(message)) is not None:
                     await stream.send_all(self._sealer.stream(encode(ack)))
             case PushPull():
-                # Ours goes out before theirs comes in: the reply must not contain what they just said.
-                await stream.send_all(await self._seal(host.encode_state(join=message.join)))
-                host.merge(message, initiated=False)
+                # Ours is made before theirs comes in: the reply must not contain what they just said. It goes
+                # out afterwards, so that a peer that reads slowly does not keep its rows here.
+                held = place.held
+                answer = await self._seal(host.encode_state(join=message.join), place)
+                try:
+                    host.merge(message, initiated=False)
+                except RemoteProtocolError as error:
+                    host.complain(talk.peer, str(error))
+                del message
+                self.places.hold(place, -held)
+                place.since = host.now()
+                await stream.send_all(answer)
             case UserMessage():
                 host.receive_user_message(message.payload)
             case Ack() | ErrorMessage():
-                host.complain(peer, f"{type(message).__name__} opens no conversation")
+                host.complain(talk.peer, f"{type(message).__name__} opens no conversation")
 
-    async def _read(self, stream: trio.SocketStream, account: Callable[[int], None]) -> StreamMessage | None:
+    async def _read(self, stream: trio.SocketStream, place: Place) -> StreamMessage | None:
         """Return the next message, None if the peer closed without saying anything."""
         reader = self._sealer.reader()
-        size = 0
+        size = rows = 0
+        is_compressed = False
         while True:
             chunk = await stream.receive_some(CHUNK_BYTES)
-            size += len(chunk)
-            account(len(chunk))
             if not chunk and not size:
                 return None
+            is_compressed = is_compressed or (not size and chunk.startswith(COMPRESSED))
+            size += len(chunk)
+            self.places.hold(place, len(chunk))
             if chunk:
                 reader.receive_data(chunk)
             else:
                 reader.receive_eof()
-            message = await self._off_thread(size, reader.next_event)
+            is_large = is_compressed or size >= INLINE_BYTES
+            message = await self._do(is_large, place.source, reader.next_event)
+            self.places.hold(place, (reader.rows - rows) * ROW_BYTES)
+            rows = reader.rows
             if message is not None:
                 return message
 
-    async def _seal(self, message: bytes) -> bytes:
+    async def _seal(self, message: bytes, place: Place) -> bytes:
         """Return what goes over a stream to say `message`; raise `OSError` if it is more than peers take."""
         try:
-            return await self._off_thread(len(message), lambda: self._sealer.stream(message))
+            sealed = await self._do(
+                len(message) >= INLINE_BYTES, place.source, lambda: self._sealer.stream(message)
+            )
         except LocalProtocolError as error:
             raise OSError(errno.EMSGSIZE, str(error)) from None
+        self.places.hold(place, len(sealed))
+        return sealed
 
-    async def _off_thread(self, size: int, work: Callable[[], T]) -> T:
-        """Do small work here, work on large messages in a thread of its own, one at a time."""
-        if size < DECODE_INLINE_BYTES:
+    async def _do(self, is_large: bool, source: str, work: Callable[[], T]) -> T:
+        """Do small work here, large work in a thread, one at a time."""
+        if not is_large:
             return work()
-        return await trio.to_thread.run_sync(work, limiter=self._threads)
+        async with self._turns.of(source):
+            return await trio.to_thread.run_sync(work)
 
 
-def _peer_of(stream: trio.SocketStream) -> str:
-    """Return the far end for a log line; a connection that is gone has none."""
+class Conversation(NamedTuple):
+    """An incoming stream: its place, and the far end for log lines."""
+
+    place: Place
+    peer: str
+
+
+class Turns:
+    """One at a time, and the sources take turns: nobody waits for all that another has to do."""
+
+    def __init__(self) -> None:
+        self._all = trio.Lock()  # serves those who wait in the order in which they came
+        self._of: dict[str, trio.Lock] = {}
+
+    @asynccontextmanager
+    async def of(self, source: str) -> AsyncIterator[None]:
+        """Wait for a turn of `source` and keep it."""
+        own = self._of.setdefault(source, trio.Lock())
+        try:
+            async with own, self._all:
+                yield
+        finally:
+            if not own.locked():
+                self._of.pop(source, None)
+
+
+def _peer_of(stream: trio.SocketStream) -> Address | None:
+    """Return the far end; a connection that is gone already has none."""
     try:
         name = stream.socket.getpeername()
     except OSError:
-        return "unknown"
-    return str(Address(name[0], name[1]))
+        return None
+    return Address(name[0].removeprefix("::ffff:"), name[1])

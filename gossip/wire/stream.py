@@ -32,27 +32,30 @@ from gossip.wire.dialect import (
     as_struct,
     kind_of,
     read_bool,
+    read_bytes,
     read_text,
     read_uint,
     reason,
 )
 from gossip.wire.keyring import OVERHEAD, UNPADDED, Keyring
 from gossip.wire.label import label_header, wrong_label
-from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessage, UserMessage
+from gossip.wire.messages import Ack, ErrorMessage, NodeState, Ping, PushPull, StreamMessage, UserMessage
 
 MIB = 2**20
 MAX_FRAME_BYTES = 20 * MIB
-"""An encrypted frame; memberlist's limit, as the next one."""
+"""An encrypted frame; memberlist's limit."""
 
-MAX_USER_BYTES = 20 * MIB
-"""The user state of a push/pull, or a user message."""
+MAX_USER_BYTES = 8 * MIB
+"""The user state of a push/pull, or a user message; memberlist takes 20."""
 
-MAX_NODES = 2**17
-"""Rows of a push/pull: eight times the members that a node admits. Rows of one byte each, compressed, would
-otherwise keep whoever reads them busy for more than a second."""
+MAX_NODES = 2**15
+"""Rows of a push/pull: twice the members that a node admits. Rows may be one byte long, and compressed."""
 
-MAX_MESSAGE_BYTES = 40 * MIB
-"""A message after decompression, and whatever arrives in the clear."""
+MAX_MESSAGE_BYTES = 16 * MIB
+"""A message after decompression, and whatever arrives in the clear; 16,000 members take about 5 MB."""
+
+MAX_EXPANSION = 64
+"""Decompressed bytes for each compressed one; rows of a cluster shrink to a tenth."""
 
 MAX_COMPRESSED_BYTES = 4 * MIB
 """A message before decompression: about a second of this program's time, and ten times a large cluster."""
@@ -86,7 +89,7 @@ class StreamReader:
     `receive_eof` and once more `next_event`. Bytes after the message are ignored.
     """
 
-    __slots__ = ("_error", "_incoming", "_reading")
+    __slots__ = ("_error", "_incoming", "_reading", "_rows")
 
     def __init__(self, *, encryption: Keyring | None, label: bytes = b"", reply: bool = False) -> None:
         """Start reading.
@@ -97,8 +100,15 @@ class StreamReader:
             reply: We opened this stream, and the answer repeats no label header.
         """
         self._incoming = _Incoming(b"", ended=False)
-        self._reading: Reading[StreamMessage] | None = _read_stream(self._incoming, encryption, label, reply)
+        self._rows: list[NodeState] = []
+        reading = _read_stream(self._incoming, encryption, label, reply, self._rows)
+        self._reading: Reading[StreamMessage] | None = reading
         self._error: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows of a push/pull were read so far: they take memory, however short they are."""
+        return len(self._rows)
 
     def receive_data(self, data: bytes) -> None:
         """Take what has arrived; call `next_event` afterwards.
@@ -278,7 +288,7 @@ class _Objects:
 
 
 def _read_stream(
-    incoming: _Incoming, encryption: Keyring | None, label: bytes, reply: bool
+    incoming: _Incoming, encryption: Keyring | None, label: bytes, reply: bool, rows: list[NodeState]
 ) -> Reading[StreamMessage]:
     if not reply:
         yield from _read_label(incoming, label)
@@ -294,7 +304,7 @@ def _read_stream(
     reader = _READERS.get(kind)
     if reader is None:
         raise RemoteProtocolError(f"message type {kind.hex()}: no stream carries it")
-    return (yield from reader(_Objects(incoming, MAX_OBJECT_BYTES, MAX_ELEMENTS)))
+    return (yield from reader(_Objects(incoming, MAX_OBJECT_BYTES, MAX_ELEMENTS), rows))
 
 
 def _read_label(incoming: _Incoming, label: bytes) -> Reading[None]:
@@ -320,31 +330,32 @@ def _read_frame(incoming: _Incoming, encryption: Keyring | None, label: bytes) -
 
 def _read_compressed(incoming: _Incoming) -> Reading[_Incoming]:
     objects = _Objects(incoming, MAX_COMPRESSED_BYTES, max_elements=0)
-    return _Incoming(read_compressed((yield from objects.next_flat_map()), MAX_MESSAGE_BYTES), ended=True)
+    fields = yield from objects.next_flat_map()
+    limit = min(MAX_MESSAGE_BYTES, MAX_EXPANSION * len(read_bytes(fields, b"Buf")))
+    return _Incoming(read_compressed(fields, limit), ended=True)
 
 
-def _read_ping(objects: _Objects) -> Reading[Ping]:
+def _read_ping(objects: _Objects, _rows: list[NodeState]) -> Reading[Ping]:
     return read_ping((yield from objects.next_struct(PING_FIELDS)))
 
 
-def _read_ack(objects: _Objects) -> Reading[Ack]:
+def _read_ack(objects: _Objects, _rows: list[NodeState]) -> Reading[Ack]:
     return read_ack((yield from objects.next_struct(ACK_FIELDS)))
 
 
-def _read_error(objects: _Objects) -> Reading[ErrorMessage]:
+def _read_error(objects: _Objects, _rows: list[NodeState]) -> Reading[ErrorMessage]:
     return ErrorMessage(read_text((yield from objects.next_struct(ERROR_FIELDS)), b"Error"))
 
 
-def _read_user(objects: _Objects) -> Reading[UserMessage]:
+def _read_user(objects: _Objects, _rows: list[NodeState]) -> Reading[UserMessage]:
     header = yield from objects.next_struct(USER_FIELDS)
     return UserMessage((yield from objects.take(read_uint(header, b"UserMsgLen", MAX_USER_BYTES))))
 
 
-def _read_push_pull(objects: _Objects) -> Reading[PushPull]:
+def _read_push_pull(objects: _Objects, rows: list[NodeState]) -> Reading[PushPull]:
     header = yield from objects.next_struct(PUSH_PULL_FIELDS)
     count = read_uint(header, b"Nodes", MAX_NODES)
     size = read_uint(header, b"UserStateLen", MAX_USER_BYTES)
-    rows = []
     for _ in range(count):
         row = read_node_state((yield from objects.next_struct(NODE_STATE_FIELDS)))
         if row is not None:
@@ -353,7 +364,7 @@ def _read_push_pull(objects: _Objects) -> Reading[PushPull]:
     return PushPull(join=read_bool(header, b"Join"), nodes=tuple(rows), user_state=user_state)
 
 
-_READERS: dict[bytes, Callable[[_Objects], Reading[StreamMessage]]] = {
+_READERS: dict[bytes, Callable[[_Objects, list[NodeState]], Reading[StreamMessage]]] = {
     PING: _read_ping,
     ACK: _read_ack,
     PUSH_PULL: _read_push_pull,

@@ -8,7 +8,7 @@ import trio
 
 from gossip.agent import streams as streams_module
 from gossip.agent.sealing import Sealer
-from gossip.agent.streams import MAX_INCOMING_STREAMS
+from gossip.agent.streams import MAX_STREAMS_PER_SOURCE
 from gossip.agent.transport import connect
 from gossip.wire.codec import encode, encode_push_pull
 from gossip.wire.keyring import Keyring
@@ -130,30 +130,117 @@ async def test_a_stream_has_a_deadline_as_a_whole():
             assert await stream.receive_some(1) == b""
 
 
-async def test_one_stream_too_many_is_closed_at_once(caplog):
-    async with running("a", "127.1.11.13", profile="lan") as a, AsyncExitStack() as stack:
-        for _ in range(MAX_INCOMING_STREAMS):
-            await stack.enter_async_context(await connect(where(a)))
-        await eventually(lambda: a.driver.streams._incoming == MAX_INCOMING_STREAMS, "all streams")
-        assert a.driver.streams.refused == 0
-        extra = await stack.enter_async_context(await connect(where(a)))
-        with trio.fail_after(PATIENCE), suppress(trio.BrokenResourceError):
-            assert await extra.receive_some(1) == b""
-        assert a.driver.streams.refused == 1
-    assert complaints(caplog) == [f"more than {MAX_INCOMING_STREAMS} streams at once"]
+async def connected(stack, agent, source=None):
+    """Return a connection to `agent`, from the address `source` if given."""
+    sock = trio.socket.socket()
+    await sock.bind((source or "127.1.11.200", 0))
+    await sock.connect((where(agent).host, where(agent).port))
+    return await stack.enter_async_context(trio.SocketStream(sock))
+
+
+async def is_open(stream):
+    with trio.move_on_after(0.2):
+        with suppress(trio.BrokenResourceError):
+            await stream.receive_some(1)
+        return False
+    return True
 
 
 @pytest.mark.parametrize("extra", [0, 1])
-async def test_bytes_of_unfinished_streams_are_bounded_together(monkeypatch, caplog, extra):
-    monkeypatch.setattr(streams_module, "MAX_BUFFERED_BYTES", 1000)
+async def test_one_source_gets_a_bounded_number_of_streams_and_then_loses_its_oldest(monkeypatch, extra):
+    monkeypatch.setattr(streams_module, "MAX_STREAMS_PER_SOURCE", 4)
+    async with running("a", "127.1.11.13", profile="lan") as a, AsyncExitStack() as stack:
+        held = []
+        places = a.driver.streams.places
+        for number in range(1, 5 + extra):
+            held.append(await connected(stack, a))
+            await eventually(lambda number=number: len(places) == min(number, 4), "the streams")
+        await eventually(lambda: places.evicted == extra, "the oldest to be closed")
+        assert await is_open(held[0]) is not bool(extra)
+        assert await is_open(held[1])
+
+
+async def test_who_opens_most_streams_makes_room_for_others(monkeypatch):
+    monkeypatch.setattr(streams_module, "MAX_INCOMING_STREAMS", 6)
+    async with running("a", "127.1.11.20", profile="lan") as a, AsyncExitStack() as stack:
+        places = a.driver.streams.places
+        lone = await connected(stack, a, "127.1.11.201")
+        await eventually(lambda: len(places) == 1, "one stream")
+        for _ in range(20):
+            await connected(stack, a, "127.1.11.202")
+        await eventually(lambda: places.evicted == 15, "the greedy one to lose its own")
+        assert await say(a, encode(Ping(7, "a"))) == Ack(7)
+        assert await is_open(lone)
+
+
+async def test_a_thousand_silent_connections_do_not_stop_a_join():
+    async with running("a", "127.1.11.21", profile="lan") as a, AsyncExitStack() as stack:
+        for _ in range(1000 // 4):
+            await connected(stack, a, "127.1.11.203")
+        async with running("b", "127.1.11.22", profile="lan") as b:
+            await join(b, a)
+        assert len(a.driver.streams.places) <= MAX_STREAMS_PER_SOURCE + 1
+
+
+async def test_sixty_four_joins_from_one_address_at_once_all_succeed():
+    state = encode_push_pull(PushPull(True, (row("x"),), b""))
+    replies = []
+    async with running("a", "127.1.11.23") as a, trio.open_nursery() as nursery:
+
+        async def join_from_the_same_address():
+            replies.append(await say(a, state))
+
+        for _ in range(64):
+            nursery.start_soon(join_from_the_same_address)
+    assert [type(reply) for reply in replies] == [PushPull] * 64
+
+
+OPENING = b"\x06" + b"\x83\xa5Nodes\x00\xacUserStateLen\xcd\xff\xff\xa4Join\xc2"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+async def test_bytes_of_unfinished_streams_of_one_source_are_bounded(monkeypatch, caplog, extra):
+    monkeypatch.setattr(streams_module, "MAX_HELD_BYTES_PER_SOURCE", 1000)
     async with running("a", "127.1.11.14", profile="lan") as a, AsyncExitStack() as stack:
-        opening = b"\x06" + b"\x83\xa5Nodes\x00\xacUserStateLen\xcd\xff\xff\xa4Join\xc2"
         for size in (500, 500 + extra):
-            stream = await stack.enter_async_context(await connect(where(a)))
-            await stream.send_all(opening + bytes(size - len(opening)))
+            stream = await connected(stack, a)
+            await stream.send_all(OPENING + bytes(size - len(OPENING)))
         expected = 1000 if not extra else 500
-        await eventually(lambda: a.driver.streams._buffered == expected, "the bytes to be counted")
+        await eventually(lambda: a.driver.streams.places.held == expected, "the bytes to be counted")
         await eventually(lambda: bool(complaints(caplog)) is bool(extra), "a complaint")
+
+
+async def test_who_holds_most_bytes_makes_room_for_others(monkeypatch):
+    monkeypatch.setattr(streams_module, "MAX_HELD_BYTES", 1000)
+    async with running("a", "127.1.11.24", profile="lan") as a, AsyncExitStack() as stack:
+        places = a.driver.streams.places
+        hog = await connected(stack, a, "127.1.11.204")
+        await hog.send_all(OPENING + bytes(900 - len(OPENING)))
+        await eventually(lambda: places.held == 900, "the bytes to be counted")
+        other = await connected(stack, a, "127.1.11.205")
+        await other.send_all(OPENING + bytes(400 - len(OPENING)))
+        await eventually(lambda: places.held == 400, "the hog to be closed")
+        assert not await is_open(hog)
+        assert await is_open(other)
+
+
+async def test_rows_are_counted_by_their_memory_not_by_their_bytes(monkeypatch):
+    async with running("a", "127.1.11.25", profile="lan") as a, AsyncExitStack() as stack:
+        stream = await connected(stack, a)
+        whole = encode_push_pull(PushPull(False, (row("x"),) * 51, b""))
+        data = whole[: -len(encode_push_pull(PushPull(False, (row("x"),), b"")))]
+        await stream.send_all(data)
+        expected = len(data) + 49 * streams_module.ROW_BYTES
+        await eventually(lambda: a.driver.streams.places.held == expected, "the rows to be counted")
+
+
+async def test_replies_that_nobody_reads_are_bounded(monkeypatch, caplog):
+    monkeypatch.setattr(streams_module, "MAX_HELD_BYTES_PER_SOURCE", 600)
+    state = encode_push_pull(PushPull(True, (row("x"),), b""))
+    async with running("a", "127.1.11.26", tags={"t": "x" * 480}, disable_compression=True) as a:
+        assert await say(a, state) is None
+        await eventually(lambda: "unfinished connections" in complaints(caplog)[0], "a complaint")
+        assert a.driver.streams.places.held == 0
 
 
 async def test_large_states_are_handled_outside_of_the_event_loop(monkeypatch):
@@ -165,7 +252,7 @@ async def test_large_states_are_handled_outside_of_the_event_loop(monkeypatch):
         return await original(work, **options)
 
     monkeypatch.setattr(streams_module.trio.to_thread, "run_sync", run_sync)
-    monkeypatch.setattr(streams_module, "DECODE_INLINE_BYTES", 10)
+    monkeypatch.setattr(streams_module, "INLINE_BYTES", 10)
     async with running("a", "127.1.11.15") as a, running("b", "127.1.11.16") as b:
         await join(b, a)
         await eventually(lambda: len(statuses(a)) == 2, "two members")

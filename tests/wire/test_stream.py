@@ -1,4 +1,5 @@
 import tracemalloc
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -208,7 +209,7 @@ def test_a_push_pull_is_limited_by_its_header(fields, limit):
 
 def test_a_user_message_is_limited_by_its_header():
     assert read(b"\x08" + struct(UserMsgLen=stream.MAX_USER_BYTES)) is None
-    with pytest.raises(RemoteProtocolError, match="UserMsgLen is 20971521, expected"):
+    with pytest.raises(RemoteProtocolError, match=f"UserMsgLen is {stream.MAX_USER_BYTES + 1}, expected"):
         read(b"\x08" + struct(UserMsgLen=stream.MAX_USER_BYTES + 1))
 
 
@@ -293,16 +294,31 @@ def compressed_zeros(length, prefix=b""):
 
 
 def test_a_message_is_limited_after_decompression():
+    noise = Random(1).randbytes(200_000)  # lest the ratio is the limit that is reached
     header = b"\x06" + struct(Nodes=0, UserStateLen=stream.MAX_USER_BYTES, Join=False)
-    room = stream.MAX_MESSAGE_BYTES - len(header)
-    assert read(compressed_zeros(room, header)) == PushPull(False, (), bytes(stream.MAX_USER_BYTES))
+    room = stream.MAX_MESSAGE_BYTES - len(header + noise)
+    state = noise.ljust(stream.MAX_USER_BYTES, b"\0")
+    assert read(compressed_zeros(room, header + noise)) == PushPull(False, (), state)
     with pytest.raises(RemoteProtocolError, match=f"gives more than {stream.MAX_MESSAGE_BYTES} bytes"):
-        read(compressed_zeros(room + 1, header))
+        read(compressed_zeros(room + 1, header + noise))
+
+
+def test_a_message_is_limited_by_what_it_was_decompressed_from():
+    header = b"\x06" + struct(Nodes=0, UserStateLen=1000, Join=False)
+
+    def exceeds(run):
+        return len(header) + run > stream.MAX_EXPANSION * len(zeros(run, header))
+
+    run = next(run for run in range(1000, 100_000) if exceeds(run))
+    assert read(compressed_zeros(run - 1, header)) == PushPull(False, (), bytes(1000))
+    with pytest.raises(RemoteProtocolError, match="gives more than"):
+        read(compressed_zeros(run, header))
 
 
 def test_a_stream_in_the_clear_is_limited():
     header = b"\x06" + struct(Nodes=stream.MAX_NODES)
-    rows = struct(Meta=bytes(60_000)) * (stream.MAX_MESSAGE_BYTES // 60_010)
+    row = struct(Meta=bytes(1000))
+    rows = row * ((stream.MAX_MESSAGE_BYTES - len(header)) // len(row))
     at_the_limit = (header + rows).ljust(stream.MAX_MESSAGE_BYTES, b"\x80")
     reader = StreamReader(encryption=None)
     assert fed(reader, at_the_limit, 2**20) == (None, stream.MAX_MESSAGE_BYTES)
