@@ -22,7 +22,15 @@ from gossip.agent.sealing import Sealer
 from gossip.agent.streams import Streams
 from gossip.agent.transport import Transport
 from gossip.errors import GossipError, RemoteProtocolError
-from gossip.serf.effects import Effect, LeaveAnnounced, LeaveFinished
+from gossip.serf.effects import (
+    Effect,
+    LeaveAnnounced,
+    LeaveFinished,
+    QueryAcked,
+    QueryAnswered,
+    QueryFinished,
+    QueryReceived,
+)
 from gossip.serf.node import SerfNode
 from gossip.swim.effects import (
     BroadcastFinished,
@@ -293,6 +301,8 @@ class Driver:
                 self.leave_announced.set()
             case LeaveFinished():
                 self.leave_finished.set()
+            case QueryReceived() | QueryAcked() | QueryAnswered() | QueryFinished():
+                pass  # for observers: each query has one that waits for it, or none
             case _:
                 self._chronicle.report(effect, self.now())
 

@@ -16,7 +16,6 @@ from gossip.agent.driver import Driver
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.ipc_streams import describe
 from gossip.agent.log import LogRing, dropped_lines
-from gossip.agent.pattern import anchored
 from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
 from gossip.ipc.bodies import (
     ForceLeave,
@@ -30,6 +29,7 @@ from gossip.ipc.bodies import (
 )
 from gossip.ipc.protocol import Command, Request
 from gossip.serf.members import MemberStatus, SerfMember
+from gossip.serf.pattern import anchored
 
 FILTER_SLICE = 0.02
 """Seconds after which a long filtering lets other tasks run."""

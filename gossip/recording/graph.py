@@ -40,10 +40,12 @@ from gossip.recording.kinds import (
     TUPLE,
     VALUES_BY_NAME,
 )
-from gossip.recording.redaction import redacted
+from gossip.recording.redaction import redacted, redacted_incoming
 from gossip.recording.rows import RecordingError, pack_row, unpack_rows
 from gossip.serf.config import SerfConfig
+from gossip.serf.effects import QueryAnswered
 from gossip.serf.node import LocalMember, SerfNode
+from gossip.serf.queries import IncomingQuery
 from gossip.swim.config import SwimConfig
 from gossip.swim.dissemination import Broadcast
 from gossip.swim.effects import MessageRejected, SendPacket
@@ -192,6 +194,10 @@ def _shown(value: Struct) -> Struct:
         return replace(value, parts=tuple(map(redacted, value.parts)))
     if isinstance(value, MessageRejected):
         return replace(value, reason="")  # it may quote that
+    if isinstance(value, IncomingQuery):
+        return redacted_incoming(value)
+    if isinstance(value, QueryAnswered):
+        return replace(value, payload=bytes(len(value.payload)))
     return value
 
 

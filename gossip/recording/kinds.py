@@ -6,6 +6,7 @@ from typing import get_args
 
 from msgspec import Struct
 
+from gossip.serf.answers import Answers
 from gossip.serf.anti_entropy import AntiEntropy
 from gossip.serf.broadcasts import Broadcasts
 from gossip.serf.config import SerfConfig
@@ -16,7 +17,9 @@ from gossip.serf.lamport import LamportClock
 from gossip.serf.leave import GracefulLeave, LeaveStage
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import SerfNode
-from gossip.serf.queries import Queries
+from gossip.serf.open_queries import OpenQueries, OpenQuery
+from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
+from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.recent import RecentTimes
 from gossip.serf.roster import Roster
 from gossip.swim.config import SwimConfig
@@ -39,15 +42,17 @@ from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushP
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
 
 PARTS: tuple[type, ...] = (
-    AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Deadlines, FailureDetector, GracefulLeave,
-    LamportClock, LocalHealth, Member, Membership, Piggyback, Probe, Queries, RecentIntents, RecentTimes,
-    Relays, Roster, SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, Versions, View,
+    Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Deadlines, FailureDetector,
+    GracefulLeave, LamportClock, LocalHealth, Member, Membership, OpenQueries, OpenQuery, Piggyback,
+    Probe, Queries, QueryExchange, RecentIntents, RecentTimes, Relays, Roster, SerfMember, SerfNode,
+    Suspicion, SwimNode, UserEvents, Versions, View,
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 
 VALUES: tuple[type[Struct], ...] = (
-    Ack, Address, Alive, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull, Relay, SerfConfig,
-    SwimConfig, UserEvent, Heard, Evidence, ProbeRecord, *get_args(Effect),
+    Ack, Address, Alive, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull,
+    QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, ProbeRecord,
+    *get_args(Effect),
 )  # fmt: skip
 """Frozen structs, written where they stand."""
 

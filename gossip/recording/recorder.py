@@ -15,9 +15,15 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from gossip.recording.graph import dump_state, dump_value
-from gossip.recording.redaction import QUERY_PREFIX, USER, redacted, redacted_payload
+from gossip.recording.redaction import (
+    USER,
+    redacted,
+    redacted_incoming,
+    redacted_payload,
+    redacted_request,
+)
 from gossip.recording.rows import pack_row
-from gossip.serf.effects import PushPullReceived
+from gossip.serf.effects import PushPullReceived, QueryAnswered, QueryReceived
 from gossip.serf.members import SerfMember
 from gossip.swim.effects import MessageRejected, SendPacket
 
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
     from gossip.serf.effects import Effect
     from gossip.serf.node import SerfNode
+    from gossip.serf.queries import IncomingQuery, QueryRequest
     from gossip.wire.address import Address
 
 VERBS = (
@@ -43,6 +50,8 @@ VERBS = (
     "set_tags",
     "user_event",
     "push_pull_now",
+    "query",
+    "respond",
 )
 """The calls that change a node, by the numbers that stand for them. Add at the end, never renumber."""
 
@@ -172,9 +181,7 @@ class RecordedNode:
     def _recorded(self, number: int, call: Callable[..., object]) -> Callable[..., object]:
         def write_and_call(*args: object, **kwargs: object) -> object:
             self._deadline_is_known = False
-            shown = args
-            if VERBS[number] == "receive_user_message":
-                shown = (redacted_payload(cast(bytes, args[0])), *args[1:])
+            shown = _shown(VERBS[number], args)
             named = {name: dump_value(value) for name, value in kwargs.items()}
             self._write(pack_row((number, [*map(dump_value, shown)], named)))
             return call(*args, **kwargs)
@@ -193,11 +200,26 @@ def fingerprint(effects: Sequence[Effect]) -> int:
     for effect in effects:
         if type(effect) is SendPacket:
             for part in effect.parts:
-                total = crc32(redacted(part) if part[:2] == QUERY_PREFIX else part, total)
+                total = crc32(redacted(part), total)
             total = crc32(effect.to.host.encode(), total) ^ effect.to.port
         else:
             total = crc32(pack_row(_told(effect)), total)
     return total
+
+
+def _shown(verb: str, args: tuple[object, ...]) -> tuple[object, ...]:
+    """Return the arguments of a command as a recording may hold them."""
+    if verb == "receive_user_message":
+        return (redacted_payload(cast(bytes, args[0])), *args[1:])
+    if verb == "query":
+        return (redacted_request(cast("QueryRequest", args[0])), *args[1:])
+    if verb == "respond":
+        return (
+            redacted_incoming(cast("IncomingQuery", args[0])),
+            bytes(len(cast(bytes, args[1]))),
+            *args[2:],
+        )
+    return args
 
 
 def _told(effect: Effect) -> object:
@@ -205,6 +227,10 @@ def _told(effect: Effect) -> object:
         return len(effect.nodes), effect.left, effect.initiated  # the rows are the input's own
     if isinstance(effect, MessageRejected):
         return effect.source  # the reason may quote what is left out
+    if isinstance(effect, QueryAnswered):
+        return effect.token, effect.origin, len(effect.payload)
+    if isinstance(effect, QueryReceived):
+        effect = QueryReceived(redacted_incoming(effect.query))
     return type(effect).__name__, [dump_value(_row(value)) for value in astuple(effect)]
 
 

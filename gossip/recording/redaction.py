@@ -1,7 +1,7 @@
 """Keys do not get into recordings: Serf sends them in queries, and in the answers (Serf `keymanager.go`).
 
-What is written instead has the same effect on a node: it looks at a query's time, name and number, and at no
-more than the form of answers. The length of a query stays, because it decides what shares a packet.
+What is written instead has the same effect on a node, which never looks into the payload of such a query or
+of an answer. Lengths stay, because they decide what shares a packet.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gossip.errors import RemoteProtocolError
+from gossip.serf.queries import INTERNAL_PREFIX, IncomingQuery, QueryRequest
 from gossip.wire.messages import MessageType
+from gossip.wire.query_codec import decode_relay, encode_relay
 from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
 from gossip.wire.serf_messages import Query, QueryResponse, SerfMessageType
 
 USER = bytes((MessageType.USER,))
-QUERY_PREFIX = bytes((MessageType.USER, SerfMessageType.QUERY))
-INTERNAL_QUERY = "_serf_"
-"""How the names of Serf's own queries begin; those that change keys carry them."""
 
 
 def redacted(part: bytes) -> bytes:
@@ -36,14 +35,44 @@ def redacted_payload(payload: bytes) -> bytes:
     except RemoteProtocolError:
         return payload[:1]  # as broken as it was
     if kind == SerfMessageType.QUERY_RESPONSE:
-        return encode_serf(QueryResponse(0, 0, "", 0))
+        return _redacted_response(payload)
+    if kind == SerfMessageType.RELAY:
+        return _redacted_relay(payload)
     return payload[:1]
+
+
+def redacted_request(request: QueryRequest) -> QueryRequest:
+    """Return a query that this node is told to send, as a recording may hold it."""
+    is_internal = request.name.startswith(INTERNAL_PREFIX)
+    return replace(request, payload=bytes(len(request.payload))) if is_internal else request
+
+
+def redacted_incoming(query: IncomingQuery) -> IncomingQuery:
+    """Return a query that this node was asked, as a recording may hold it."""
+    return replace(query, payload=bytes(len(query.payload))) if query.is_internal else query
+
+
+def _redacted_response(payload: bytes) -> bytes:
+    response = decode_serf(payload)
+    assert isinstance(response, QueryResponse)
+    return (
+        encode_serf(replace(response, payload=bytes(len(response.payload)))) if response.payload else payload
+    )
+
+
+def _redacted_relay(payload: bytes) -> bytes:
+    try:
+        relay = decode_relay(payload[1:])
+    except RemoteProtocolError:
+        return payload[:1]
+    shown = encode_relay(replace(relay, message=redacted_payload(relay.message)))
+    return payload[:1] + shown
 
 
 def _redacted_query(payload: bytes) -> bytes:
     query = decode_serf_gossip(payload)
     assert isinstance(query, Query)
-    if not query.name.startswith(INTERNAL_QUERY) or not query.payload:
+    if not query.name.startswith(INTERNAL_PREFIX) or not query.payload:
         return payload
     blank = encode_serf(replace(query, payload=bytes(len(query.payload))))
     excess = len(payload) - len(blank)  # a peer may write numbers longer than need be

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from gossip.serf.events import UserEvents
     from gossip.serf.lamport import LamportClock
-    from gossip.serf.queries import Queries
     from gossip.serf.roster import Roster
     from gossip.swim.node import SwimNode
     from gossip.wire.messages import NodeState
@@ -50,14 +49,14 @@ def leaving_members(state: SerfPushPull, rows: Iterable[NodeState]) -> frozenset
 class AntiEntropy:
     """Speaks and listens for the roster, the events and the queries of one node."""
 
-    __slots__ = ("_apply_leave", "_deliver", "_events", "_me", "_queries", "_roster", "_swim")
+    __slots__ = ("_apply_leave", "_deliver", "_events", "_me", "_query_clock", "_roster", "_swim")
 
     def __init__(
         self,
         swim: SwimNode,
         roster: Roster,
         events: UserEvents,
-        queries: Queries,
+        query_clock: LamportClock,
         apply_leave: Callable[[LeaveIntent, float], bool],
         deliver: Callable[[UserEvent], bool],
     ) -> None:
@@ -65,7 +64,7 @@ class AntiEntropy:
         self._me = swim.view.me.name
         self._roster = roster
         self._events = events
-        self._queries = queries
+        self._query_clock = query_clock
         self._apply_leave = apply_leave
         self._deliver = deliver
 
@@ -86,7 +85,7 @@ class AntiEntropy:
                 left_members=(*(m.name for m in roster.with_status(MemberStatus.LEFT)), *leaving),
                 event_ltime=self._events.clock.time,
                 events=self._events.history(),
-                query_ltime=self._queries.clock.time,
+                query_ltime=self._query_clock.time,
             )
         )
 
@@ -106,7 +105,7 @@ class AntiEntropy:
         """
         self._merge_clock("join and leave", self._roster.clock, state.ltime, joining=joining)
         is_present = self._merge_clock("event", self._events.clock, state.event_ltime, joining=joining)
-        self._merge_clock("query", self._queries.clock, state.query_ltime, joining=joining)
+        self._merge_clock("query", self._query_clock, state.query_ltime, joining=joining)
         self._merge_statuses(state, leaving, now)
         if ignore_old and is_present:
             self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)

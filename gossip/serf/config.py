@@ -18,6 +18,8 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     tombstone_timeout: float = 86_400.0
     recent_intent_timeout: float = 300.0
     user_event_size_limit: int = 512
+    query_size_limit: int = 1024
+    query_response_size_limit: int = 1024
     buffered_times: int = 512  # distinct Lamport times of events, and of queries, kept for de-duplication
     buffered_per_time: int = 64  # different events, or queries, of one Lamport time
     max_queue_depth: int = 4096  # of each of the three broadcast queues

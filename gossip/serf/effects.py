@@ -6,6 +6,7 @@ Events carry the live row by reference: a driver reads it before the next input.
 from msgspec import Struct
 
 from gossip.serf.members import SerfMember
+from gossip.serf.queries import IncomingQuery
 from gossip.swim.effects import Effect as SwimEffect
 from gossip.swim.evidence import Evidence
 from gossip.wire.messages import NodeState
@@ -68,6 +69,33 @@ class UserEventReceived(Struct, frozen=True, gc=False):
     event: UserEvent
 
 
+class QueryReceived(Struct, frozen=True, gc=False):
+    """A query that is for this member; answer it with `SerfNode.respond` until its deadline."""
+
+    query: IncomingQuery
+
+
+class QueryAcked(Struct, frozen=True, gc=False):
+    """A member has our query, known by the token that `SerfNode.query` returned."""
+
+    token: int
+    origin: str
+
+
+class QueryAnswered(Struct, frozen=True, gc=False):
+    """A member answered our query."""
+
+    token: int
+    origin: str
+    payload: bytes
+
+
+class QueryFinished(Struct, frozen=True, gc=False):
+    """Our query's time is over: no more acks and answers come."""
+
+    token: int
+
+
 class PushPullReceived(Struct, frozen=True, gc=False):
     """A peer's whole view was merged: its rows and the names it knows to have left."""
 
@@ -94,4 +122,6 @@ MemberEvent = (
     | MemberFailed
     | MemberReaped
 )
-Effect = SwimEffect | MemberEvent | UserEventReceived | PushPullReceived | LeaveAnnounced | LeaveFinished
+QueryEffect = QueryReceived | QueryAcked | QueryAnswered | QueryFinished
+LeaveEffect = LeaveAnnounced | LeaveFinished
+Effect = SwimEffect | MemberEvent | UserEventReceived | QueryEffect | PushPullReceived | LeaveEffect

@@ -17,7 +17,9 @@ from gossip.serf.effects import Effect, PushPullReceived, UserEventReceived
 from gossip.serf.events import UserEvents
 from gossip.serf.leave import LEAVE, GracefulLeave, LeaveStage
 from gossip.serf.members import MemberStatus, SerfMember
-from gossip.serf.queries import Queries
+from gossip.serf.open_queries import QUERY
+from gossip.serf.queries import IncomingQuery, QueryRequest
+from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.roster import DOUBT, PRUNE, REAP, Roster
 from gossip.serf.tags import decode_tags, encode_tags
 from gossip.swim.effects import BroadcastFinished, OpenPushPull, SendPacket
@@ -69,9 +71,9 @@ class SerfNode:
         self._deadlines = self._swim.deadlines
         self._roster = Roster(config, self._deadlines, self._emit)
         self._events = UserEvents(config)
-        self._queries = Queries(config)
+        self._queries = QueryExchange(config, self._swim, self._roster, self._emit)
         self._anti_entropy = AntiEntropy(
-            self._swim, self._roster, self._events, self._queries, self._apply_leave, self._deliver
+            self._swim, self._roster, self._events, self._queries.clock, self._apply_leave, self._deliver
         )
         self._broadcasts = Broadcasts(config, self._swim)
         self._leave = GracefulLeave(config, self._swim, self._roster, self._broadcast_intent, self._emit)
@@ -137,6 +139,8 @@ class SerfNode:
                 self._question_leave(subject, now)
             elif kind == RECONNECT:
                 self._reconnect(now)
+            elif kind == QUERY:
+                self._queries.finish(subject)
             elif kind == LEAVE:
                 self._leave.advance(now)
             else:
@@ -209,6 +213,26 @@ class SerfNode:
         event, encoded = self._events.create(name, payload, coalesce=coalesce)
         self._deliver(event)
         self._broadcasts.send(self._broadcasts.events, encoded, now)
+
+    def query(self, request: QueryRequest, now: float) -> int:
+        """Send a query to everybody, this node included; return the token of its effects.
+
+        `QueryAcked` and `QueryAnswered` follow until `QueryFinished`.
+
+        Raises:
+            LocalProtocolError: it is too long, or too many queries are running; nothing was sent.
+        """
+        query, token = self._queries.ask(request, self._rng, now)
+        self._broadcasts.send(self._broadcasts.queries, query, now)
+        return token
+
+    def respond(self, query: IncomingQuery, payload: bytes, now: float) -> None:
+        """Answer a query that was received.
+
+        Raises:
+            LocalProtocolError: it was answered, its deadline has passed, or the answer is too long.
+        """
+        self._queries.respond(query, payload, now)
 
     def push_pull_now(self, names: Sequence[str]) -> None:
         """Ask the driver for a push/pull with each of the known members `names`."""
@@ -318,7 +342,7 @@ class SerfNode:
             RemoteProtocolError: it is broken; nothing changed.
         """
         if payload[:1] > LAST_GOSSIPED_TYPE:
-            decode_serf(payload)  # answers to queries, none of them ours; only their form is checked
+            self._queries.receive_direct(decode_serf(payload))
             return
         message = decode_serf_gossip(payload)
         if isinstance(message, JoinIntent):
@@ -329,7 +353,7 @@ class SerfNode:
         elif isinstance(message, UserEvent):
             queue = self._broadcasts.events if self._deliver(message) else None
         else:
-            queue = self._broadcasts.queries if self._queries.receive(message) else None
+            queue = self._broadcasts.queries if self._queries.receive(message, now) else None
         if queue is not None:
             self._broadcasts.send(queue, payload, now)
 
@@ -393,8 +417,7 @@ class SerfNode:
         if not failed:
             return
         self._deadlines.set((RECONNECT, ""), now + self.config.reconnect_interval)
-        alive = len(self._roster.members) - len(self._roster.gone_members())
-        if self._rng.random() <= len(failed) / max(1, alive):
+        if self._rng.random() <= len(failed) / max(1, self._roster.count_alive()):
             member = failed[int(self._rng.random() * len(failed))]
             # No join: after a partition, the events of the other side are news and not to be ignored.
             self._emit(OpenPushPull(member.address, member.name, join=False))

@@ -1,15 +1,57 @@
-"""Queries passing through: witnessed, de-duplicated, passed on (Serf `serf.go`, handleQuery).
+"""Queries: what they are made of, which are new, and for whom they are (serf-wire 5.6).
 
 Every member re-gossips a query, whether or not its filters match.
 """
 
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from gossip.errors import RemoteProtocolError
 from gossip.serf.config import SerfConfig
 from gossip.serf.lamport import LamportClock
+from gossip.serf.pattern import contained
 from gossip.serf.recent import RecentTimes
+from gossip.wire.query_codec import NodeFilter, TagFilter, decode_filter, encode_filter
 from gossip.wire.serf_messages import Query
 
+WANTS_ACK = 1
+"""Query flag: whoever the query is for acknowledges it. In a response: this is such an ack."""
 NO_REBROADCAST = 2
 """Query flag: the sender reaches everybody itself."""
+INTERNAL_PREFIX = "_serf_"
+"""Names of queries that agents answer by themselves."""
+
+
+class QueryRequest(Struct, frozen=True, kw_only=True):
+    """A query to be sent: `timeout` in seconds, None for the default of the cluster's size."""
+
+    name: str
+    payload: bytes = b""
+    nodes: tuple[str, ...] = ()  # only these members
+    tags: Mapping[str, str] = {}  # only members whose tags match these regular expressions
+    wants_acks: bool = True
+    relay_factor: int = 0  # through how many other members each answer is repeated, 0 to 255
+    timeout: float | None = None
+
+
+class IncomingQuery(Struct, frozen=True, gc=False):
+    """A query that this member may answer until `deadline` (monotonic seconds)."""
+
+    ltime: int
+    id: int
+    name: str
+    payload: bytes
+    source_node: str
+    addr: bytes
+    port: int
+    relay_factor: int
+    deadline: float
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether agents answer it by themselves, and users never see it."""
+        return self.name.startswith(INTERNAL_PREFIX)
 
 
 class Queries:
@@ -22,11 +64,33 @@ class Queries:
         self.recent: RecentTimes[int] = RecentTimes(config.buffered_times, config.buffered_per_time)
 
     def receive(self, query: Query) -> bool:
-        """Witness `query`; return whether it must be passed on.
+        """Witness `query`; return whether it is new.
 
         Raises:
             RemoteProtocolError: its Lamport time is out of range.
         """
         self.clock.witness(query.ltime)
-        is_news = self.recent.is_news(query.ltime, query.id, self.clock.time)
-        return is_news and not query.flags & NO_REBROADCAST
+        return self.recent.is_news(query.ltime, query.id, self.clock.time)
+
+
+def is_for(query: Query, name: str, tags: Mapping[str, str]) -> bool:
+    """Return whether all filters of `query` match a member; a filter that cannot be read matches nobody."""
+    for data in query.filters:
+        try:
+            wanted = decode_filter(data)
+            if isinstance(wanted, NodeFilter):
+                matches = name in wanted.nodes
+            else:
+                matches = contained(wanted.expression)(tags.get(wanted.tag, ""))
+        except (RemoteProtocolError, ValueError):
+            matches = False
+        if not matches:
+            return False
+    return True
+
+
+def filters_of(request: QueryRequest) -> tuple[bytes, ...]:
+    """Return the filters of a query as they stand in its message."""
+    nodes = (NodeFilter(request.nodes),) if request.nodes else ()
+    tags = (TagFilter(tag, expression) for tag, expression in sorted(request.tags.items()))
+    return tuple(map(encode_filter, (*nodes, *tags)))

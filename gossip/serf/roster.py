@@ -21,6 +21,7 @@ from gossip.serf.effects import (
 from gossip.serf.intents import Intent, RecentIntents
 from gossip.serf.lamport import LAST_TIME, LamportClock
 from gossip.serf.members import MemberStatus, SerfMember
+from gossip.wire.query_codec import KnownMember
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 
 if TYPE_CHECKING:
@@ -201,6 +202,25 @@ class Roster:
     def leave_times(self) -> dict[str, int]:
         """Return the Lamport times of the leave intents of the members that are leaving."""
         return {m.name: m.status_ltime for m in self.with_status(MemberStatus.LEAVING) if not m.is_hearsay}
+
+    def describe(self, name: str) -> KnownMember | None:
+        """Return what this node knows of a member, for another that asks; None: nothing."""
+        member = self.members.get(name)
+        if member is None:
+            return None
+        alive = member.alive
+        return KnownMember(
+            name=name,
+            addr=alive.addr,
+            port=alive.port,
+            tags=member.tags,
+            status=member.status,
+            versions=alive.versions,
+        )
+
+    def count_alive(self) -> int:
+        """Return how many members have neither failed nor left."""
+        return len(self.members) - len(self.gone_members())
 
     def gone_members(self) -> list[SerfMember]:
         """Return the members that failed or left."""

@@ -30,7 +30,12 @@ Fields = Mapping[bytes, object]
 
 def pack_struct(fields: Mapping[str, object]) -> bytes:
     """Return `fields` as a map; the caller lists the keys in ASCII order, as Go's encoder does."""
-    packed: bytes = packb(fields, use_bin_type=False, unicode_errors="surrogateescape")
+    return pack_value(fields)
+
+
+def pack_value(value: object) -> bytes:
+    """Return any value: texts, bytes, numbers, lists and maps of them, None for nil."""
+    packed: bytes = packb(value, use_bin_type=False, unicode_errors="surrogateescape")
     return packed
 
 

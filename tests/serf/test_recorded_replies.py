@@ -21,11 +21,9 @@ AGENT = "127.0.0.31"
 PROBER = Address("127.0.0.77", 7946)
 ANSWERS_TO_QUERIES = (
     "udp-query (expect ack+response)",
-    "udp-query-conflict",
     "udp-query-listkeys",
-    "udp-relay",
 )
-"""What this node only passes on."""
+"""What the core hands on: its owner has the handlers and the keys."""
 FAREWELLS = ("udp-dead-self",)
 """After these the agent is silent; this node repeats them, in case they were not the sender's own words."""
 PAUSE = 1.5

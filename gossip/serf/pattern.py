@@ -1,4 +1,4 @@
-"""Regular expressions from IPC clients, for values that peers choose.
+"""Regular expressions from IPC clients and queries, for values that peers choose.
 
 Serf matches them with Go's `regexp`. RE2 has the same syntax and the same guarantee: the time of a match is
 linear in the value, whatever the pattern. It is imported by the first pattern that needs it (3 MB, 10 ms).
@@ -16,15 +16,34 @@ _INVALID_BYTES = re.compile("[\udc80-\udcff]")
 
 
 def anchored(pattern: str) -> Callable[[str], bool]:
-    """Return a test for values that match ``^pattern$``, as Serf builds it.
+    """Return a test for values that match ``^pattern$``, as Serf builds it for its members filters.
 
     Raises:
         ValueError: the pattern is broken or too long.
     """
+    if _is_literal(pattern):
+        return lambda value: value == pattern
+    return _compile(pattern, f"^{pattern}$")
+
+
+def contained(pattern: str) -> Callable[[str], bool]:
+    """Return a test for values in which `pattern` matches anywhere, as Serf's query filters do.
+
+    Raises:
+        ValueError: the pattern is broken or too long.
+    """
+    if _is_literal(pattern):
+        return lambda value: pattern in value
+    return _compile(pattern, pattern)
+
+
+def _is_literal(pattern: str) -> bool:
     if len(pattern) > MAX_PATTERN_CHARS:
         raise ValueError(f"pattern of {len(pattern)} characters: at most {MAX_PATTERN_CHARS} are allowed")
-    if not _METACHARACTERS.search(pattern):
-        return lambda value: value == pattern
+    return not _METACHARACTERS.search(pattern)
+
+
+def _compile(pattern: str, expression: str) -> Callable[[str], bool]:
     import re2
 
     options = re2.Options()
@@ -32,7 +51,7 @@ def anchored(pattern: str) -> Callable[[str], bool]:
     options.never_capture = True
     options.max_mem = MAX_PROGRAM_BYTES
     try:
-        compiled = re2.compile(f"^{pattern}$", options)
+        compiled = re2.compile(expression, options)
     except (re2.error, UnicodeEncodeError) as error:
         raise ValueError(f"pattern {pattern[:64]!r}: {_reason(error)}") from None
     # Go reads each byte that is not UTF-8 as U+FFFD.

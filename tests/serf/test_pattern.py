@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.agent.pattern import MAX_PATTERN_CHARS, anchored
+from gossip.serf.pattern import MAX_PATTERN_CHARS, anchored
 
 
 @pytest.mark.parametrize(

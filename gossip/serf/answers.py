@@ -1,0 +1,137 @@
+"""Answers to queries of others: acks, responses and their relays (Serf `serf.go`, handleQuery; `query.go`).
+
+An answer goes straight to the member that asked, and with a relay factor also through random others. It goes
+to known members only: anybody may write any address into a query, and every member answers it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.errors import LocalProtocolError
+from gossip.serf.broadcasts import USER
+from gossip.serf.queries import WANTS_ACK, IncomingQuery
+from gossip.swim.effects import SendPacket
+from gossip.wire.address import unpack_address
+from gossip.wire.messages import MemberState
+from gossip.wire.query_codec import RelayedMessage, decode_relay, encode_relay
+from gossip.wire.serf_codec import encode_serf
+from gossip.wire.serf_messages import OtherSerfMessage, Query, QueryResponse, SerfMessageType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gossip.serf.config import SerfConfig
+    from gossip.serf.effects import Effect
+    from gossip.serf.open_queries import OpenQueries
+    from gossip.swim.member import Member
+    from gossip.swim.node import SwimNode
+    from gossip.wire.address import Address
+
+MAX_UNANSWERED = 1024
+"""Queries that wait for a response of ours; beyond that the oldest can no longer be answered."""
+MAX_RELAYS = 16
+"""Most members through which one answer is relayed; a query may ask for 255."""
+RELAYS_SINCE_PROTOCOL = 5
+
+
+class Answers:
+    """What this node says to queries, once each."""
+
+    __slots__ = ("_config", "_emit", "_open_queries", "_swim", "_unanswered", "strangers")
+
+    def __init__(
+        self, config: SerfConfig, swim: SwimNode, open_queries: OpenQueries, emit: Callable[[Effect], None]
+    ) -> None:
+        self.strangers = 0  # answers and relays that were not sent, because nobody is known at the address
+        self._config = config
+        self._swim = swim
+        self._open_queries = open_queries
+        self._emit = emit
+        self._unanswered: dict[tuple[int, int], None] = {}  # time and id of queries, the oldest first
+
+    def admit(self, query: Query, now: float) -> IncomingQuery:
+        """Acknowledge a query that is for us, if it wants that, and return it for a response."""
+        deadline = now + max(0, query.timeout_ns) / 1e9
+        incoming = IncomingQuery(
+            query.ltime,
+            query.id,
+            query.name,
+            query.payload,
+            query.source_node,
+            query.addr,
+            query.port,
+            query.relay_factor,
+            deadline,
+        )
+        if query.flags & WANTS_ACK:
+            self._send(incoming, QueryResponse(query.ltime, query.id, self._me.name, WANTS_ACK))
+        if len(self._unanswered) >= MAX_UNANSWERED:
+            del self._unanswered[next(iter(self._unanswered))]
+        self._unanswered[query.ltime, query.id] = None
+        return incoming
+
+    def respond(self, query: IncomingQuery, payload: bytes, now: float) -> None:
+        """Send the response to `query`; there is only one.
+
+        Raises:
+            LocalProtocolError: there was one already, the deadline has passed, or `payload` is too long.
+        """
+        if now > query.deadline:
+            raise LocalProtocolError("response is past the deadline")
+        if (query.ltime, query.id) not in self._unanswered:
+            raise LocalProtocolError("response already sent")
+        response = QueryResponse(query.ltime, query.id, self._me.name, 0, payload)
+        limit = self._config.query_response_size_limit
+        if len(encode_serf(response)) > limit:
+            raise LocalProtocolError(f"response exceeds limit of {limit} bytes")
+        del self._unanswered[query.ltime, query.id]
+        self._send(query, response)
+
+    def forward(self, body: bytes) -> None:
+        """Forward a relayed message to the member that it is for.
+
+        Raises:
+            RemoteProtocolError: the relay is malformed.
+        """
+        relay = decode_relay(body)
+        to = unpack_address(relay.addr, relay.port)
+        if self._is_known(to):
+            self._emit(SendPacket(to, (USER + relay.message,)))
+
+    @property
+    def _me(self) -> Member:
+        return self._swim.view.me
+
+    def _is_known(self, address: Address) -> bool:
+        is_known = address in self._swim.view.name_at
+        self.strangers += not is_known
+        return is_known
+
+    def _send(self, query: IncomingQuery, response: QueryResponse) -> None:
+        to = unpack_address(query.addr, query.port)
+        if to == self._me.address:
+            self._open_queries.receive(response)
+            return
+        if not self._is_known(to):
+            return
+        message = encode_serf(response)
+        self._emit(SendPacket(to, (USER + message,)))
+        if query.relay_factor:
+            self._relay(query, message)
+
+    def _relay(self, query: IncomingQuery, message: bytes) -> None:
+        wanted = min(query.relay_factor, MAX_RELAYS)
+        relayed = RelayedMessage(query.addr, query.port, query.source_node, message)
+        wrapped = encode_serf(OtherSerfMessage(SerfMessageType.RELAY, encode_relay(relayed)))
+        if len(wrapped) > self._config.query_response_size_limit or len(self._swim.membership) < wanted + 1:
+            return
+        for member in self._swim.membership.choose(wanted, self._may_relay):
+            self._emit(SendPacket(member.address, (USER + wrapped,)))
+
+    def _may_relay(self, member: Member) -> bool:
+        return (
+            member is not self._me
+            and member.state is MemberState.ALIVE
+            and member.protocol_max >= RELAYS_SINCE_PROTOCOL
+        )

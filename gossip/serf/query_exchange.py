@@ -1,0 +1,140 @@
+"""One node's part in queries: it asks, is asked, and answers (Serf `serf.go`, Query and handleQuery).
+
+`Queries` knows which queries are new, `OpenQueries` collects what comes back to ours, `Answers` says what we
+have to say. Queries that agents answer by themselves, and that need nothing but the member table, are
+answered here; those about keys go up like any other, because the keys are there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.errors import LocalProtocolError
+from gossip.serf.answers import Answers
+from gossip.serf.effects import QueryReceived
+from gossip.serf.open_queries import OpenQueries, default_timeout
+from gossip.serf.queries import (
+    NO_REBROADCAST,
+    WANTS_ACK,
+    IncomingQuery,
+    Queries,
+    QueryRequest,
+    filters_of,
+    is_for,
+)
+from gossip.serf.tags import decode_tags
+from gossip.wire.query_codec import encode_conflict_response
+from gossip.wire.serf_codec import encode_serf
+from gossip.wire.serf_messages import OtherSerfMessage, Query, QueryResponse, SerfMessage, SerfMessageType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from gossip.serf.config import SerfConfig
+    from gossip.serf.effects import Effect
+    from gossip.serf.lamport import LamportClock
+    from gossip.serf.roster import Roster
+    from gossip.swim.node import SwimNode
+
+MAX_QUERY_ID = 2**31
+"""Ids are drawn below this number, as Serf's are."""
+PING_QUERY = "_serf_ping"
+"""Asks for nothing but the ack."""
+CONFLICT_QUERY = "_serf_conflict"
+"""Asks who is known under a name that two agents use."""
+
+
+class QueryExchange:
+    """Queries of this node and of others."""
+
+    __slots__ = ("_answers", "_config", "_emit", "_open", "_roster", "_seen", "_swim")
+
+    def __init__(
+        self, config: SerfConfig, swim: SwimNode, roster: Roster, emit: Callable[[Effect], None]
+    ) -> None:
+        self._config = config
+        self._swim = swim
+        self._roster = roster
+        self._emit = emit
+        self._seen = Queries(config)
+        self._open = OpenQueries(swim.deadlines, emit)
+        self._answers = Answers(config, swim, self._open, emit)
+
+    @property
+    def clock(self) -> LamportClock:
+        """The Lamport clock of queries."""
+        return self._seen.clock
+
+    def ask(self, request: QueryRequest, rng: Random, now: float) -> tuple[bytes, int]:
+        """Return a new query's message, to be broadcast, and its token; this node has been asked already.
+
+        Raises:
+            LocalProtocolError: it is too long, or too many queries are running; nothing changed.
+        """
+        self._open.check_room()
+        me = self._swim.view.me.alive
+        alive = self._roster.count_alive()
+        timeout = request.timeout or default_timeout(self._config.swim.gossip_interval, alive)
+        query = Query(
+            ltime=self.clock.time,
+            id=int(rng.random() * MAX_QUERY_ID),
+            addr=me.addr,
+            port=me.port,
+            source_node=me.node,
+            filters=filters_of(request),
+            flags=WANTS_ACK if request.wants_acks else 0,
+            relay_factor=request.relay_factor,
+            timeout_ns=int(timeout * 1e9),
+            name=request.name,
+            payload=request.payload,
+        )
+        encoded = encode_serf(query)
+        limit = self._config.query_size_limit
+        if len(encoded) > limit:
+            raise LocalProtocolError(f"query exceeds limit of {limit} bytes")
+        token = self._open.open(query, alive, now)
+        self.receive(query, now)
+        return encoded, token
+
+    def receive(self, query: Query, now: float) -> bool:
+        """Acknowledge and hand on a query that is new and for us; return whether to pass it on.
+
+        Raises:
+            RemoteProtocolError: its Lamport time is out of range.
+        """
+        if not self._seen.receive(query):
+            return False
+        me = self._swim.view.me.alive
+        if is_for(query, me.node, decode_tags(me.meta)):
+            incoming = self._answers.admit(query, now)
+            if incoming.name == CONFLICT_QUERY:
+                self._answer_conflict(incoming, now)
+            elif incoming.name != PING_QUERY:
+                self._emit(QueryReceived(incoming))
+        return not query.flags & NO_REBROADCAST
+
+    def receive_direct(self, message: SerfMessage) -> None:
+        """Handle a message for this node alone; what is never sent by itself is ignored.
+
+        Raises:
+            RemoteProtocolError: a relay is malformed.
+        """
+        if isinstance(message, QueryResponse):
+            self._open.receive(message)
+        elif isinstance(message, OtherSerfMessage) and message.kind is SerfMessageType.RELAY:
+            self._answers.forward(message.body)
+
+    def respond(self, query: IncomingQuery, payload: bytes, now: float) -> None:
+        """Answer `query`; see `Answers.respond`."""
+        self._answers.respond(query, payload, now)
+
+    def finish(self, subject: str) -> None:
+        """The deadline of a query of ours has come."""
+        self._open.finish(subject)
+
+    def _answer_conflict(self, query: IncomingQuery, now: float) -> None:
+        """Say at which address we know the member whose name two agents use; ours is not for us to say."""
+        name = query.payload.decode("utf-8", "surrogateescape")
+        if name != self._swim.view.me.name:
+            self._answers.respond(query, encode_conflict_response(self._roster.describe(name)), now)
