@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import trio
 
+from gossip.agent.duration import Seconds
 from gossip.agent.service import Agent
 from gossip.errors import ConfigError
 from gossip.serf.effects import Effect
@@ -97,7 +98,7 @@ class Balancer:
             self._carry_out(step, _words(step.decision.changes))
         state = str(self._reconciler.state)
         if state != self.state:
-            extra = {"event": "lb.state", "before": self.state, "for": f"{now - self._state_since:.2f}s"}
+            extra = {"event": "lb.state", "before": self.state, "for": Seconds(now - self._state_since)}
             log.info(state, extra=extra)
             self.state, self._state_since = state, now
 

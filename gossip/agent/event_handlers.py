@@ -18,6 +18,7 @@ import trio
 from msgspec import Struct
 
 from gossip.agent.coalescence import Coalescence, MemberChanges
+from gossip.agent.duration import Seconds
 from gossip.agent.event_filter import EventHandler, parse_handlers
 from gossip.agent.ipc_streams import MEMBER_EVENTS, describe
 from gossip.ipc.bodies import Member
@@ -178,12 +179,14 @@ class EventScripts:
             log.debug("event script output", extra=extra | {"output": output.decode("utf-8", "replace")})
         if status is None:
             self.failed += 1
-            log.error("event script stopped: it ran too long", extra=extra | {"seconds": self._time_limit})
+            log.error(
+                "event script stopped: it ran too long", extra=extra | {"after": Seconds(self._time_limit)}
+            )
         elif status:
             self.failed += 1
             log.error("event script failed", extra=extra | {"status": status})
         elif took > SLOW_SCRIPT:
-            log.warning("event script is slow", extra=extra | {"took": f"{took:.1f}s"})
+            log.warning("event script is slow", extra=extra | {"took": Seconds(took)})
 
 
 def self_variables(name: str, tags: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Logging: one line per record on stderr (logfmt or JSON), the last lines for IPC monitors, a bound on noise.
 
 Call sites use the standard library: ``log.info("member joined", extra={"member": name})``; whatever stands in
-`extra` becomes a field of the line. Peers' names and reasons are hostile text: fields are quoted, so that one
-record is always one line.
+`extra` becomes a field of the line, durations as `Seconds`. Names and reasons from peers are hostile text:
+fields are quoted, so that one record is always one line.
 """
 
 import json
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TextIO
 
+from gossip.agent.duration import Seconds
 from gossip.agent.log_writer import LineWriter
 
 TRACE = 5
@@ -70,7 +71,7 @@ class JsonLines(logging.Formatter):
             "msg": _message(record),
         }
         for key, value in _fields(record):
-            line[key] = value if isinstance(value, int | float) else _cut(str(value))
+            line[key] = _json_value(value)
         if trace := _traceback(record):
             line["traceback"] = trace
         return json.dumps(line)
@@ -261,7 +262,21 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
 
 
 def _pairs(record: logging.LogRecord) -> str:
-    return "".join(f" {key}={_quote(_cut(str(value)))}" for key, value in _fields(record))
+    return "".join(f" {key}={_quote(_text(value))}" for key, value in _fields(record))
+
+
+def _text(value: object) -> str:
+    """Return what a person reads; a duration shows its unit."""
+    if isinstance(value, Seconds):
+        return f"{value:.3f}".rstrip("0").rstrip(".") + "s"
+    return _cut(str(value))
+
+
+def _json_value(value: object) -> object:
+    """Return what a program reads; a duration is a number of seconds."""
+    if isinstance(value, Seconds):
+        return round(float(value), 3)
+    return value if isinstance(value, int | float) else _cut(str(value))
 
 
 def _cut(text: str) -> str:

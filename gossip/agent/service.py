@@ -19,6 +19,7 @@ import trio
 from gossip.agent.bugs import Bugs, sole
 from gossip.agent.config import AgentConfig, load_config, secret_warnings, unknown_variables
 from gossip.agent.driver import Driver, Observer
+from gossip.agent.duration import Seconds
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
@@ -130,7 +131,7 @@ class Agent:
         with trio.move_on_after(bound) as scope:
             await self._go_through_leave()
         if scope.cancelled_caught:
-            log.warning("the leave took too long: stopping without", extra={"seconds": bound})
+            log.warning("the leave took too long: stopping without", extra={"after": Seconds(bound)})
         self._left.set()
         if self._stops_when_left:
             self.stop()

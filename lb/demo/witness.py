@@ -92,7 +92,7 @@ class Witness:
         say = self._timeline.say
         match record["event"]:
             case "lb.swap":
-                swap = Swap(self._timeline.now, str(record.get("reason")), str(record.get("took")))
+                swap = Swap(self._timeline.now, str(record.get("reason")), _seconds(record.get("took")))
                 self.swaps.append(swap)
                 self.listed += _count(record, "added") - _count(record, "removed")
                 say("lb", f"haproxy.cfg swapped and taken over in {swap.took}: {swap.reason}")
@@ -104,6 +104,10 @@ class Witness:
             case "lb.refused" | "lb.rollback" | "lb.alarm":
                 self.refusals.append(str(record.get("reason", message)))
                 say("lb", f"{message}: {record.get('reason', '')}")
+
+
+def _seconds(value: object) -> str:
+    return f"{value:g}s" if isinstance(value, float | int) else "?"
 
 
 def _count(record: Mapping[str, object], key: str) -> int:

@@ -13,6 +13,7 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gossip.agent.duration import Seconds
 from lb.deploy.config_file import ConfigFile, RejectedError, SwapError, Swapped
 from lb.haproxy.cli_socket import HAProxyError, UnreachableError
 from lb.haproxy.client import HAProxy
@@ -188,8 +189,8 @@ class Deployment:
         await self._accept(goal.content)
         changes = _changes(before, goal.content)
         extra = {"event": "lb.swap", "id": self.swaps, "path": "reload", **changes}
-        extra |= {"digest": embedded_digest(goal.content) or done.digest, "settle": f"{goal.settled_in:.2f}s"}
-        extra |= {"reload": f"{took:.3f}s", "took": f"{trio.current_time() - start:.3f}s"}
+        extra |= {"digest": embedded_digest(goal.content) or done.digest, "settle": Seconds(goal.settled_in)}
+        extra |= {"reload": Seconds(took), "took": Seconds(trio.current_time() - start)}
         log.info("configuration taken over", extra={**extra, "reason": goal.reason})
 
     async def _swap(self, content: bytes) -> Swapped:
@@ -232,7 +233,7 @@ class Deployment:
         self.refusal = Refusal(goal.content, reason, attempts, trio.current_time() + delay)
         self.problem = reason
         digest = embedded_digest(goal.content)
-        extra = {"event": "lb.refused", "reason": reason, "digest": digest, "retry_in": f"{delay:g}s"}
+        extra = {"event": "lb.refused", "reason": reason, "digest": digest, "retry_in": Seconds(delay)}
         log.error("new configuration not taken", extra={**extra, "attempt": attempts})
 
     async def _roll_back(self, failed: bytes, before: bytes | None) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import trio
 
+from gossip.agent.duration import Seconds
 from lb.haproxy.cli_socket import HAProxyError, UnreachableError
 from lb.haproxy.master import Master
 
@@ -102,7 +103,7 @@ class Supervisor:
                 delay = RESTART_DELAY
             log.error(
                 "haproxy exited: starting it again",
-                extra={"status": status, "delay": delay, "reason": self.last_alert},
+                extra={"status": status, "delay": Seconds(delay), "reason": self.last_alert},
             )
             await trio.sleep(delay)
             delay = min(2 * delay, MAX_RESTART_DELAY)

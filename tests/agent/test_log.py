@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from gossip.agent.duration import Seconds
 from gossip.agent.log import (
     COMPLAINT_PERIOD,
     LEVELS,
@@ -51,6 +52,16 @@ def test_json_lines_keep_numbers_as_numbers():
     fields = json.loads(JsonLines().format(record(level=logging.ERROR, n=3, f=0.5, who=ValueError("x"))))
     assert (fields["level"], fields["n"], fields["f"], fields["who"]) == ("error", 3, 0.5, "x")
     assert fields["msg"] == "member joined"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text", "number"), [(30.0, "30s", 30.0), (0.1234567, "0.123s", 0.123), (0.0, "0s", 0.0)]
+)
+def test_a_duration_is_a_number_of_seconds_in_json_and_shows_its_unit_elsewhere(seconds, text, number):
+    took = record(took=Seconds(seconds))
+    assert f" took={text}" in Logfmt().format(took)
+    assert f" took={text}" in SerfLines().format(took)
+    assert json.loads(JsonLines().format(took))["took"] == number
 
 
 def test_serfs_form_shows_date_level_and_component():

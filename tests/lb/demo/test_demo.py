@@ -354,7 +354,7 @@ def test_witness_understands_the_log() -> None:
         record(logger="haproxy", msg="[WARNING]  (1) : Server web/web-1 is DOWN, reason: x"),
         record(logger="haproxy", msg="[WARNING]  (1) : Server web/web-2 is UP, reason: x"),
         record(logger="haproxy", msg="[NOTICE] (1) : New worker"),
-        record(logger="lb", event="lb.swap", reason="web-1 arrived", took="0.1s", added=2, removed=1),
+        record(logger="lb", event="lb.swap", reason="web-1 arrived", took=0.1, added=2, removed=1),
         record(logger="lb", event="lb.server", server="web/web-1", state="drain"),
         record(logger="lb", event="lb.server", server="web/web-1", state="ready"),
         record(logger="lb", event="lb.refused", reason="no"),

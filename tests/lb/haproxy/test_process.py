@@ -130,14 +130,14 @@ async def test_restarts_back_off(tmp_path: Path, autojump_clock: MockClock) -> N
 
     say = 'echo "[ALERT] ($$) : first"; echo "[ALERT] ($$) : second"; exit 3'
     listener = Listener(logging.ERROR)
-    logging.getLogger("lb.supervisor").addHandler(listener)
+    logging.getLogger("lb.haproxy.process").addHandler(listener)
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(supervising(tmp_path, say).run)
             await enough.wait()  # no timer of our own: virtual time must only pass between the starts
             nursery.cancel_scope.cancel()
     finally:
-        logging.getLogger("lb.supervisor").removeHandler(listener)
+        logging.getLogger("lb.haproxy.process").removeHandler(listener)
     assert [record.delay for record in exits] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert {(record.status, record.reason) for record in exits} == {(3, "first")}
 
