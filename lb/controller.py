@@ -17,11 +17,12 @@ from lb.complaints import Complaints
 from lb.deploy.deployer import Deployment, Goal
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
-from lb.haproxy.config_text import ServerName
+from lb.haproxy.config_text import ServerName, ServerPlace
 from lb.policy.decision import Change
-from lb.policy.plan import Claim, Plan, PlanConfig
+from lb.policy.plan import Claim, Plan, PlanConfig, Server
 from lb.policy.reconciler import Reconciler, Step
 from lb.policy.settle import Settle
+from lb.policy.witness import Healths
 from lb.render.renderer import Renderer
 from lb.render.verify_output import inspect
 
@@ -51,8 +52,8 @@ class Balancer:
         self._haproxy = haproxy
         self._wake = trio.Event()
         self._drained: dict[ServerName, None] = {}
-        self._up: frozenset[str] | None = None
-        self._up_at = 0.0
+        self._healths: Healths | None = None
+        self._asked_at = 0.0
         self._state_since = 0.0
 
     def start_from(self, claims: Iterable[Claim], reason: str) -> None:
@@ -70,30 +71,35 @@ class Balancer:
         self._reconciler.begin(agent.driver.node, self._state_since)
         while True:
             self._wake = trio.Event()
-            await self._look_at_health(trio.current_time())
             self._decide(trio.current_time())
+            if await self._ask_haproxy(trio.current_time()):
+                self._decide(trio.current_time())
             with trio.move_on_at(self._reconciler.next_deadline()):
                 await self._wake.wait()
 
-    async def _look_at_health(self, now: float) -> None:
-        """Ask HAProxy which servers are up, while the answer matters."""
+    async def _ask_haproxy(self, now: float) -> bool:
+        """Ask HAProxy what it says of its servers, while that matters; tell whether there is an answer."""
         if not self._reconciler.needs_health:
-            self._up = None
-            return
-        if self._up is not None and now < self._up_at + HEALTH_INTERVAL:
-            return
-        self._up_at = now
-        members = {(s.backend, s.name): s.member for s in self._reconciler.plan.servers}
+            self._healths = None
+            return False
+        if self._healths is not None and now < self._asked_at + HEALTH_INTERVAL:
+            return False
+        self._asked_at = now
+        servers = {ServerPlace(ServerName(s.backend, s.name), s.host, s.port): s.member for s in self._plan}
         try:
             rows = await self._haproxy.runtime.servers()
         except HAProxyError:
-            self._up = frozenset()  # nobody vouches for anybody: the hold goes on
-            return
-        up = ((row.place.name.backend, row.place.name.server) for row in rows if row.is_up)
-        self._up = frozenset(members[name] for name in up if name in members)
+            self._healths = {}  # it vouches for nobody, and agrees to nothing: failed servers stay
+            return True
+        self._healths = {servers[row.place]: row.health for row in rows if row.place in servers}
+        return True
+
+    @property
+    def _plan(self) -> tuple[Server, ...]:
+        return self._reconciler.plan.servers
 
     def _decide(self, now: float) -> None:
-        step = self._reconciler.handle_timeout(self._up, now)
+        step = self._reconciler.handle_timeout(self._healths, now)
         if step is not None:
             self._carry_out(step, _words(step.decision.changes))
         state = str(self._reconciler.state)

@@ -12,10 +12,12 @@ from msgspec import Struct
 
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.config_text import ServerName, ServerPlace, canonical_host
+from lb.policy.witness import Health
 
 STATE_VERSION = "1"
 EMPTY_STATE = f"{STATE_VERSION}\n".encode()
-_RUNNING = 2  # SRV_ST_RUNNING
+_STOPPED = 0  # SRV_ST_STOPPED
+_CHECK_CONFIGURED = 0x02  # CHK_ST_CONFIGURED
 _DRAINED_BY_COMMAND = 0x08  # SRV_ADMF_FDRAIN
 _MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40  # forced, inherited, by configuration, resolution, host name
 
@@ -35,11 +37,17 @@ class ServerRow(Struct, frozen=True):
     operation: int  # srv_op_state: 0 stopped, 1 starting, 2 running, 3 stopping softly
     admin_bits: int
     line: str
+    check_result: int = 0  # 0: not checked yet
+    check_bits: int = 0
 
     @property
-    def is_up(self) -> bool:
-        """Whether HAProxy's checks find the server well."""
-        return self.operation >= _RUNNING
+    def health(self) -> Health:
+        """What HAProxy's checks say; a server that nobody has checked yet begins as running."""
+        if self.operation == _STOPPED:
+            return Health.DOWN
+        if not self.check_bits & _CHECK_CONFIGURED:
+            return Health.UNCHECKED
+        return Health.UP if self.check_result else Health.UNKNOWN
 
     @property
     def is_drained(self) -> bool:
@@ -97,6 +105,8 @@ def _parse_row(columns: list[str], line: str) -> ServerRow:
     try:
         name = ServerName(row["be_name"], row["srv_name"])
         place = ServerPlace(name, canonical_host(row["srv_addr"]), int(row["srv_port"]))
-        return ServerRow(place, int(row["srv_op_state"]), int(row["srv_admin_state"]), line)
+        bits = (int(row["srv_op_state"]), int(row["srv_admin_state"]))
+        check = (int(row["srv_check_result"]), int(row["srv_check_state"]))
+        return ServerRow(place, *bits, line, *check)
     except (KeyError, ValueError) as error:
         raise HAProxyError(f"haproxy's table of servers has a line that makes no sense: {line!r}") from error

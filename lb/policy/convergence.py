@@ -1,8 +1,9 @@
 """Has the failure detector converged? The conditions under which a failed server may be taken out.
 
 C1: no member of any backend is suspect. C2: the set of pending failures has been the same for a quiet
-period. C3: this node is not isolated and not slow. C5: after `settle_max` C1 no longer counts and C2 counts
-for each member by itself, so that a stream of failures cannot starve the first; C3 always counts.
+period. C3: this node is not isolated and not slow. C5: after `settle_max` neither C1 nor slowness counts, and
+C2 counts for each member by itself: neither a stream of failures nor a stream of forged suspicions about this
+node can starve the first failure. Isolation always counts.
 A condition that has to be asked for (agreement of peers) would stand behind these.
 """
 
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
+
+from lb.policy.witness import Healths
 
 MIN_QUIET_PERIOD = 0.5
 ISOLATION_PROBES = 4
@@ -25,6 +28,7 @@ class Condition(StrEnum):
     HEALTHY = "health"
     NO_SUSPECT = "suspect"
     QUIET = "quiet"
+    HAPROXY = "haproxy"
 
 
 class DetectorView(Struct, frozen=True, kw_only=True):
@@ -37,7 +41,7 @@ class DetectorView(Struct, frozen=True, kw_only=True):
     last_heard: float  # last valid message from a known member that is not suspect; -inf: never
     local_health: int  # 0 is best
     others_alive: int  # members beside this node that are alive or suspect
-    up: frozenset[str] | None = None  # members whose server HAProxy calls UP; None: not known
+    healths: Healths | None = None  # HAProxy's word by member; None: it was not asked
 
     @property
     def quiet_period(self) -> float:
@@ -85,11 +89,11 @@ def judge(
     """
     if view.is_isolated(now):
         return Convergence((), Condition.NOT_ISOLATED)
-    if view.local_health > MAX_LOCAL_HEALTH:
-        return Convergence((), Condition.HEALTHY)
     if any(not failure.is_held and now >= failure.since + settle_max for failure in failures):
         members = tuple(f.member for f in failures if now >= f.since + view.quiet_period)
         return Convergence(members, None if members else Condition.QUIET)
+    if view.local_health > MAX_LOCAL_HEALTH:
+        return Convergence((), Condition.HEALTHY)
     if has_suspects:
         return Convergence((), Condition.NO_SUSPECT)
     if now < unchanged_since + view.quiet_period:

@@ -1,8 +1,8 @@
 """The decisions of one load balancer, without I/O: gossip's effects in, plans out, in the core's four verbs.
 
-Here `membership` (what gossip says), `settle` with `convergence`, `guard` and `flapping` (who is in the file,
-and when) and `plan` (which lines that makes) are joined. `lb.controller` carries the plans out on HAProxy;
-`lb.sim.balancers` holds the same object on virtual time.
+Here `discovery` (what gossip says), `settle` (who is in the file, and when) and `plan` (which lines that
+makes) are joined. `lb.controller` carries the plans out on HAProxy; `lb.sim.balancers` holds the same object
+on virtual time.
 """
 
 import math
@@ -19,6 +19,7 @@ from lb.policy.decision import Decision, State, Word
 from lb.policy.discovery import Membership
 from lb.policy.plan import Claim, MappedName, Plan, PlanConfig, Rejection, make_plan
 from lb.policy.settle import Settle
+from lb.policy.witness import Healths
 
 RESYNC_INTERVAL = 30.0
 """Seconds between two looks at all members: heals an event that was missed."""
@@ -74,18 +75,18 @@ class Reconciler:
             self._settle.observe(sightings, now)
         return is_relevant
 
-    def handle_timeout(self, up: frozenset[str] | None, now: float) -> Step | None:
+    def handle_timeout(self, healths: Healths | None, now: float) -> Step | None:
         """Return what has to become true now, None if nothing new has.
 
         Args:
-            up: members whose server HAProxy calls UP, None where it was not asked; see `needs_health`.
+            healths: HAProxy's word on each member's server, None if it was not asked; see `needs_health`.
             now: monotonic seconds.
         """
         node = self._node
         assert node is not None, "a reconciler that has not begun"
         if now >= self._resync_at:
             self._resync(node, now)
-        view = detector_view(node, up)
+        view = detector_view(node, healths)
         decision = self._settle.handle_timeout(view, now)
         self.state = self._settle.state(view, now)
         return None if decision is None else self._plan(decision)
@@ -96,8 +97,8 @@ class Reconciler:
 
     @property
     def needs_health(self) -> bool:
-        """Whether HAProxy's word on who is UP matters now: to end a hold."""
-        return self.state.word is Word.HELD
+        """Whether HAProxy's word on its servers matters, as of the last `handle_timeout`."""
+        return self._settle.needs_health
 
     def _is_member(self, name: str) -> bool:
         return self._node is not None and self._node.member(name) is not None
@@ -117,7 +118,7 @@ class Reconciler:
         return step
 
 
-def detector_view(node: SerfNode, up: frozenset[str] | None) -> DetectorView:
+def detector_view(node: SerfNode, healths: Healths | None) -> DetectorView:
     """Return what `node` knows now, and what HAProxy said."""
     alive = Counter(member.status for member in node.members())[MemberStatus.ALIVE]
     swim = node.config.swim
@@ -129,5 +130,5 @@ def detector_view(node: SerfNode, up: frozenset[str] | None) -> DetectorView:
         last_heard=node.last_heard,
         local_health=node.local_health,
         others_alive=max(0, alive - 1),
-        up=up,
+        healths=healths,
     )

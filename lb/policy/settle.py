@@ -1,9 +1,10 @@
 """When to change haproxy.cfg, and who is in it: a state machine without I/O, in the core's four verbs.
 
-A change has one of three natures. Who *leaves* is drained at once and taken out together with others that
-leave; who *arrives* enters after a moment of quiet; who *fails* is taken out only when the failure detector
-has converged (`lb.convergence`) and the guard agrees (`lb.guard`). When one of them is due, everybody who
-arrives or leaves goes along, so that two changes of the file are at least `MIN_GAP` apart.
+A change has one of three natures. A member that *leaves* is drained at once and taken out together with
+others that leave; one that *arrives* enters after a moment of quiet; one that *fails* is taken out only when
+the failure detector has converged, HAProxy agrees and the guard lets it pass (`lb.policy.failure_lane`). When
+one of them is due, all arrivals and leaves go along, so that two changes of the file are at least `MIN_GAP`
+apart.
 
 Agreement of peers (C4), the guard's other reasons and the acknowledged drain come with their own issues.
 """
@@ -19,16 +20,14 @@ from gossip.serf.members import MemberStatus
 from lb.policy.address_claims import Allocation, Wish, allocate
 from lb.policy.allowlist import HASH_DIGITS, is_clean, replaced_name
 from lb.policy.candidate import Candidate, Sighting
-from lb.policy.convergence import Condition, Convergence, DetectorView, Failure, judge
+from lb.policy.convergence import Condition, DetectorView
 from lb.policy.damping import FlapConfig
 from lb.policy.decision import Change, Decision, Note, Reason, State, Topic, Word
-from lb.policy.guard import Case, hold_reason
+from lb.policy.failure_lane import FailureLane, serves
 from lb.policy.plan import Claim
 
 RECHECK = 0.25
 """Seconds between two looks at the detector while something waits for it: isolation has to show within 1."""
-MIN_GAP = 0.5
-"""Seconds between two changes of the file, whatever their reasons."""
 
 
 class SettleConfig(Struct, frozen=True, kw_only=True):
@@ -58,11 +57,8 @@ class Settle:
         "_deadline",
         "_draining",
         "_failures",
-        "_failures_changed_at",
         "_join_until",
         "_last_change",
-        "_waits_for",
-        "_was_isolated",
         "ignored",
     )
 
@@ -71,10 +67,9 @@ class Settle:
         self._config = config
         self._candidates: dict[str, Candidate] = {}
         self._allocation = Allocation({}, {}, {})
-        self._failures: frozenset[str] = frozenset()
-        self._failures_changed_at = -math.inf
-        self._waits_for: Condition | None = None
-        self._was_isolated = False
+        self._failures = FailureLane(
+            self._candidates, settle_max=config.settle_max, min_backends=config.min_backends
+        )
         self._join_until = -math.inf
         self._last_change = -math.inf
         self._draining: frozenset[str] = frozenset()
@@ -112,13 +107,15 @@ class Settle:
         self._end_join_wait(now)
         self._allocation = allocate(self._wishes(view, now))
         self._note_readiness(now)
-        self._track_failures(now)
-        failing = self._removable(view, now)
+        self._failures.track(now, self._join_until)
+        failing = self._failures.removable(
+            view, placed=self._allocation.claims, last_change=self._last_change, now=now
+        )
         changes: tuple[Change, ...] = ()
         settled_in = 0.0
         if failing or any(now >= due for due in self._lanes_due()):
             changes, settled_in = self._apply(failing, now)
-            self._track_failures(now)
+            self._failures.track(now, self._join_until)
         draining = self._drain(view)
         self._forget(now)
         self._deadline = self._arm(view, now)
@@ -132,14 +129,22 @@ class Settle:
         return self._deadline
 
     @property
+    def needs_health(self) -> bool:
+        """Whether HAProxy's word on its servers matters now: some server may be on its way out."""
+        return bool(self._failures.pending) or any(
+            c.listed is not None and not c.is_drained and (c.is_going or c.is_gone)
+            for c in self._candidates.values()
+        )
+
+    @property
     def members(self) -> tuple[Claim, ...]:
         """The lines that the file should have, in order."""
         return tuple(sorted(c.listed for c in self._candidates.values() if c.listed is not None))
 
     def state(self, view: DetectorView, now: float) -> State:
         """Return the state as of the last `handle_timeout`, in words."""
-        if self._failures:
-            return self._failure_state()
+        if (state := self._failures.state) is not None:
+            return state
         if self._is_joining(now):
             return State(Word.WAITING, "join")
         if self._lanes_due():
@@ -155,23 +160,11 @@ class Settle:
         notes += [
             Note(member, Topic.DISPUTED, holder) for member, holder in self._allocation.disputed.items()
         ]
-        for member in self._failures:
-            is_alone = self._waits_for is Condition.NOT_ISOLATED
-            hold = Condition.NOT_ISOLATED if is_alone else self._candidates[member].hold
-            if hold is not None:
-                notes.append(Note(member, Topic.HELD, hold))
+        notes += self._failures.notes
         for candidate in self._candidates.values():
             if candidate.wants_change and candidate.penalty.is_shown(now):
                 notes.append(Note(candidate.member, Topic.DAMPED))
         return tuple(sorted(notes))
-
-    def _failure_state(self) -> State:
-        if self._waits_for is Condition.NOT_ISOLATED:
-            return State(Word.HELD, Condition.NOT_ISOLATED)
-        holds = [self._candidates[member].hold for member in sorted(self._failures)]
-        if holds[0] is not None and None not in holds:
-            return State(Word.HELD, holds[0])
-        return State(Word.WAITING, self._waits_for or Condition.QUIET)
 
     def _find(self, member: str) -> Candidate | None:
         """Return who is meant; somebody seeded under the name of its server gets its own name back."""
@@ -185,7 +178,7 @@ class Settle:
                 seeded.member = member
                 seeded.claim = seeded.listed = replace(seeded.listed, member=member)
                 self._candidates[member] = seeded
-                self._failures = frozenset(member if name == alias else name for name in self._failures)
+                self._failures.rename(alias, member)
                 return seeded
         return None
 
@@ -221,73 +214,6 @@ class Settle:
                 candidate.ready_since = None
             elif candidate.ready_since is None:
                 candidate.ready_since = now
-
-    def _track_failures(self, now: float) -> None:
-        """Keep the set of pending failures and how long it has been the same."""
-        failures: set[str] = set()
-        for member, candidate in self._candidates.items():
-            if not candidate.is_missing or now < self._join_until:
-                candidate.failed_since = candidate.hold = None
-                continue
-            failures.add(member)
-            if candidate.failed_since is None or candidate.failed_since < candidate.changed_at:
-                candidate.failed_since = self._failures_changed_at = now
-        if failures != self._failures:
-            self._failures_changed_at = now
-        self._failures = frozenset(failures)
-
-    def _removable(self, view: DetectorView, now: float) -> frozenset[str]:
-        """Return whose failure the detector is sure of and the guard lets pass."""
-        isolated = view.is_isolated(now)
-        if self._was_isolated and not isolated:
-            for member in self._failures:  # what was learnt alone counts from now on
-                self._candidates[member].failed_since = now
-            self._failures_changed_at = now
-        self._was_isolated = isolated
-        self._waits_for = None
-        if not self._failures:
-            return frozenset()
-        convergence = self._judge(view, now)
-        self._waits_for = convergence.waits_for
-        return self._pass_guard(convergence.members, view)
-
-    def _judge(self, view: DetectorView, now: float) -> Convergence:
-        failures = []
-        for member in sorted(self._failures):
-            candidate = self._candidates[member]
-            assert candidate.failed_since is not None, "a pending failure has a beginning"
-            failures.append(Failure(member, candidate.failed_since, candidate.hold is not None))
-        if now < self._last_change + MIN_GAP and not view.is_isolated(now):
-            return Convergence((), Condition.QUIET)
-        return judge(
-            view,
-            failures,
-            has_suspects=any(self._is_ours(member) for member in view.suspects),
-            unchanged_since=self._failures_changed_at,
-            settle_max=self._config.settle_max,
-            now=now,
-        )
-
-    def _pass_guard(self, members: Collection[str], view: DetectorView) -> frozenset[str]:
-        """Return those of the failed `members` that the guard does not hold; mark the others as held."""
-        passed: set[str] = set()
-        kept = [c for c in self._candidates.values() if c.member in self._allocation.claims]
-        for backend in sorted({self._candidates[member].home for member in members}):
-            failed = [c for c in kept if c.home == backend and c.member in members]
-            others = [c for c in kept if c.home == backend and c.is_staying]
-            case = Case(
-                failures=frozenset(c.member for c in failed),
-                staying=frozenset(c.member for c in others),
-                up=frozenset(c.member for c in others if _is_up(c, view)),
-                is_held=any(c.hold is not None for c in failed),
-                min_backends=self._config.min_backends,
-            )
-            reason = hold_reason(case)
-            for candidate in failed:
-                candidate.hold = reason
-            if reason is None:
-                passed |= case.failures
-        return frozenset(passed)
 
     def _lanes_due(self) -> list[float]:
         """Return when the lanes of arrivals and leaves are due, as far as somebody waits in them."""
@@ -336,10 +262,10 @@ class Settle:
         """Return whose servers take no new requests: who is gone, and who is going if somebody else is UP."""
         listed = [c for c in self._candidates.values() if c.listed is not None]
         leavers = [c for c in listed if c.is_going and not c.is_drained]
-        serving = Counter(c.home for c in listed if c.is_staying and _is_up(c, view))
-        serving.update(c.home for c in leavers if _is_up(c, view))
+        serving = Counter(c.home for c in listed if not (c.is_going or c.is_gone) and serves(c, view))
+        serving.update(c.home for c in leavers if serves(c, view))
         for candidate in sorted(leavers, key=lambda c: (c.changed_at, c.member)):
-            own = 1 if _is_up(candidate, view) else 0
+            own = 1 if serves(candidate, view) else 0
             if serving[candidate.home] > own:
                 candidate.is_drained = True
                 serving[candidate.home] -= own
@@ -358,15 +284,14 @@ class Settle:
         """Return when something may be due, or when the detector should be looked at again."""
         times = self._lanes_due()
         candidates = self._candidates.values()
-        is_looking = bool(self._failures) or any(
+        is_looking = bool(self._failures.pending) or any(
             (c.listed is not None and c.is_going and not c.is_drained)
             or (c.wants_change and c.member in view.suspects)
             for c in candidates
         )
         if is_looking:
             times.append(now + RECHECK)
-        if self._failures:
-            times.append(self._failures_changed_at + view.quiet_period)
+        times.append(self._failures.next_look(view))
         if self._is_joining(now):
             times.append(self._join_until)
         times += [c.welcome_at(now) for c in candidates if c.wants_change and c.listed is None]
@@ -378,10 +303,3 @@ class Settle:
     def _is_ours(self, member: str) -> bool:
         candidate = self._candidates.get(member)
         return candidate is not None and candidate.is_ours
-
-
-def _is_up(candidate: Candidate, view: DetectorView) -> bool:
-    """Return whether its server answers; where HAProxy has not been asked, gossip's word has to do."""
-    if view.up is not None:
-        return candidate.member in view.up
-    return candidate.member not in view.suspects

@@ -22,6 +22,7 @@ from gossip.wire.address import Address
 from lb.policy.plan import Claim, MemberFact, PlanConfig, read_claim
 from lb.policy.reconciler import Reconciler
 from lb.policy.settle import Settle, SettleConfig
+from lb.policy.witness import Health, Healths
 from lb.sim.cast import cast, is_balancer
 from lb.sim.history import History, Process
 
@@ -99,10 +100,10 @@ class SimulatedBalancer:
         now = self._local_time(host)
         if 0.0 < lb.next_deadline() - now < ROUNDING:
             now = self._clock = lb.next_deadline()
-        step = lb.handle_timeout(self._up(host, lb) if lb.needs_health else None, now)
-        if step is not None:
-            self.history.record(step, self._process, self._cluster.now)
-            self._file = tuple(_claim(server) for server in step.after.servers)
+        was_asked = lb.needs_health
+        self._decide(lb, self._healths(host, lb) if was_asked else None, host, now)
+        if lb.needs_health and not was_asked:
+            self._decide(lb, self._healths(host, lb), host, now)
         self._arm(self._cluster.now + (lb.next_deadline() - now))
 
     def _local_time(self, host: Host) -> float:
@@ -110,8 +111,14 @@ class SimulatedBalancer:
         self._clock = max(self._clock, host.last_now, self._cluster.now + host.offset)
         return self._clock
 
-    def _up(self, host: Host, lb: Reconciler) -> frozenset[str]:
-        return frozenset(server.member for server in lb.plan.servers if self._answers(host, server))
+    def _decide(self, lb: Reconciler, healths: Healths | None, host: Host, now: float) -> None:
+        step = lb.handle_timeout(healths, now)
+        if step is not None:
+            self.history.record(step, self._process, self._cluster.now)
+            self._file = tuple(_claim(server) for server in step.after.servers)
+
+    def _healths(self, host: Host, lb: Reconciler) -> Healths:
+        return {s.member: Health.UP if self._answers(host, s) else Health.DOWN for s in lb.plan.servers}
 
     def _answers(self, host: Host, server: Server) -> bool:
         target = self._cluster.driver.at.get(Address(server.host, host.address.port))

@@ -142,11 +142,11 @@ async def test_servers_follow_members_that_come_change_fail_and_leave(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with web_servers("a", "b", "c") as ports, balancing(site) as scene:
+    async with web_servers("a", "b") as ports, balancing(site) as scene:
         await scene.runs()
         leaver = await scene.join_server("a", ports["a"])
         mover = await scene.join_server("b", ports["b"])
-        await scene.join_server("c", ports["c"])
+        await scene.join_server("c", 1)  # nobody listens there: HAProxy will agree that it is down
         await scene.join("stranger", role="database", port="1")
         await scene.runs("a", "b", "c")
         mover.driver.apply(
@@ -159,13 +159,10 @@ async def test_servers_follow_members_that_come_change_fail_and_leave(
         leaver.request_leave()
         await scene.runs("b")
         await eventually(lambda: any("c failed" in reason for reason in swap_reasons(caplog)))
+        await eventually(lambda: any("a left" in reason for reason in swap_reasons(caplog)))
     drained = [r for r in caplog.records if getattr(r, "event", "") == "lb.server"]
     assert ("web/a", "drain") in [(r.server, r.state) for r in drained]
     assert all(r.state == "drain" for r in drained), "a server on its way out must not be set ready again"
-    # The local profile sends an intent twice. When neither copy reaches the balancer, it only hears the
-    # farewell, which without an intent is a failure, as in Serf.
-    gone = [reason for reason in swap_reasons(caplog) if "a left" in reason or "a failed" in reason]
-    assert len(gone) == 1
 
 
 @pytest.mark.trio

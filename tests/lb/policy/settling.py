@@ -5,6 +5,7 @@ from lb.policy.candidate import Sighting
 from lb.policy.convergence import DetectorView
 from lb.policy.plan import Claim
 from lb.policy.settle import Settle, SettleConfig
+from lb.policy.witness import Health
 
 ALIVE, LEAVING, LEFT, FAILED = (
     MemberStatus.ALIVE,
@@ -29,7 +30,10 @@ class Balancer:
         self.settle = Settle(SettleConfig(**config))
         self.decisions = []  # (time, decision)
         self.suspects = set()
-        self.up = None
+        self.up = None  # None: HAProxy calls those DOWN that gossip calls gone, and all others UP
+        self.healths = {}  # HAProxy's word where it is another one
+        self.is_asked = True
+        self.statuses = {}
         self.health = 0
         self.others = 3
         self.silent_since = None
@@ -48,11 +52,21 @@ class Balancer:
             last_heard=self.now if self.silent_since is None else self.silent_since,
             local_health=self.health,
             others_alive=self.others,
-            up=None if self.up is None else frozenset(self.up),
+            healths=self.haproxy_says() if self.is_asked else None,
         )
+
+    def haproxy_says(self):
+        words = {member: self.word_on(member) for member in self.servers}
+        return words | self.healths
+
+    def word_on(self, member):
+        if self.up is None:
+            return Health.UP if self.statuses.get(member) in (ALIVE, LEAVING) else Health.DOWN
+        return Health.UP if member in self.up else Health.DOWN
 
     def see(self, member, status, asked=...):
         asked = claim(member) if asked is ... else asked
+        self.statuses[member] = status
         self.settle.observe([Sighting(member, status, asked)], self.now)
         self.poll()
 

@@ -62,10 +62,11 @@ def test_an_isolated_node_removes_nobody_however_long_it_waits():
     assert judged(1000.0, looks=looks) == Convergence((), Condition.NOT_ISOLATED)
 
 
-def test_a_slow_node_removes_nobody_however_long_it_waits():
-    assert judged(1000.0, looks=view(last_heard=1000.0, local_health=3)).waits_for is None
-    slow = view(last_heard=1000.0, local_health=4)
-    assert judged(1000.0, looks=slow) == Convergence((), Condition.HEALTHY)
+def test_a_slow_node_removes_nobody_before_the_failure_is_starved():
+    assert judged(119.9, looks=view(last_heard=119.9, local_health=3)).waits_for is None
+    slow = view(last_heard=119.9, local_health=4)
+    assert judged(119.9, looks=slow) == Convergence((), Condition.HEALTHY)
+    assert judged(120.0, looks=slow) == Convergence(("a",), None)
 
 
 def test_a_starved_failure_no_longer_waits_for_suspects():

@@ -1,4 +1,7 @@
-from lb.policy.guard import Case, HoldReason, hold_reason
+import pytest
+
+from lb.policy.guard import UNCHECKED_HOLD, Case, HoldReason, doubt, hold_reason
+from lb.policy.witness import Health, health_of
 
 
 def case(failures, staying, up=None, is_held=False, min_backends=1):
@@ -28,3 +31,24 @@ def test_a_hold_begins_by_number_whatever_haproxy_says():
 def test_a_hold_ends_when_others_are_up_not_when_they_are_there():
     assert hold_reason(case("a", "b", up="", is_held=True)) is HoldReason.MIN_BACKENDS
     assert hold_reason(case("a", "b", up="b", is_held=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("health", "is_absent", "seconds", "reason"),
+    [
+        (Health.DOWN, False, 0.0, None),
+        (Health.DOWN, True, 0.0, None),
+        (Health.UP, False, 1e9, HoldReason.DISPUTED),
+        (Health.UNKNOWN, False, 1e9, HoldReason.UNCONFIRMED),
+        (Health.UNCHECKED, False, UNCHECKED_HOLD - 0.1, HoldReason.UNCONFIRMED),
+        (Health.UNCHECKED, False, UNCHECKED_HOLD, None),
+        (Health.UNCHECKED, True, 1e9, HoldReason.UNCONFIRMED),
+    ],
+)
+def test_gossips_word_needs_a_second_witness(health, is_absent, seconds, reason):
+    assert doubt(health, is_absent=is_absent, seconds=seconds) is reason
+
+
+def test_what_haproxy_did_not_say_is_unknown():
+    assert health_of("a", None) is health_of("a", {"b": Health.UP}) is Health.UNKNOWN
+    assert health_of("a", {"a": Health.DOWN}) is Health.DOWN

@@ -5,17 +5,17 @@ import random
 import pytest
 
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import MemberJoined, PushPullReceived, UserEventReceived
+from gossip.serf.effects import MemberFailed, MemberJoined, PushPullReceived, UserEventReceived
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.tags import encode_tags
 from gossip.swim.config import SwimConfig
 from gossip.wire.messages import Alive
 from gossip.wire.serf_messages import UserEvent
-from lb.policy.decision import State, Word
 from lb.policy.plan import Claim, MappedName, PlanConfig, Rejection
 from lb.policy.reconciler import RESYNC_INTERVAL, Reconciler, detector_view
 from lb.policy.settle import Settle, SettleConfig
+from lb.policy.witness import Health
 
 BACKEND = {"role": "backend", "port": "80"}
 CLAIM = Claim("web", "web-1", "10.0.0.9", 80, 100)
@@ -94,12 +94,20 @@ def test_oddities_are_passed_on():
     assert [type(about) for about in complaints[1:]] == [MappedName]
 
 
-def test_health_is_needed_exactly_while_something_is_held():
+def test_haproxys_word_is_needed_exactly_while_a_server_may_be_on_its_way_out():
     lb = reconciler()
     lb.begin(node(), 0.0)
+    lb.observe([MemberJoined(member())], 5.0)
+    lb.handle_timeout(None, 5.0)
     assert not lb.needs_health
-    lb.state = State(Word.HELD, "min_backends")
+    failed = member()
+    failed.become(MemberStatus.FAILED, 6.0)
+    lb.observe([MemberFailed(failed)], 6.0)
+    lb.handle_timeout(None, 6.0)
     assert lb.needs_health
+    lb.observe([MemberJoined(member())], 7.0)
+    lb.handle_timeout({"web-1": Health.UP}, 7.0)
+    assert not lb.needs_health
 
 
 def test_servers_for_which_there_is_no_room_are_complained_about():
@@ -127,9 +135,9 @@ def test_before_the_node_runs_it_has_no_members():
 
 def test_view_is_what_the_node_knows():
     follows = node()
-    view = detector_view(follows, frozenset({"web-1"}))
+    view = detector_view(follows, {"web-1": Health.UP})
     swim = follows.config.swim
     assert (view.gossip_interval, view.probe_interval) == (swim.gossip_interval, swim.probe_interval)
     assert view.others_alive == 0
     assert view.last_heard == follows.last_heard
-    assert view.up == {"web-1"}
+    assert view.healths == {"web-1": Health.UP}

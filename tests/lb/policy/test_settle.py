@@ -9,7 +9,9 @@ from gossip.serf.members import MemberStatus
 from lb.policy.allowlist import replaced_name
 from lb.policy.candidate import Sighting
 from lb.policy.decision import Change, Note, Reason, Topic
-from lb.policy.settle import MIN_GAP, RECHECK
+from lb.policy.failure_lane import MIN_GAP
+from lb.policy.settle import RECHECK
+from lb.policy.witness import Health
 from tests.lb.policy.settling import ALIVE, FAILED, LEAVING, LEFT, Balancer, Q, claim
 
 
@@ -349,11 +351,19 @@ def test_a_slow_node_waits_and_says_so():
     lb = Balancer("web-1", "web-2")
     lb.health = 4
     lb.see("web-1", FAILED)
-    lb.advance(100.0)
+    lb.advance(29.0)
     assert (lb.state, lb.swaps) == ("waiting(health)", [])
     lb.health = 3
     lb.advance(RECHECK)
     assert len(lb.swaps) == 1
+
+
+def test_forged_suspicions_about_this_node_delay_a_removal_for_half_a_minute_at_most():
+    lb = Balancer("web-1", "web-2")
+    lb.health = 8
+    lb.see("web-1", FAILED)
+    lb.advance(30.0 + RECHECK)
+    assert lb.servers == ["web-2"]
 
 
 def test_an_isolated_balancer_removes_nobody_and_says_so_within_a_second():
@@ -495,6 +505,141 @@ def test_a_new_failure_beside_held_ones_waits_for_certainty_first():
     lb.see("web-2", FAILED)
     assert lb.state == "waiting(quiet)"
     assert lb.notes == (Note("web-1", Topic.HELD, "min_backends"),)
+
+
+# --- failures: HAProxy is the second witness
+
+
+def test_a_server_that_haproxy_calls_up_is_not_removed_for_its_agents_failure():
+    lb = Balancer("web-1", "web-2", "web-3", "web-4")
+    lb.up = {"web-1", "web-2", "web-3", "web-4"}
+    for member in ("web-1", "web-2", "web-3"):
+        lb.see(member, FAILED)
+    assert lb.settle.needs_health
+    lb.advance(1.0)
+    assert lb.state == "waiting(haproxy)"
+    lb.advance(3600.0)
+    assert (lb.state, lb.swaps) == ("HELD(disputed)", [])
+    assert lb.notes == tuple(Note(f"web-{i}", Topic.HELD, "disputed") for i in (1, 2, 3))
+
+
+def test_a_dispute_ends_when_haproxy_agrees():
+    lb = Balancer("web-1", "web-2")
+    lb.up = {"web-1", "web-2"}
+    lb.see("web-1", FAILED)
+    lb.advance(600.0)
+    lb.up = {"web-2"}
+    lb.advance(RECHECK)
+    assert changes(lb.swaps[0][1]) == [("web-1", "failed")]
+    assert lb.state == "OBSERVE"
+    assert not lb.settle.needs_health
+
+
+@pytest.mark.parametrize(("status", "servers"), [(ALIVE, ["web-1", "web-2"]), (LEFT, ["web-2"])])
+def test_a_dispute_ends_when_the_member_returns_or_leaves(status, servers):
+    lb = Balancer("web-1", "web-2")
+    lb.up = {"web-1", "web-2"}
+    lb.see("web-1", FAILED)
+    lb.advance(600.0)
+    lb.see("web-1", status)
+    lb.advance(1.0)
+    assert (lb.state, lb.servers) == ("OBSERVE", servers)
+
+
+def test_a_dispute_ends_though_forged_suspicions_keep_this_node_slow():
+    lb = Balancer("web-1", "web-2")
+    lb.up = {"web-1", "web-2"}
+    lb.see("web-1", FAILED)
+    lb.advance(60.0)
+    lb.health = 8
+    lb.up = {"web-2"}
+    lb.advance(RECHECK)
+    assert lb.servers == ["web-2"]
+
+
+def test_one_burst_makes_one_cut_although_haproxy_notices_one_server_after_the_other():
+    lb = Balancer(*(f"web-{i}" for i in range(8)))
+    lb.up = {f"web-{i}" for i in range(3, 8)} | {"web-1"}
+    for i in range(3):
+        lb.see(f"web-{i}", FAILED)
+    lb.advance(3.0)
+    assert lb.swaps == []
+    lb.up.discard("web-1")
+    lb.advance(1.0)
+    assert [changes(d) for _, d in lb.swaps] == [[(f"web-{i}", "failed") for i in range(3)]]
+
+
+def test_a_disputed_server_delays_the_removal_of_others_for_a_moment_only():
+    lb = Balancer("web-1", "web-2", "web-3")
+    lb.up = {"web-1", "web-3"}
+    lb.see("web-1", FAILED)
+    lb.see("web-2", FAILED)
+    lb.advance(4.9)
+    assert (lb.state, lb.swaps) == ("waiting(haproxy)", [])
+    lb.advance(RECHECK)
+    assert changes(lb.swaps[0][1]) == [("web-2", "failed")]
+    assert lb.state == "HELD(disputed)"
+
+
+def test_a_stream_of_disputes_does_not_starve_a_confirmed_failure():
+    lb = Balancer(*(f"web-{i}" for i in range(30)))
+    lb.up = {f"web-{i}" for i in range(1, 30)}
+    lb.see("web-0", FAILED)
+    start = lb.now
+    for i in range(1, 29):
+        lb.advance(1.5)
+        lb.see(f"web-{i}", FAILED)
+    assert [changes(d) for _, d in lb.swaps] == [[("web-0", "failed")]]
+    assert lb.swaps[0][0] - start <= 6.0
+
+
+def test_a_disputed_server_counts_as_one_that_stays():
+    lb = Balancer("web-1", "web-2")
+    lb.up = {"web-1"}
+    lb.see("web-1", FAILED)
+    lb.advance(60.0)
+    lb.see("web-2", FAILED)
+    lb.advance(60.0)
+    assert (lb.state, lb.servers) == ("HELD(disputed)", ["web-1"])
+
+
+def test_while_haproxy_does_not_answer_a_failed_server_stays():
+    lb = Balancer("web-1", "web-2")
+    lb.healths = {"web-1": Health.UNKNOWN}
+    lb.see("web-1", FAILED)
+    lb.advance(3600.0)
+    assert (lb.state, lb.swaps) == ("HELD(unconfirmed)", [])
+    lb.healths = {}
+    lb.advance(RECHECK)
+    assert lb.servers == ["web-2"]
+
+
+def test_a_server_without_a_check_goes_after_a_minute_of_certain_failure():
+    lb = Balancer("web-1", "web-2")
+    lb.healths = {"web-1": Health.UNCHECKED, "web-2": Health.UNCHECKED}
+    lb.see("web-1", FAILED)
+    lb.advance(59.0)
+    assert (lb.state, lb.swaps) == ("HELD(unconfirmed)", [])
+    lb.advance(1.5)
+    assert lb.servers == ["web-2"]
+
+
+def test_the_last_servers_without_a_check_are_held_as_any_others():
+    lb = Balancer("web-1", "web-2")
+    lb.healths = {"web-1": Health.UNCHECKED, "web-2": Health.UNCHECKED}
+    lb.see("web-1", FAILED)
+    lb.see("web-2", FAILED)
+    lb.advance(600.0)
+    assert (lb.state, lb.servers) == ("HELD(min_backends)", ["web-1", "web-2"])
+
+
+def test_different_holds_are_named_together():
+    lb = Balancer("web-1", "web-2", min_backends=2)
+    lb.up = {"web-1"}
+    lb.see("web-1", FAILED)
+    lb.see("web-2", FAILED)
+    lb.advance(60.0)
+    assert lb.state == "HELD(disputed,min_backends)"
 
 
 # --- one address, one member
@@ -685,6 +830,19 @@ def test_an_unclean_name_that_resembles_a_seen_member_is_a_member_of_its_own():
     assert {name, "web;1"} <= set(lb.servers)
     lb.see("web;1", LEFT, None)
     assert name in lb.servers
+
+
+@pytest.mark.parametrize("word", [Health.UP, Health.UNCHECKED, Health.UNKNOWN])
+def test_a_server_that_nobody_has_mentioned_stays_unless_haproxy_calls_it_down(word):
+    lb = seeded("web-1", "web-2", "web-3")
+    lb.healths = dict.fromkeys(("web-1", "web-2", "web-3"), word)
+    lb.see("web-4", ALIVE)
+    lb.advance(3600.0)
+    assert lb.servers == ["web-1", "web-2", "web-3", "web-4"]
+    assert lb.state == ("HELD(disputed)" if word is Health.UP else "HELD(unconfirmed)")
+    lb.healths = {}
+    lb.advance(RECHECK)
+    assert lb.servers == ["web-4"]
 
 
 # --- the walk-throughs of the design

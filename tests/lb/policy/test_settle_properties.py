@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from gossip.serf.members import MemberStatus
 from lb.policy.decision import Reason
+from lb.policy.failure_lane import MIN_GAP
 from lb.policy.plan import PlanConfig, make_plan
-from lb.policy.settle import MIN_GAP, SettleConfig
+from lb.policy.settle import SettleConfig
+from lb.policy.witness import Health
 from tests.lb.policy.settling import ALIVE, FAILED, LEAVING, LEFT, Balancer, Q, claim
 
 CONFIG = SettleConfig()
@@ -97,14 +99,16 @@ class Watched(Balancer):
 
     def check_cut(self, cut, before, names):
         assert not self.view.is_isolated(self.now)
-        assert self.health <= 3
         assert all(self.status[m] in (FAILED, MemberStatus.NONE) for m in cut)
         assert all(self.now >= self.told_at[m] + Q - EPSILON for m in cut)
+        assert all(self.word_on(m) is Health.DOWN for m in cut), "gossip's word alone removes nobody"
         starved = any(self.now >= self.told_at[m] + CONFIG.settle_max - EPSILON for m in cut)
         ours = {m for m in self.suspects if m in before or (self.status[m] is ALIVE and self.asked[m])}
         assert not ours or starved
+        assert self.health <= 3 or starved
         assert self.now >= self.last_cut + Q - EPSILON or starved
-        assert any(self.status[m] is ALIVE and self.asked[m] for m in names & before)
+        stays = names & before
+        assert any((self.status[m] is ALIVE and self.asked[m]) or self.word_on(m) is Health.UP for m in stays)
         self.last_cut = self.now
 
     def calm_down(self):

@@ -1,0 +1,46 @@
+"""Gossip's word alone takes no server out that a real HAProxy calls UP."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.lb.test_run import balancing
+from tests.real_haproxy import Site, eventually, web_servers
+
+pytestmark = [pytest.mark.haproxy, pytest.mark.trio]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+async def test_agents_of_three_of_four_healthy_servers_killed_removes_none(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with web_servers("a", "b", "c", "d") as ports, balancing(site) as scene:
+        for name in "abcd":
+            await scene.join_server(name, ports[name])
+        await scene.runs("a", "b", "c", "d")
+        for name in "abc":
+            scene.crash(name)
+        await eventually(lambda: "disputed" in scene.balancer._balancer.state, 60)
+        await trio.sleep(2.0)  # two more looks at HAProxy
+        assert scene.servers() == ["a", "b", "c", "d"]
+        await scene.join_server("a", ports["a"])
+        await scene.join_server("b", ports["b"])
+        await scene.join_server("c", ports["c"])
+        await eventually(lambda: "disputed" not in scene.balancer._balancer.state, 60)
+    assert scene.servers() == ["a", "b", "c", "d"]
+
+
+async def test_old_servers_that_answer_stay_though_a_newcomer_is_all_that_gossip_knows(site: Site) -> None:
+    async with web_servers("a", "b", "c", "d") as ports:
+        site.config.write_bytes(site.content({name: ports[name] for name in "abc"}))
+        async with balancing(site, join_wait=0.5, settle_max=2.0) as scene:
+            await scene.join_server("d", ports["d"])
+            await scene.runs("a", "b", "c", "d")
+            await eventually(lambda: "disputed" in scene.balancer._balancer.state, 60)
+            await trio.sleep(3.0)
+            assert scene.servers() == ["a", "b", "c", "d"]
