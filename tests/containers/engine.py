@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,10 @@ class Container:
         )
         return done.stdout + done.stderr
 
+    def logs_after(self, mark: int) -> str:
+        """Return what it wrote after the first `mark` characters: the length that `logs` had at a moment."""
+        return self.logs[mark:]
+
     def execute(self, *command: str) -> str:
         """Run a command in it."""
         return docker("exec", self.id, *command)
@@ -205,6 +210,12 @@ class Site:
         self.compose("up", "-d", "--no-build", *scales)
         return time.monotonic() - began
 
+    def start_stopped(self) -> None:
+        """Start the containers that were stopped or killed."""
+        label = f"label={PROJECT_LABEL}={self.name}"
+        if stopped := docker("ps", "-aq", "--filter", label, "--filter", "status=exited").split():
+            docker("start", *stopped)
+
     def containers(self, service: str) -> list[Container]:
         """Return the running containers of a service."""
         filters = (f"label={PROJECT_LABEL}={self.name}", f"label=com.docker.compose.service={service}")
@@ -230,3 +241,32 @@ class Site:
             docker("network", "rm", *networks)
         if volumes := docker("volume", "ls", *chosen).split():
             docker("volume", "rm", *volumes)
+
+
+class Standalone:
+    """Single containers of an image, outside of Compose, as ``docker run`` makes them."""
+
+    def __init__(self, name: str, image: str) -> None:
+        self._name = name
+        self._image = image
+
+    @contextmanager
+    def start(self, *command: str, options: Sequence[str] = ()) -> Iterator[Container]:
+        """Start a hardened container; it is gone at the end of the ``with`` block."""
+        label = f"{PROJECT_LABEL}={self._name}"
+        hardened = (
+            "--read-only",
+            "--tmpfs",
+            "/run",
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+        )
+        container = Container(
+            docker("run", "-d", "--label", label, *hardened, *options, self._image, *command)
+        )
+        try:
+            yield container
+        finally:
+            docker("rm", "-f", "-v", container.id)
