@@ -16,6 +16,7 @@ from msgspec import Struct
 from gossip.agent.admission import Admission
 from gossip.agent.bugs import Bugs
 from gossip.agent.chronicle import Chronicle
+from gossip.agent.destinations import Destinations
 from gossip.agent.endpoint import parse_seed
 from gossip.agent.resolve import resolve
 from gossip.agent.sealing import Sealer
@@ -67,18 +68,21 @@ class JoinResult(Struct, frozen=True):
 class Driver:
     """One running node. Create it, then keep `run` running."""
 
-    def __init__(self, node: SerfNode, transport: Transport, sealer: Sealer) -> None:
+    def __init__(self, node: SerfNode, transport: Transport, sealer: Sealer, rpc_port: int = 0) -> None:
         self.node = node
         self.observers: list[Observer] = []
         self.leave_announced = trio.Event()
         self.leave_finished = trio.Event()
         self.rejected_packets = 0
+        self.misdirected = 0  # packets and streams to addresses where no member can be: not sent
         self.streams_skipped = 0  # wanted by the node while too many were open
         self.on_bug: Callable[[], None] = lambda: None  # a command made the node raise
         self._transport = transport
         self._sealer = sealer
         self._streams = Streams(transport, sealer, node.config.swim.stream_timeout)
         self.admission = Admission(lambda address: address in node.swim.view.name_at, self.now())
+        self._destinations = Destinations(transport.address, node.members()[0].address, rpc_port)
+        self._asked_by: Address | None = None  # whose datagram is being handled
         self._chronicle = Chronicle()
         self._bugs = Bugs()
         self._timer: trio.CancelScope | None = None
@@ -249,10 +253,12 @@ class Driver:
             if self._sealer.is_other_key and (keys := self._sealer.key_names):
                 self._chronicle.report_key(str(source), keys, start)
             admission.begin(len(datagram))
+            self._asked_by = source
             try:
                 self.node.receive_packet(admission.bounded(parts, source, start), source, start)
                 self._flush()
             finally:
+                self._asked_by = None
                 admission.end()
         end = self.now()
         if admission.charge(source, end - start, end):
@@ -292,9 +298,11 @@ class Driver:
             case SendPacket():
                 self._send(effect)
             case OpenPushPull():
-                self._open(partial(self._anti_entropy, effect))
+                if self._is_fit(effect.to):
+                    self._open(partial(self._anti_entropy, effect))
             case OpenStreamPing():
-                self._open(partial(self._stream_ping, effect))
+                if self._is_fit(effect.to):
+                    self._open(partial(self._stream_ping, effect))
             case BroadcastFinished():
                 self._finish(effect.token)
             case LeaveAnnounced():
@@ -307,9 +315,19 @@ class Driver:
                 self._chronicle.report(effect, self.now())
 
     def _send(self, effect: SendPacket) -> None:
+        if effect.to != self._asked_by and not self._is_fit(effect.to):
+            return
         datagram = self._sealer.packet(effect.parts, crc=effect.crc)
         if self.admission.may_send(len(datagram), effect.to):
             self._transport.send(datagram, effect.to)
+
+    def _is_fit(self, to: Address) -> bool:
+        """Return whether a member can be at `to`; count and say it if not."""
+        refusal = self._destinations.refusal(to)
+        if refusal:
+            self.misdirected += 1
+            self.complain(str(to), f"nothing is sent there: {refusal}")
+        return not refusal
 
     def _finish(self, token: int) -> None:
         waiting = self._waiting.get(token)

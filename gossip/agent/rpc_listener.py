@@ -34,6 +34,7 @@ class RpcListener:
         self._inode = path.stat().st_ino if path else 0
         name = listener.getsockname()
         self.address = str(path) if path else str(Endpoint(name[0], name[1]))
+        self.port: int = 0 if path else name[1]  # 0: it is not TCP
 
     async def accept(self) -> trio.SocketStream:
         """Wait for the next client. Raises `OSError` if the process has no descriptor to spare."""

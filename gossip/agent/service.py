@@ -287,7 +287,7 @@ async def _open(config: AgentConfig) -> _Opened:
         if config.record:
             node = flight_recorder.record(node)
     sealer = Sealer(compress=not config.disable_compression, keyring=_keyring(config))
-    driver = Driver(node, transport, sealer)
+    driver = Driver(node, transport, sealer, rpc.port if rpc is not None else 0)
     if flight_recorder is not None:
         driver.on_bug = flight_recorder.show_bug
     return _Opened(driver, flight_recorder, rpc, control)

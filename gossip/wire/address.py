@@ -6,7 +6,7 @@ bytes into text and back.
 """
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from msgspec import Struct
 
@@ -15,6 +15,11 @@ from gossip.errors import RemoteProtocolError
 MAX_PORT = 65535
 REMEMBERED_ADDRESSES = 8192
 """Bound of the memo below; a cluster larger than that only recomputes."""
+
+
+BROADCAST = IPv4Address("255.255.255.255")
+METADATA_SERVICES = frozenset((IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254")))
+"""Where clouds hand out credentials to whoever asks from the machine itself."""
 
 
 class Address(Struct, frozen=True, gc=False):
@@ -49,3 +54,22 @@ def pack_address(host: str) -> bytes:
         ValueError: `host` is not an IP address.
     """
     return ip_address(host).packed
+
+
+def misfit(host: str) -> str:
+    """Return what the IP address `host` is instead of the address of one host, empty if it is that.
+
+    Loopback is an address of a host, this one; whether it is wanted is for the caller to know.
+
+    Raises:
+        ValueError: `host` is not an IP address.
+    """
+    ip = ip_address(host)
+    ip = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
+    if ip.is_unspecified:
+        return "unspecified"
+    if ip.is_multicast:
+        return "multicast"
+    if ip == BROADCAST:
+        return "broadcast"
+    return "a metadata service" if ip in METADATA_SERVICES else ""

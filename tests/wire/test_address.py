@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.errors import RemoteProtocolError
-from gossip.wire.address import MAX_PORT, REMEMBERED_ADDRESSES, Address, pack_address, unpack_address
+from gossip.wire.address import MAX_PORT, REMEMBERED_ADDRESSES, Address, misfit, pack_address, unpack_address
 
 RAW4 = b"\x7f\0\0\x0b"
 MAPPED = bytes(10) + b"\xff\xff" + RAW4
@@ -46,3 +46,24 @@ def test_remembered_addresses_are_bounded():
     for number in range(REMEMBERED_ADDRESSES + 1):
         unpack_address(number.to_bytes(4, "big"), 1)
     assert unpack_address.cache_info().currsize == REMEMBERED_ADDRESSES
+
+
+@pytest.mark.parametrize(
+    ("host", "what"),
+    [
+        ("10.0.0.1", ""),
+        ("127.0.0.1", ""),
+        ("2001:db8::1", ""),
+        ("0.0.0.0", "unspecified"),
+        ("::", "unspecified"),
+        ("239.1.2.3", "multicast"),
+        ("ff02::1", "multicast"),
+        ("::ffff:224.0.0.1", "multicast"),
+        ("255.255.255.255", "broadcast"),
+        ("169.254.169.254", "a metadata service"),
+        ("fd00:ec2::254", "a metadata service"),
+        ("169.254.169.253", ""),
+    ],
+)
+def test_a_misfit_is_no_address_of_one_host(host, what):
+    assert misfit(host) == what

@@ -1,0 +1,41 @@
+"""Where a member may be: what the node sends goes to addresses that peers have named, and they may name any.
+
+Without this rule one forged announcement makes every agent send to a multicast group, to a service on its own
+loopback interface, or to its own IPC. What people ask for (a join) is not checked.
+"""
+
+from functools import lru_cache
+from ipaddress import ip_address
+
+from gossip.wire.address import REMEMBERED_ADDRESSES, Address, misfit
+
+
+class Destinations:
+    """Judges addresses for one agent."""
+
+    def __init__(self, bound: Address, advertised: Address, rpc_port: int = 0) -> None:
+        """Take this agent's own addresses.
+
+        Args:
+            bound: Where its gossip sockets are.
+            advertised: Where peers find them.
+            rpc_port: The port of its IPC, 0 if that is not TCP.
+        """
+        self._own = (bound, advertised)
+        self._own_hosts = {bound.host, advertised.host}
+        self._loopback = any(ip_address(host).is_loopback for host in self._own_hosts)
+        self._rpc_port = rpc_port
+        self.refusal = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._refusal)
+
+    def _refusal(self, to: Address) -> str:
+        """Return why no member can be at `to`, empty if one can."""
+        if found := misfit(to.host):
+            return f"the address is {found}"
+        is_loopback = ip_address(to.host).is_loopback
+        if is_loopback and not self._loopback:
+            return "the address is loopback, and this agent is elsewhere"
+        if to in self._own:
+            return "the address is this agent's own"
+        if self._rpc_port and to.port == self._rpc_port and (is_loopback or to.host in self._own_hosts):
+            return "the address is this agent's own IPC"
+        return ""
