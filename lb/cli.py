@@ -68,6 +68,11 @@ _LB_OPTIONS = (
     click.option("--state-file", metavar="PATH", help="What workers hand over.  [default: beside the file]"),
     click.option("--start-haproxy", is_flag=True, help="Start HAProxy and keep it running."),
     click.option("--take-over", is_flag=True, help="Replace a file that somebody else wrote; keep a copy."),
+    click.option(
+        "--on-foreign-edit",
+        metavar="POLICY",
+        help="Somebody else changed the file: restore it, or hold.  [default: restore]",
+    ),
     click.option("--haproxy-binary", metavar="FILE", help="[default: haproxy]"),
     click.option(
         "--validate-command", metavar="COMMAND", help="With {file} in it.  [default: haproxy -c -f {file}]"

@@ -14,6 +14,7 @@ from gossip.agent.duration import Seconds, parse_duration
 from gossip.errors import ConfigError
 from gossip.toml_file import read_toml
 from lb.deploy.deployer import DeploymentConfig
+from lb.deploy.foreign_edit import OnForeignEdit
 from lb.deploy.take_over import read_carried, with_carried
 from lb.haproxy.client import Sockets
 from lb.haproxy.config_check import FILE_PLACEHOLDER, Validator
@@ -40,6 +41,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     state_file: str = ""
     start_haproxy: bool = False
     take_over: bool = False
+    on_foreign_edit: OnForeignEdit = OnForeignEdit.RESTORE
     haproxy_binary: str = "haproxy"
     stop_timeout: Seconds = Seconds(5)
     validate_command: tuple[str, ...] = ()  # nothing: haproxy_binary -c -f {file}
@@ -138,6 +140,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             max_old_workers=self.max_old_workers,
             max_old_workers_wait=self.max_old_workers_wait,
             reconcile_interval=self.reconcile_interval,
+            on_foreign_edit=self.on_foreign_edit,
         )
 
     @property

@@ -27,6 +27,7 @@ from lb.controller import Balancer
 from lb.deploy.bootstrap import Inheritance, Origin, inherit
 from lb.deploy.config_file import ConfigFile, SwapError
 from lb.deploy.deployer import Deployment
+from lb.deploy.foreign_edit import OnForeignEdit, keep_edit
 from lb.deploy.take_over import take_over
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
@@ -78,7 +79,7 @@ class LoadBalancer:
         self._file.open()
         try:
             inheritance = inherit(self._file, self._plan_config.backends)
-            if inheritance.origin in (Origin.NOWHERE, Origin.REPAIRED):
+            if self._must_repair(inheritance.origin):
                 # HAProxy may be started with it at any moment, by us or by somebody else.
                 self._file.swap(self._render(inheritance.claims))
             else:
@@ -87,6 +88,16 @@ class LoadBalancer:
             self._file.close()
             raise
         return inheritance
+
+    def _must_repair(self, origin: Origin) -> bool:
+        """Tell whether the file has to be written before HAProxy reads it; keep a copy of what goes then."""
+        present = self._file.read()
+        if origin is not Origin.REPAIRED or present is None:
+            return present is None
+        if self._config.on_foreign_edit is OnForeignEdit.HOLD:
+            return False
+        keep_edit(self._file, self._file.read_good(), present)
+        return True
 
     def close(self) -> None:
         """Unlock the file."""

@@ -9,6 +9,7 @@ nothing of members, templates or the running HAProxy.
 import hashlib
 import os
 import stat
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -44,6 +45,13 @@ class RejectedError(SwapError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("validate", reason)
+
+
+class ChangedError(SwapError):
+    """Somebody else changed the target just now; it was not touched."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("replace", reason)
 
 
 class Swapped(Struct, frozen=True):
@@ -111,6 +119,14 @@ class ConfigFile:
         """Return the last content that a running HAProxy was seen to have, None if there is none yet."""
         return self._read(self.good_path)
 
+    def read_beside(self, name: str) -> bytes | None:
+        """Return the content of the file `name` in the directory, None if there is none.
+
+        Raises:
+            SwapError: it cannot be read or is larger than `MAX_CONFIG_BYTES`.
+        """
+        return self._read(self.directory / name)
+
     def validate(self, content: bytes) -> None:
         """Ask HAProxy about `content` without touching the target.
 
@@ -124,14 +140,19 @@ class ConfigFile:
         finally:
             self._unlink(candidate)
 
-    def swap(self, content: bytes) -> Swapped:
+    def swap(self, content: bytes, *, may_replace: Collection[bytes | None] | None = None) -> Swapped:
         """Make `content` the configuration file; equal content is left alone.
+
+        Args:
+            content: the new file.
+            may_replace: what the present file may hold, None for no file; nothing given: anything.
 
         Returns:
             What happened; `changed` is False when the file already held exactly these bytes.
 
         Raises:
             RejectedError: HAProxy says that it is invalid; nothing changed.
+            ChangedError: the file holds something that may not be replaced.
             SwapError: a system call failed; `step` says which part.
         """
         start = perf_counter()
@@ -146,6 +167,8 @@ class ConfigFile:
             self._validate(candidate)
             validated_in = perf_counter() - validating
             self._expect(candidate, digest, "rehash")
+            if may_replace is not None and self.read() not in may_replace:
+                raise ChangedError(f"{self.target} was changed by somebody else meanwhile")
             self._replace(candidate)
         finally:
             self._unlink(candidate)

@@ -14,7 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gossip.agent.duration import Seconds
-from lb.deploy.config_file import ConfigFile, RejectedError, SwapError, Swapped
+from lb.deploy.config_file import ChangedError, ConfigFile, RejectedError, SwapError, Swapped
+from lb.deploy.custody import Custody
+from lb.deploy.foreign_edit import OnForeignEdit
 from lb.haproxy.cli_socket import HAProxyError, UnreachableError
 from lb.haproxy.client import HAProxy
 from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
@@ -37,6 +39,7 @@ class DeploymentConfig(Struct, frozen=True, kw_only=True):
     reconcile_interval: float = 30.0
     retry_delay: float = 60.0
     max_retry_delay: float = 600.0
+    on_foreign_edit: OnForeignEdit = OnForeignEdit.RESTORE
 
 
 class Goal(Struct, frozen=True):
@@ -81,7 +84,10 @@ class Deployment:
         self._wake_drains = trio.Event()
         self._reloaded_at = -math.inf
         self._is_degraded = False
+        self._holds = False  # because of somebody else's change
         self._crowded_since: float | None = None
+        self._custody = Custody(file, haproxy)
+        self._achieved: Goal | None = None  # what file and worker were last seen to agree with
 
     def want(self, goal: Goal) -> None:
         """Replace whatever was wished before; why that was wished is not lost if it has not been begun."""
@@ -116,7 +122,7 @@ class Deployment:
     async def _advance(self) -> float:
         """Do what can be done now; return after how many seconds to look again."""
         goal = self._goal
-        if goal is None:
+        if goal is None or await self._is_held(goal):
             return self._config.reconcile_interval
         if await self._is_fulfilled(goal):
             self._is_waiting = self._is_waiting and self._goal is not goal
@@ -140,10 +146,11 @@ class Deployment:
         else:
             if present == goal.content:
                 problem = await self._haproxy.find_problem(goal.content)
+                problem = problem or await self._custody.doubt(goal.content)
             else:
-                problem = "the file is not the wished one"
+                problem = "the file is not the desired one"
         if not problem:
-            await self._accept(goal.content)
+            await self._accept(goal)
             return True
         if self.refusal is None:
             self.problem = problem
@@ -164,6 +171,7 @@ class Deployment:
     async def _take_over(self, goal: Goal) -> None:
         start = trio.current_time()
         self._is_waiting = False
+        reason = await self._reason(goal)
         try:
             before = await trio.to_thread.run_sync(self._file.read)
             if problem := find_unbindable(before, goal.content):
@@ -171,6 +179,9 @@ class Deployment:
                 return
             done = await self._swap(goal.content)
             took = await self._reload(goal.content)
+        except ChangedError:
+            self._wake.set()  # look at the edit first, at once
+            return
         except UnreachableError as error:
             # The file is right; a HAProxy that comes back reads it. Nothing to take back.
             self._degrade(str(error))
@@ -186,15 +197,43 @@ class Deployment:
             self._refuse(goal, f"{error}{said}")
             await self._roll_back(goal.content, before)
             return
-        await self._accept(goal.content)
+        await self._accept(goal)
         changes = _changes(before, goal.content)
         extra = {"event": "lb.swap", "id": self.swaps, "path": "reload", **changes}
         extra |= {"digest": embedded_digest(goal.content) or done.digest, "settle": Seconds(goal.settled_in)}
         extra |= {"reload": Seconds(took), "took": Seconds(trio.current_time() - start)}
-        log.info("configuration taken over", extra={**extra, "reason": goal.reason})
+        log.info("configuration taken over", extra={**extra, "reason": reason})
+
+    async def _reason(self, goal: Goal) -> str:
+        """Return why to act now: what was reached once and is so no more was not undone by its own reason."""
+        cause = self._custody.cause or (self.problem if self._achieved is goal else "")
+        if self._achieved is goal:
+            return f"restored: {cause}"
+        return f"{goal.reason}; {cause}" if cause else goal.reason
+
+    async def _is_held(self, goal: Goal) -> bool:
+        """Keep what somebody else did to the file or the worker; tell whether it stops us."""
+        try:
+            edit = await self._custody.inspect(goal.content)
+        except SwapError as error:
+            if self.problem != str(error):
+                self.problem = str(error)
+                extra = {"event": "lb.refused", "reason": self.problem}
+                log.error("cannot tell what is in the file: nothing is replaced", extra=extra)  # noqa: TRY400
+            return True
+        if not edit or self._config.on_foreign_edit is OnForeignEdit.RESTORE:
+            self._holds = False
+            return False
+        self.problem = f"held: {edit}; {self._custody.way_out}"
+        if not self._holds:
+            log.error(
+                "held: somebody else's change stays", extra={"event": "lb.held", "reason": self.problem}
+            )
+        self._holds = True
+        return True
 
     async def _swap(self, content: bytes) -> Swapped:
-        done = await trio.to_thread.run_sync(self._file.swap, content)
+        done = await self._custody.swap(content)
         self.swaps += done.changed
         return done
 
@@ -203,15 +242,19 @@ class Deployment:
         try:
             # Bounded by the reload timeout; cut off here, it would go on in HAProxy all the same.
             with trio.CancelScope(shield=True):
-                took = await self._haproxy.take(content)
+                took = await self._custody.take(content)
         finally:
             self._wake_drains.set()
         return took
 
-    async def _accept(self, content: bytes) -> None:
+    async def _accept(self, goal: Goal) -> None:
         """Remember what was seen to work."""
+        content = goal.content
         if self._is_degraded or self.refusal is not None:
-            log.info("haproxy runs the wished configuration", extra={"digest": embedded_digest(content)})
+            extra = {"digest": embedded_digest(content)}
+            log.info("haproxy is running the desired configuration", extra=extra)
+        self._achieved = goal
+        self._custody.settle()
         self.problem = ""
         self.refusal = None
         self._is_degraded = False
@@ -271,13 +314,15 @@ class Deployment:
 
     async def _drain(self, wanted: frozenset[ServerName]) -> bool:
         try:
-            changed = await self._haproxy.drain_exactly(wanted)
+            done = await self._custody.drain_exactly(wanted)
         except HAProxyError as error:
             log.warning("cannot set drained servers", extra={"reason": str(error)})
             return False
-        for name in changed:
-            state = "drain" if name in wanted else "ready"
-            log.info("server state set", extra={"event": "lb.server", "server": str(name), "state": state})
+        for state, names in (("drain", done.drained), ("ready", done.readied)):
+            for name in names:
+                log.info(
+                    "server state set", extra={"event": "lb.server", "server": str(name), "state": state}
+                )
         return True
 
 

@@ -5,6 +5,7 @@ shows the digest of the file and the servers of the file; everything before that
 """
 
 import os
+import tempfile
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from msgspec import Struct
 from lb.haproxy.cli_socket import CommandSocket, HAProxyError, UnreachableError
 from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
 from lb.haproxy.master import POLL_INTERVAL, Master, Processes, ReloadError
-from lb.haproxy.runtime import Runtime
+from lb.haproxy.runtime import Drains, Runtime
 from lb.haproxy.server_state import (
     EMPTY_STATE,
     difference,
@@ -25,6 +26,8 @@ from lb.haproxy.server_state import (
 DEFAULT_RELOAD_TIMEOUT = 5.0
 """Above the 2.2 s that a master needs to find out that a listener cannot be bound."""
 MAX_DRAIN_PASSES = 5
+STATE_MODE = 0o644
+"""HAProxy may run as another user than we do."""
 
 
 class Sockets(Struct, frozen=True):
@@ -38,7 +41,7 @@ class Sockets(Struct, frozen=True):
 class HAProxy:
     """One HAProxy in master-worker mode; times in seconds."""
 
-    __slots__ = ("_reload_timeout", "_state_file", "master", "runtime")
+    __slots__ = ("_reload_timeout", "_state_file", "made_worker", "master", "runtime")
 
     def __init__(
         self,
@@ -51,12 +54,13 @@ class HAProxy:
         self.runtime = Runtime(CommandSocket(sockets.admin, runtime_timeout))
         self._state_file = sockets.state_file
         self._reload_timeout = reload_timeout
+        self.made_worker: int | None = None  # the process that our last reload made, as the master says
 
     async def processes(self) -> Processes | None:
         """Return HAProxy's processes, None if its master does not answer."""
         try:
             return await self.master.processes()
-        except UnreachableError:
+        except HAProxyError:  # also an empty answer: the master is executing itself anew
             return None
 
     async def digest(self) -> str | None:
@@ -85,11 +89,11 @@ class HAProxy:
         """
         self._write_state(EMPTY_STATE)
 
-    async def take(self, content: bytes) -> float:
+    async def take(self, content: bytes, *, must_reload: bool = False) -> float:
         """Reload, and return after how many seconds the worker was seen to run `content`.
 
         The file that HAProxy reads must already hold `content`. A HAProxy that was started meanwhile has read
-        it by itself: that needs no reload.
+        it by itself: that needs no reload, unless `must_reload` says that its word is not enough.
 
         Raises:
             UnreachableError: the master does not answer; nothing was done.
@@ -98,11 +102,12 @@ class HAProxy:
         """
         start = trio.current_time()
         deadline = start + self._reload_timeout
+        self.made_worker = None
         await self.master.wait_answer(deadline)
-        if not await self.find_problem(content):
+        if not must_reload and not await self.find_problem(content):
             return trio.current_time() - start
         self._write_state(await self._known_state(content))
-        await self.master.reload(deadline)
+        self.made_worker = (await self.master.reload(deadline)).worker
         await self.confirm(content, deadline)
         return trio.current_time() - start
 
@@ -131,21 +136,25 @@ class HAProxy:
         except HAProxyError as error:
             return str(error)
 
-    async def drain_exactly(self, drained: Collection[ServerName]) -> list[ServerName]:
-        """Make `drained` the drained servers of the worker; return those that changed.
+    async def drain_exactly(self, drained: Collection[ServerName], ours: Collection[ServerName]) -> Drains:
+        """Make `drained` drained and the rest of `ours` ready, in this worker; return what was done.
 
         Repeats until a look shows nothing to do: during a reload the old worker may answer once more.
+        Servers that somebody else drained, that is: those not in `ours`, stay drained.
 
         Raises:
             HAProxyError: the worker does not answer, objects, or never gets there.
         """
-        changed: list[ServerName] = []
+        to_drain: dict[ServerName, None] = {}
+        to_ready: dict[ServerName, None] = {}
         for _ in range(MAX_DRAIN_PASSES):
-            step = await self.runtime.drain_exactly(drained)
-            if not step:
-                return changed
-            changed += [name for name in step if name not in changed]
-        raise HAProxyError(f"haproxy does not keep the state of {changed[0]}: somebody else changes it")
+            step = await self.runtime.drain_exactly(drained, {*ours, *to_drain})
+            if not step.drained and not step.readied:
+                return Drains(tuple(to_drain), tuple(to_ready), step.present)
+            to_drain |= dict.fromkeys(step.drained)
+            to_ready |= dict.fromkeys(step.readied)
+        name = next(iter({**to_drain, **to_ready}))
+        raise HAProxyError(f"haproxy does not keep the state of {name}: somebody else changes it")
 
     async def _known_state(self, content: bytes) -> bytes:
         with suppress(UnreachableError):
@@ -153,13 +162,19 @@ class HAProxy:
         return EMPTY_STATE
 
     def _write_state(self, state: bytes) -> None:
-        beside = self._state_file.with_name(f".lb.{self._state_file.name}.{os.getpid()}.tmp")
+        beside: Path | None = None
         try:
-            beside.write_bytes(state)
+            # A name that nobody can guess, and O_EXCL: a link that was planted in its place is not followed.
+            fd, name = tempfile.mkstemp(".tmp", ".lb.", self._state_file.parent)
+            beside = Path(name)
+            with os.fdopen(fd, "wb") as out:
+                out.write(state)
+                os.fchmod(out.fileno(), STATE_MODE)
             beside.replace(self._state_file)
         except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
+            if beside is not None:
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
             raise HAProxyError(
                 f"cannot write the state file {self._state_file}: {error.strerror} (see --state-file)"
             ) from error

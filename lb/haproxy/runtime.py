@@ -6,6 +6,8 @@ server's name would be a second command.
 
 from collections.abc import Collection, Iterable
 
+from msgspec import Struct
+
 from gossip.errors import LocalProtocolError
 from lb.haproxy.cli_socket import CommandSocket, HAProxyError
 from lb.haproxy.config_text import ServerName
@@ -16,6 +18,21 @@ MAX_BATCH = 100
 """Commands in one line; measured: 1.3 ms for 100."""
 TABLE_TIMEOUT = 5.0
 """``show servers state`` of a thousand servers was measured at 1.1-1.6 s."""
+
+
+class WorkerIdentity(Struct, frozen=True):
+    """A worker by its process id, as it sees it, and the second in which it started (since 1970)."""
+
+    pid: int
+    started: int
+
+
+class Drains(Struct, frozen=True):
+    """What was done to the drained servers, and which servers there are."""
+
+    drained: tuple[ServerName, ...]
+    readied: tuple[ServerName, ...]
+    present: frozenset[ServerName]
 
 
 class Runtime:
@@ -35,6 +52,22 @@ class Runtime:
         answer = await self._socket.ask("show env LB_DIGEST")
         key, _, value = answer.strip().partition("=")
         return value if key == "LB_DIGEST" else None
+
+    async def identity(self) -> WorkerIdentity:
+        """Return which worker answers.
+
+        Raises:
+            UnreachableError: the worker does not answer.
+            HAProxyError: its answer does not say.
+        """
+        answer = await self._socket.ask("show info")
+        fields = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+        try:
+            return WorkerIdentity(int(fields["Pid"]), int(fields.get("Start_time_sec", 0)))
+        except (KeyError, ValueError) as error:
+            raise HAProxyError(
+                f"haproxy's answer to 'show info' names no process: {answer[:80]!r}"
+            ) from error
 
     async def servers_table(self) -> str:
         """Return the answer to ``show servers state`` as it is."""
@@ -59,21 +92,23 @@ class Runtime:
         if complaints:
             raise HAProxyError(f"haproxy objects to setting servers to {state}: {complaints[0][:200]}")
 
-    async def drain_exactly(self, drained: Collection[ServerName]) -> list[ServerName]:
-        """Make `drained` the servers that are drained; return those whose state had to be changed.
+    async def drain_exactly(self, drained: Collection[ServerName], ours: Collection[ServerName]) -> Drains:
+        """Make `drained` drained, and those of `ours` that are not in it ready again.
 
         Names that the worker does not have are ignored: they are out of its configuration already. A server
-        in maintenance stays there, whoever put it there.
+        that is drained but not one of `ours` was drained by a person, and stays so; so does one in
+        maintenance, whoever put it there.
         """
         rows = await self.servers()
         free = [row for row in rows if not row.is_in_maintenance]
         to_drain = [row.place.name for row in free if not row.is_drained and row.place.name in drained]
-        to_ready = [row.place.name for row in free if row.is_drained and row.place.name not in drained]
+        surplus = [row.place.name for row in free if row.is_drained and row.place.name not in drained]
+        to_ready = [name for name in surplus if name in ours]
         if to_drain:
             await self.set_states(to_drain, AdminState.DRAIN)
         if to_ready:
             await self.set_states(to_ready, AdminState.READY)
-        return to_drain + to_ready
+        return Drains(tuple(to_drain), tuple(to_ready), frozenset(row.place.name for row in rows))
 
 
 def _checked(name: ServerName) -> ServerName:

@@ -127,24 +127,25 @@ async def test_moved_server_gets_its_new_port_and_a_dead_one_stays_down(site: Si
 async def test_drained_servers_get_no_requests_and_stay_drained_over_a_reload(site: Site) -> None:
     async with web_servers("a", "b") as ports, site.running(site.content(ports)):
         load = Load(Target(HOST, site.port))
-        assert await site.haproxy.drain_exactly({web("a"), web("unknown")}) == [web("a")]
-        assert await site.haproxy.drain_exactly({web("a")}) == []
+        assert (await site.haproxy.drain_exactly({web("a"), web("unknown")}, ())).drained == (web("a"),)
+        assert (await site.haproxy.drain_exactly({web("a")}, ())).drained == ()
         site.config.write_bytes(site.content({**ports, "c": DEAD + 2}))
         await site.haproxy.take(site.content({**ports, "c": DEAD + 2}))
-        assert await site.haproxy.drain_exactly({web("a")}) == []
+        assert (await site.haproxy.drain_exactly({web("a")}, ())).drained == ()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(load.run_client, keep_alive=True))
             await eventually(lambda: load.tally.answered >= 20)
             load.stop()
         assert set(load.tally.by_server) == {"b"}
-        assert await site.haproxy.drain_exactly(set()) == [web("a")]
+        assert (await site.haproxy.drain_exactly(set(), ())).readied == ()  # somebody else's
+        assert (await site.haproxy.drain_exactly(set(), {web("a")})).readied == (web("a"),)
 
 
 @pytest.mark.trio
 async def test_server_in_maintenance_is_left_alone(site: Site) -> None:
     async with site.running(site.content({"a": DEAD})):
         await site.haproxy.runtime.set_states([web("a")], AdminState.MAINT)
-        assert await site.haproxy.drain_exactly({web("a")}) == []
+        assert (await site.haproxy.drain_exactly({web("a")}, ())).drained == ()
 
 
 @pytest.mark.trio

@@ -1,0 +1,183 @@
+"""What is ours on this machine, and what is not: the file as we left it, the worker we made, our drains.
+
+`Deployment` acts through it, so that every change of our own is known as one. Whatever else changes is
+somebody else's: a copy of it is kept before anything is replaced, and `inspect` names it.
+"""
+
+import logging
+from collections.abc import Collection
+
+import msgspec
+import trio
+
+from lb.deploy.bootstrap import Origin, origin_of
+from lb.deploy.config_file import ConfigFile, SwapError, Swapped, content_digest
+from lb.deploy.foreign_edit import RUNTIME, keep_edit
+from lb.deploy.worker_record import WorkerRecord, read_record, started_after_change, write_record
+from lb.haproxy.cli_socket import HAProxyError
+from lb.haproxy.client import HAProxy
+from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
+from lb.haproxy.runtime import Drains, WorkerIdentity
+from lb.haproxy.server_state import difference
+
+log = logging.getLogger(__name__)
+
+
+class Custody:
+    """Our part of one configuration file and one HAProxy. One task at a time may call it, drains aside."""
+
+    __slots__ = ("_file", "_haproxy", "_kept", "_left", "_record", "_servers_seen", "_writing", "cause")
+
+    def __init__(self, file: ConfigFile, haproxy: HAProxy) -> None:
+        self.cause = ""  # what somebody else did, in words; "" once it was put right
+        self._file = file
+        self._haproxy = haproxy
+        self._record: WorkerRecord | None = None
+        self._left: bytes | None = None  # the file as we left it
+        self._kept: tuple[bytes | None, ...] = ()  # what somebody else put there, kept as a copy
+        self._writing = trio.Lock()
+        self._servers_seen = ""
+
+    @property
+    def way_out(self) -> str:
+        """What a person can do when this is held."""
+        good, target = self._file.good_path, self._file.target
+        return f"copy {good} to {target}, or restart with --on-foreign-edit=restore"
+
+    async def inspect(self, goal: bytes) -> str:
+        """Return in words what somebody else changed, "" if nothing; a copy of it is kept.
+
+        Raises:
+            SwapError: it cannot be read, or a copy cannot be written.
+        """
+        self.cause = await trio.to_thread.run_sync(self._inspect_file, goal)
+        if not self.cause and self._left == goal:
+            self.cause = await self._inspect_servers(goal)
+        return self.cause
+
+    async def doubt(self, content: bytes) -> str:
+        """Return why a worker that shows the right digest is not believed, "" if it is."""
+        identity = await self._identity()
+        record = await self._known()
+        if record.is_about(identity, content):
+            return ""
+        processes = await self._haproxy.processes()
+        if identity is not None and processes is not None and processes.reloads == 0:
+            is_newer = await trio.to_thread.run_sync(
+                started_after_change, processes.master, self._file.target
+            )
+            if is_newer and processes.worker == identity.pid:
+                await self._remember(identity, content)
+                return ""
+        return "haproxy was reloaded or started by somebody else"
+
+    async def swap(self, content: bytes) -> Swapped:
+        """Swap the file, but only for one that we left there or of which there is a copy.
+
+        Raises:
+            ChangedError: somebody else changed it just now.
+            SwapError: as `ConfigFile.swap`.
+        """
+        may_replace = (self._left, *self._kept)
+        done = await trio.to_thread.run_sync(lambda: self._file.swap(content, may_replace=may_replace))
+        self._left = content
+        return done
+
+    async def take(self, content: bytes) -> float:
+        """Have HAProxy take `content`, by a reload unless its worker is known to come from it.
+
+        Raises:
+            HAProxyError: as `HAProxy.take`.
+        """
+        must_reload = bool(await self.doubt(content))
+        took = await self._haproxy.take(content, must_reload=must_reload)
+        identity = await self._identity()
+        is_same = await trio.to_thread.run_sync(self._file.read) == content
+        if identity is not None and identity.pid == self._haproxy.made_worker and is_same:
+            await self._remember(identity, content)
+        return took
+
+    async def drain_exactly(self, wanted: Collection[ServerName]) -> Drains:
+        """Make `wanted` drained, and those ready that we drained before; a person's drains stay.
+
+        Raises:
+            HAProxyError: as `HAProxy.drain_exactly`.
+        """
+        record = await self._known()
+        done = await self._haproxy.drain_exactly(wanted, record.drained)
+        ours = dict.fromkeys((*record.drained, *done.drained))
+        kept = tuple(name for name in ours if name in done.present and name not in done.readied)
+        await self._write(msgspec.structs.replace(await self._known(), drained=kept))
+        return done
+
+    def settle(self) -> None:
+        """Forget what was put right."""
+        self.cause = ""
+        self._servers_seen = ""
+        self._kept = ()
+
+    def _inspect_file(self, goal: bytes) -> str:
+        present = self._file.read()
+        if self._left is None:
+            self._left = self._find_left(present)
+        if present in (self._left, goal):
+            self._left = present
+            return ""
+        if present not in self._kept:
+            keep_edit(self._file, self._left, present)
+            self._kept = (present,)
+        return "hand edit" if present else "file was emptied" if present == b"" else "file was removed"
+
+    def _find_left(self, present: bytes | None) -> bytes | None:
+        """Return what an earlier life left in the file."""
+        good = self._file.read_good()
+        match origin_of(present, good):
+            case Origin.REPAIRED:
+                return good
+            case Origin.EDITED:
+                return None  # nobody knows: all of the file may be the edit
+            case _:
+                return present
+
+    async def _inspect_servers(self, goal: bytes) -> str:
+        """Look for servers that were added, removed or moved in a worker that is ours otherwise."""
+        try:
+            digest = await self._haproxy.runtime.digest()
+            if digest is None or digest != embedded_digest(goal) or await self.doubt(goal):
+                return ""
+            table = await self._haproxy.runtime.servers_table()
+            rows = await self._haproxy.runtime.servers()
+        except HAProxyError:
+            return ""
+        changed = difference(configured_servers(goal), rows)
+        if changed and changed != self._servers_seen:
+            self._servers_seen = changed
+            copy = await trio.to_thread.run_sync(self._file.keep_copy, table.encode(), RUNTIME)
+            extra = {"event": "lb.foreign_edit", "copy": copy, "diff": changed}
+            log.warning("servers were changed at runtime by somebody else", extra=extra)
+        return f"servers changed at runtime: {changed}" if changed else ""
+
+    async def _identity(self) -> WorkerIdentity | None:
+        try:
+            return await self._haproxy.runtime.identity()
+        except HAProxyError:
+            return None
+
+    async def _known(self) -> WorkerRecord:
+        if self._record is None:
+            self._record = await trio.to_thread.run_sync(read_record, self._file)
+        return self._record
+
+    async def _remember(self, worker: WorkerIdentity, content: bytes) -> None:
+        record = await self._known()
+        await self._write(msgspec.structs.replace(record, worker=worker, content=content_digest(content)))
+
+    async def _write(self, record: WorkerRecord) -> None:
+        if record == self._record:
+            return
+        self._record = record
+        async with self._writing:  # two tasks write; the last one has to write what is true last
+            try:
+                await trio.to_thread.run_sync(write_record, self._file, self._record)
+            except SwapError as error:
+                log.warning("cannot remember the worker", extra={"reason": str(error)})
