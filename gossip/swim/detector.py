@@ -38,7 +38,12 @@ class FailureDetector:
     """Probes members of the view, relays pings for others, accuses those who stay silent."""
 
     def __init__(
-        self, view: View, membership: Membership, piggyback: Piggyback, emit: Callable[[Effect], None]
+        self,
+        view: View,
+        membership: Membership,
+        piggyback: Piggyback,
+        emit: Callable[[Effect], None],
+        rng: Random,
     ) -> None:
         self._config = view.config
         self._view = view
@@ -47,16 +52,16 @@ class FailureDetector:
         self._piggyback = piggyback
         self._health = view.health
         self._emit = emit
-        self._seq = 0
+        self._rng = rng
         self._probe: Probe | None = None
         self.relays = Relays(self._config.max_relays)
         self.probes = 0
         self.failed_probes = 0
         self.stream_only_probes = 0  # answered by stream alone: datagrams do not pass
 
-    def start(self, rng: Random, now: float) -> None:
+    def start(self, now: float) -> None:
         """Begin probing, at a random offset so that a cluster's probes do not march in step."""
-        self._deadlines.set((PROBE, ""), now + rng.random() * self._config.probe_interval)
+        self._deadlines.set((PROBE, ""), now + self._rng.random() * self._config.probe_interval)
 
     # --- timers -----------------------------------------------------------------------------------------
 
@@ -67,7 +72,7 @@ class FailureDetector:
             self._deadlines.set((PROBE, ""), now + self._config.probe_interval)
             return
         deadline = now + self._health.scale(self._config.probe_interval)
-        self._probe = Probe(target, self._next_seq(), now, deadline)
+        self._probe = Probe(target, self._new_seq(), now, deadline)
         self.probes += 1
         self._send_ping(self._probe, target)
         self._deadlines.set((PROBE_TIMEOUT, ""), now + self._config.probe_timeout)
@@ -118,7 +123,7 @@ class FailureDetector:
         if self.relays.is_full:
             return
         target = unpack_address(request.target, request.port or self._view.me.alive.port)
-        seq = self._next_seq()
+        seq = self._new_seq()
         self.relays.add(seq, Relay(_reply_address(request, source), request.seq, request.nack))
         self._reply(target, encode(self._ping(seq, request.node)))
         self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
@@ -196,9 +201,12 @@ class FailureDetector:
         me, target = self._view.me.alive, probe.target.alive
         return IndirectPing(probe.seq, target.addr, target.port, target.node, nack, me.addr, me.port, me.node)
 
-    def _next_seq(self) -> int:
-        self._seq = self._seq % MAX_U32 + 1
-        return self._seq
+    def _new_seq(self) -> int:
+        """Return a number that a stranger cannot guess: an ack with it was written by a receiver of the ping.
+
+        Where the ack comes from proves nothing, as members with several addresses answer from any of them.
+        """
+        return int(self._rng.random() * MAX_U32) + 1
 
 
 def _reply_address(message: Ping | IndirectPing, source: Address) -> Address:

@@ -4,14 +4,24 @@ A node that misses acks, or has to refute rumours about itself, is probably slow
 before it accuses others.
 """
 
+REFUTATION_COST_INTERVAL = 2.0
+"""Probe intervals in which, in the long run, one refutation costs health.
+
+An answered probe gives a point back each interval. Anybody who can send a datagram can make this node refute
+as often as they like: were each refutation counted, its health would stay at the worst for as long.
+"""
+
 
 class LocalHealth:
     """A saturating counter from 0 (healthy) to `maximum` - 1."""
 
-    __slots__ = ("_ceiling", "score")
+    __slots__ = ("_ceiling", "_cost_interval", "_credit", "_credit_at", "score")
 
-    def __init__(self, maximum: int) -> None:
+    def __init__(self, maximum: int, probe_interval: float) -> None:
         self._ceiling = maximum - 1
+        self._cost_interval = REFUTATION_COST_INTERVAL * probe_interval
+        self._credit = float(maximum)  # refutations that still count; enough for the worst health at once
+        self._credit_at = float("-inf")
         self.score = 0
 
     @property
@@ -22,6 +32,15 @@ class LocalHealth:
     def apply(self, delta: int) -> None:
         """Add `delta`, positive for bad news, and saturate."""
         self.score = min(max(self.score + delta, 0), self._ceiling)
+
+    def refuted(self, now: float) -> None:
+        """Count a refutation, unless they come too fast to be this node's own fault."""
+        regained = (now - self._credit_at) / self._cost_interval
+        self._credit = min(self._credit + regained, self._ceiling + 1.0)
+        self._credit_at = now
+        if self._credit >= 1:
+            self._credit -= 1
+            self.apply(1)
 
     def scale(self, interval: float) -> float:
         """Return how long a probe of `interval` seconds may take in the present health."""

@@ -53,6 +53,12 @@ NO_BYTE = -1
 ALIVE_BYTE = int(MessageType.ALIVE)
 USER_BYTE = int(MessageType.USER)
 GOSSIP_BYTES = (int(MessageType.SUSPECT), int(MessageType.DEAD))
+REQUEST_BYTES = (int(MessageType.PING), int(MessageType.INDIRECT_PING))
+MAX_REQUESTS = 2
+"""Pings, and indirect pings, of one datagram that are answered; members put one request into a datagram.
+
+Each costs the sender some twenty bytes and makes this node send a datagram to an address of its choice.
+"""
 MAX_QUEUED_CLAIMS = 65_536
 """Bound of SWIM's own queue; one claim per name can wait, so that `max_members` is reached first."""
 
@@ -74,19 +80,20 @@ class SwimNode:
         self._size = 0  # of the cluster, as the retransmit limit last saw it
         self.rejected = 0  # messages that broke the protocol
         self.last_heard = float("-inf")  # packet or stream of a known, not suspect member; or our probe's ack
+        self._asked: list[bytes] = []  # requests of the present datagram that were answered
         self._delegate = delegate
         self._rng = rng
         self._emit = emit
         self.deadlines = Deadlines()
-        self.health = LocalHealth(config.awareness_max)
+        self.health = LocalHealth(config.awareness_max, config.probe_interval)
         self.finished: list[int] = []  # tokens of finished broadcasts, the upper layer's included
         self.queue = self.new_queue(MAX_QUEUED_CLAIMS)
         self.membership = Membership(rng)
         self._piggyback = Piggyback(config, self.queue, delegate, emit)
         self.view = View(config, me, self.membership, self.queue, self.deadlines, now)
         self.view.attach(delegate, self.health, emit)
-        self.detector = FailureDetector(self.view, self.membership, self._piggyback, emit)
-        self.detector.start(rng, now)
+        self.detector = FailureDetector(self.view, self.membership, self._piggyback, emit, rng)
+        self.detector.start(now)
         self._gossip_phase = now + rng.random() * config.gossip_interval
         self._gossip_tick = -1  # number of the last tick that was armed, counted from the phase
         self.deadlines.set((PUSH_PULL, ""), now + rng.random() * config.push_pull_interval)
@@ -98,6 +105,7 @@ class SwimNode:
         """Handle the messages of one datagram. Broken ones are counted and reported, the others count."""
         by_name = self.membership.by_name
         rejected = self.rejected
+        self._asked.clear()
         for part in parts:
             # The hot path of a join storm: an announcement that is already known costs one memo look-up.
             # The memo hands out the same object for the same bytes, so that identity suffices.
@@ -227,6 +235,8 @@ class SwimNode:
                 self.view.dead(claim, part, now)
             self._repeat_farewell(claim)
             return
+        if part and part[0] in REQUEST_BYTES and not self._is_answered(part):
+            return
         message = decode(part)
         if isinstance(message, Ping):
             self.detector.receive_ping(message, source)
@@ -254,6 +264,15 @@ class SwimNode:
         if reporter is not None and reporter is not self.view.me and not reporter.is_gone:
             farewell = Dead(accused.incarnation, accused.name, accused.name)
             self._piggyback.send_to_member(reporter, (encode(farewell),))
+
+    def _is_answered(self, request: bytes) -> bool:
+        """Tell whether to answer a request of the present datagram: not again, and not any number of them."""
+        if request in self._asked:
+            return False
+        if sum(known[0] == request[0] for known in self._asked) >= MAX_REQUESTS:
+            raise RemoteProtocolError(f"more than {MAX_REQUESTS} requests of one kind in a datagram")
+        self._asked.append(request)
+        return True
 
     def _gossip(self, now: float) -> None:
         """Send broadcasts to random members; each gets its own selection."""

@@ -110,7 +110,7 @@ class View:
         if not supersedes(MemberState.SUSPECT, suspect.incarnation, member.state, member.incarnation):
             return
         if member is self.me:
-            self._refute(suspect.incarnation)
+            self._refute(suspect.incarnation, now)
             return
         self._gossip(member.name, part or encode(suspect))
         member.enter(MemberState.SUSPECT, suspect.incarnation, now)
@@ -129,7 +129,7 @@ class View:
             return
         self._verify_accusation(member, dead.incarnation, now)
         if member is self.me and not self.is_leaving:
-            self._refute(dead.incarnation)
+            self._refute(dead.incarnation, now)
             return
         suspicion = self._drop_suspicion(member.name)
         self._queue.enqueue(part or encode(dead), key=member.name, token=token)
@@ -259,15 +259,15 @@ class View:
         is_mine = alive.meta == me.alive.meta and alive.versions == me.alive.versions
         if alive.incarnation > me.incarnation or (alive.incarnation == me.incarnation and not is_mine):
             self._verify_accusation(me, alive.incarnation, now)
-            self._refute(alive.incarnation)
+            self._refute(alive.incarnation, now)
 
-    def _refute(self, accused: int) -> None:
+    def _refute(self, accused: int, now: float) -> None:
         if accused >= LAST_INCARNATION:
             raise RemoteProtocolError(
                 f"claim about this node at the last incarnation ({accused}): cannot refute"
             )
         self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)
-        self.health.apply(1)
+        self.health.refuted(now)
         self.refutations += 1
         # Keyed by address, as memberlist does: it must not replace a queued message about ourselves. Nor may
         # a member's claim replace it: the key is no text, as a member may bear any name.

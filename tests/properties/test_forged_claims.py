@@ -1,12 +1,14 @@
 """What one datagram of a stranger can do to a cluster that is not encrypted: time to be right again."""
 
+from random import Random
+
 import pytest
 
 from gossip.serf.members import MemberStatus
 from gossip.swim.incarnation import MAX_INCARNATION_RISE
 from gossip.wire.address import Address, pack_address
 from gossip.wire.codec import encode
-from gossip.wire.messages import MAX_U32, PROTOCOL_VERSIONS, Alive, Dead, UserMessage
+from gossip.wire.messages import MAX_U32, PROTOCOL_VERSIONS, Ack, Alive, Dead, Suspect, UserMessage
 from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import MAX_U64, JoinIntent, LeaveIntent, UserEvent
 from tests.cluster import Cluster
@@ -81,3 +83,33 @@ def test_leaves_are_understood_after_messages_from_the_end_of_time(time):
     cluster.do(VICTIM, lambda node, now: node.begin_leave(now))
     cluster.do(VICTIM, lambda node, now: node.finish_leave(now))
     cluster.until(lambda: {node.member(VICTIM).status for node in cluster.nodes.values()} == {LEFT}, 10.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accusations_cannot_hold_up_a_members_health(seed):
+    """A balancer decides nothing while its health is above 3; it waits for 30 s at most."""
+    cluster = formed(seed)
+    cluster.crash(VICTIM)
+    accused = cluster.nodes["n1"]
+    scores = []
+    for _ in range(4 * 60):
+        forge(cluster, Suspect(accused.swim.view.me.incarnation, "n1", "n2"))
+        cluster.advance(0.25)
+        scores.append(accused.local_health)
+    assert max(scores) > 3
+    assert max(scores[4 * 25 :]) <= 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_acks_by_the_thousand_do_not_hide_a_death(seed):
+    cluster = formed(seed)
+    cluster.crash(VICTIM)
+    rng = Random(seed)
+
+    def guess() -> bool:
+        for name in cluster.nodes:
+            forge(cluster, *(Ack(number) for number in range(100)), to=name)
+            forge(cluster, *(Ack(rng.randrange(2**32)) for _ in range(100)), to=name)
+        return all(node.member(VICTIM).status is not MemberStatus.ALIVE for node in cluster.nodes.values())
+
+    assert cluster.until(guess, 30.0, 0.05) < 30.0

@@ -1,6 +1,10 @@
 from collections import Counter
+from itertools import pairwise
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gossip.swim.config import SwimConfig
 from gossip.swim.detector import FailureDetector
@@ -24,6 +28,17 @@ STREAM_PINGS = bytes((1, 3, 2, 2, 5, 5))  # the first with stream pings
 NEITHER = bytes((1, 2, 2, 2, 5, 5))
 
 
+class Drawn(Random):
+    """A generator whose every draw is the same."""
+
+    def __init__(self, drawn: float) -> None:
+        super().__init__(1)
+        self.drawn = drawn
+
+    def random(self) -> float:
+        return self.drawn
+
+
 def detector(rig: Rig) -> FailureDetector:
     return rig.node.detector
 
@@ -45,7 +60,7 @@ def test_a_probe_pings_a_member_and_says_who_asks():
     rig = rig_of("n1")
     ping, to = rig.begin_probe()
     assert to == home("n1")
-    assert ping == Ping(1, "n1", host(ME), PORT, ME)
+    assert ping == Ping(ping.seq, "n1", host(ME), PORT, ME)
 
 
 def test_with_nobody_to_probe_another_look_follows_after_an_interval():
@@ -211,15 +226,23 @@ def test_without_the_buddy_system_a_suspect_gets_a_ping_like_anybody():
     assert packet.parts == (encode(ping),)
 
 
-def test_sequence_numbers_go_on_at_one_after_the_last():
+def test_sequence_numbers_cannot_be_guessed():
     rig = rig_of("n1")
-    detector(rig)._seq = MAX_U32 - 1
     seqs = []
-    for _ in range(2):
+    for _ in range(50):
         ping, _ = rig.begin_probe()
         rig.ack(ping)
         seqs.append(ping.seq)
-    assert seqs == [MAX_U32, 1]
+    steps = {after - before for before, after in pairwise(seqs)}
+    assert len(steps) == 49
+    assert max(seqs) > 2**31 > min(seqs)
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_sequence_numbers_fill_32_bits_without_zero(drawn):
+    rig = rig_of("n1")
+    rig.node.detector._rng = Drawn(drawn)
+    assert 1 <= rig.node.detector._new_seq() <= MAX_U32
 
 
 def test_members_gone_for_long_are_forgotten_at_the_end_of_a_round():
@@ -405,23 +428,27 @@ def test_a_ping_for_another_name_is_ignored(name):
 REQUEST = IndirectPing(77, host("n2"), PORT, "n2", True, host("n1"), PORT, "n1")
 
 
+def relayed(rig: Rig, request: IndirectPing = REQUEST) -> int:
+    """Let a request arrive; return the sequence number of the ping that it led to."""
+    rig.hear(request)
+    return rig.sent(Ping)[-1][0].seq
+
+
 def test_an_indirect_ping_is_made_in_our_own_name():
     rig = rig_of()
-    rig.hear(REQUEST)
-    assert rig.sent(Ping) == [(Ping(1, "n2", host(ME), PORT, ME), home("n2"))]
+    seq = relayed(rig)
+    assert rig.sent(Ping) == [(Ping(seq, "n2", host(ME), PORT, ME), home("n2"))]
 
 
 def test_a_relayed_ack_carries_the_requesters_number_and_no_payload():
     rig = rig_of()
-    rig.hear(REQUEST)
-    rig.hear(Ack(1, b"coordinates"))
+    rig.hear(Ack(relayed(rig), b"coordinates"))
     assert rig.sent(Ack) == [(Ack(77, None), home("n1"))]
 
 
 def test_a_relayed_ack_goes_to_the_packets_source_if_the_request_names_none():
     rig = rig_of()
-    rig.hear(IndirectPing(77, host("n2"), PORT, "n2"))
-    rig.hear(Ack(1))
+    rig.hear(Ack(relayed(rig, IndirectPing(77, host("n2"), PORT, "n2"))))
     assert rig.sent(Ack) == [(Ack(77, None), STRANGER)]
 
 
@@ -433,12 +460,12 @@ def test_port_zero_in_a_request_means_our_own_port():
 
 def test_a_late_relayed_ack_is_a_nack_if_one_was_asked_for():
     rig = rig_of()
-    rig.hear(REQUEST)
+    seq = relayed(rig)
     rig.advance(0.49)
     assert rig.sent(Nack) == []
     rig.advance(0.01)
     assert rig.sent(Nack) == [(Nack(77), home("n1"))]
-    rig.hear(Ack(1))
+    rig.hear(Ack(seq))
     assert rig.sent(Ack) == []
 
 
@@ -452,15 +479,15 @@ def test_without_being_asked_for_a_nack_a_relay_stays_silent():
 
 def test_after_a_relayed_ack_no_nack_follows():
     rig = rig_of()
-    rig.hear(REQUEST)
-    rig.hear(Ack(1))
+    rig.hear(Ack(relayed(rig)))
     rig.advance(5.0)
     assert rig.sent(Nack) == []
 
 
 def test_relays_are_served_up_to_the_limit_and_not_one_more():
     rig = rig_of(config=SwimConfig(max_relays=2))
-    rig.hear(REQUEST, REQUEST, REQUEST)
+    for _ in range(3):
+        rig.hear(REQUEST)
     assert len(rig.sent(Ping)) == 2
     assert len(detector(rig).relays) == 2
     rig.advance(0.5)
@@ -472,9 +499,9 @@ def test_relaying_does_not_disturb_our_own_probe():
     rig = rig_of("n1", "n9")
     ping, _ = rig.begin_probe()
     rig.hear(REQUEST)
-    relayed = rig.sent(Ping)[-1][0]
-    assert relayed.seq != ping.seq
-    rig.hear(Ack(relayed.seq))
+    ours = rig.sent(Ping)[-1][0]
+    assert ours.seq != ping.seq
+    rig.hear(Ack(ours.seq))
     rig.ack(ping)
     rig.advance(1.0)
     assert Counter(rig.state(name) for name in ("n1", "n9")) == {MemberState.ALIVE: 2}

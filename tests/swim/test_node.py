@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gossip.errors import RemoteProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, OpenPushPull
-from gossip.swim.node import MAX_QUEUED_CLAIMS
+from gossip.swim.node import MAX_QUEUED_CLAIMS, MAX_REQUESTS
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
     Ack,
@@ -57,6 +57,41 @@ def test_a_broken_part_is_counted_reported_and_does_not_spoil_the_others():
     assert rig.state("n1") is MemberState.ALIVE
     assert rig.node.rejected == 3
     assert [effect.source for effect in rig.emitted(MessageRejected)] == [str(STRANGER)] * 3
+
+
+def ask(number: int) -> Ping:
+    return Ping(number, ME)
+
+
+def ask_to_probe(number: int) -> IndirectPing:
+    return IndirectPing(number, host("n2"), PORT, "n2")
+
+
+@pytest.mark.parametrize(("ask", "answer"), [(ask, Ack), (ask_to_probe, Ping)])
+def test_requests_in_a_datagram_are_answered_up_to_the_limit_and_not_one_more(ask, answer):
+    rig = rig_of()
+    rig.hear(*map(ask, range(1, MAX_REQUESTS + 2)), alive("n1"))
+    assert len(rig.sent(answer)) == MAX_REQUESTS
+    assert [effect.reason for effect in rig.emitted(MessageRejected)] == [
+        "more than 2 requests of one kind in a datagram"
+    ]
+    assert rig.state("n1") is MemberState.ALIVE
+    rig.forget()
+    rig.hear(ask(9))
+    assert len(rig.sent(answer)) == 1
+
+
+def test_requests_of_two_kinds_do_not_count_together():
+    rig = rig_of()
+    rig.hear(ask(1), ask(2), ask_to_probe(1), ask_to_probe(2))
+    assert rig.node.rejected == 0
+
+
+def test_a_request_that_is_repeated_in_a_datagram_is_answered_once():
+    rig = rig_of()
+    rig.hear(ask(1), ask(1), ask(1), ask(2))
+    assert [ack.seq for ack, _ in rig.sent(Ack)] == [1, 2]
+    assert rig.node.rejected == 0
 
 
 def test_an_announcement_that_does_not_decode_is_rejected():
