@@ -1,6 +1,7 @@
 """TOML that a person names: read within bounds, and whatever is wrong with it is one line."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -8,6 +9,12 @@ from gossip.errors import ConfigError
 
 MAX_FILE_BYTES = 1024 * 1024
 """Longest file; configurations take hundreds of bytes, scenarios thousands."""
+
+
+MAX_KEY_PARTS = 64
+"""Parts of one dotted key: `tomllib` takes time in the square of their number."""
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_DEEP_KEY = re.compile(rf"(?<![\w-])(?:{_PART}\.[ \t]*+){{{MAX_KEY_PARTS}}}")
 
 
 def read_bounded(path: Path, purpose: str, limit: int = MAX_FILE_BYTES) -> bytes:
@@ -57,6 +64,8 @@ def parse_toml(text: str, source: str) -> dict[str, object]:
     """
     import tomllib  # most programs are told everything by flags
 
+    if _DEEP_KEY.search(text):
+        raise ConfigError(f"{source} is not valid TOML: nested too deeply")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -8,6 +8,7 @@ while HAProxy still serves.
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -38,6 +39,7 @@ from lb.render.renderer import Renderer
 
 log = logging.getLogger("lb")
 
+PROGRAM = "gossip-lb"
 DEFAULT_TAGS = {"role": "lb"}
 
 
@@ -213,15 +215,18 @@ def main(
 
         try:
             return trio.run(run, agent_config, config, reload)
+        # What is said here goes through the handler: stderr itself may be stuck.
         except ConfigError as error:
-            return _fail(error, EXIT_USAGE)
+            handler.say(f"{PROGRAM}: {error}")
+            return EXIT_USAGE
         except (StartError, SwapError) as error:
-            return _fail(error, EXIT_FAILED)
+            handler.say(f"{PROGRAM}: {error}")
         except KeyboardInterrupt:  # before the signal handlers were in place
-            return EXIT_FAILED
+            pass
         except Exception:
-            sys.stderr.write("this is a bug in gossip-lb: please report it with the traceback\n")
-            raise
+            bug = "this is a bug in gossip-lb: please report it with the traceback"
+            handler.say(traceback.format_exc() + bug)
+        return EXIT_FAILED
 
 
 def _check_directories(config: LbConfig) -> None:
@@ -249,5 +254,5 @@ def _is_on_loopback(config: AgentConfig) -> bool:
 
 
 def _fail(error: Exception, exit_code: int) -> int:
-    sys.stderr.write(f"gossip-lb: {error}\n")
+    sys.stderr.write(f"{PROGRAM}: {error}\n")
     return exit_code

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from gossip.errors import ConfigError
-from gossip.toml_file import MAX_FILE_BYTES, parse_toml, read_bounded, read_toml
+from gossip.toml_file import MAX_FILE_BYTES, MAX_KEY_PARTS, parse_toml, read_bounded, read_toml
 
 
 def refusal(read, *args):
@@ -19,6 +19,21 @@ def test_a_table_is_read(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text("a = 1\n[b]\nc = 'ü'", "utf-8")
     assert read_toml(path) == {"a": 1, "b": {"c": "ü"}}
+
+
+def test_a_key_of_as_many_parts_as_are_allowed_is_taken():
+    table = parse_toml(".".join(["a"] * MAX_KEY_PARTS) + " = 1", "x")
+    for _ in range(MAX_KEY_PARTS):
+        table = table["a"]
+    assert table == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 1_000_000, "a." * 60 + "b" * 900_000, '"' * 500_000, "a.b c" * 200_000]
+)
+def test_the_look_for_deep_keys_takes_linear_time(text):
+    with pytest.raises(ConfigError):
+        parse_toml(text, "x")
 
 
 def test_a_file_of_the_longest_size_is_read_and_one_more_byte_is_too_much(tmp_path):
@@ -49,6 +64,8 @@ def test_what_cannot_be_opened_says_why(path, reason):
         ("a = ", "invalid value (at end of document)"),
         ("a = " + "[" * 100_000 + "]" * 100_000, "nested too deeply"),
         ("a = " + "{a=" * 5_000 + "1" + "}" * 5_000, "nested too deeply"),
+        (".".join(["a"] * 200_000) + " = 1", "nested too deeply"),
+        ("a = {" + " . ".join(["'a b'"] * 65) + " = 1}", "nested too deeply"),
         ("a = " + "9" * 5_000, "a number has too many digits"),
     ],
 )
