@@ -158,8 +158,6 @@ def _split(flags: dict[str, object]) -> tuple[dict[str, object], dict[str, objec
 
     # A switch that is off was not given; a number may be 0.
     given = {key: value for key, value in flags.items() if value not in (None, ()) and value is not False}
-    if isinstance(command := given.get("validate_command"), str):
-        given["validate_command"] = tuple(command.split())
     lb_keys = set(LbConfig.__struct_fields__)
     return (
         {key: value for key, value in given.items() if key not in lb_keys},

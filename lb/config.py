@@ -4,7 +4,9 @@ Keys of the agent are read by `gossip.agent.config`; what the template may print
 """
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
@@ -18,7 +20,7 @@ from lb.deploy.foreign_edit import OnForeignEdit
 from lb.deploy.take_over import read_carried, with_carried
 from lb.haproxy.client import Sockets
 from lb.haproxy.config_check import FILE_PLACEHOLDER, Validator
-from lb.haproxy.identity import unprivileged
+from lb.haproxy.identity import unprivileged, working_directory
 from lb.policy.allowlist import parse_networks
 from lb.policy.plan import PlanConfig
 from lb.policy.settle import SettleConfig
@@ -28,6 +30,9 @@ ENVIRONMENT_PREFIX = "GOSSIP_LB_"
 MAX_SOCKET_PATH = 91
 """A Unix socket's path has 107 bytes, and HAProxy appends its process id and ``.tmp`` while it binds."""
 STATE_NAME = ".lb.state"
+_COMMAND = "validate_command"
+_NEAR = 0.9
+"""How alike two names of variables are, of 1, for one to be a misspelling: both begin with the prefix."""
 _RENDER_ONLY = ("admin_socket", "state_file")
 
 
@@ -147,7 +152,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def validator(self) -> Validator:
         """How a candidate is validated."""
         command = self.validate_command or (self.haproxy_binary, "-c", "-f", FILE_PLACEHOLDER)
-        return Validator(command, self.validate_timeout)
+        return Validator(command, self.validate_timeout, lambda: working_directory(self.sockets.master))
 
     def read_template(self) -> str | None:
         """Return the text of the template, None for the one that comes with the package.
@@ -181,11 +186,13 @@ def load_lb_config(
     merged: dict[str, object] = {}
     if config_file is not None:
         table = _read_table(config_file)
+        table = _split_command(str(config_file), table)
         _convert(str(config_file), table, strict=True)
         merged |= table
-    from_environment = _read_environment(environ)
+    from_environment = _split_command("environment", _read_environment(environ))
     _convert("environment", from_environment, strict=False)
-    flags = {key: value for key, value in overrides.items() if value not in (None, ())}
+    given = {key: value for key, value in overrides.items() if value not in (None, ())}
+    flags = _split_command("command line", given)
     _convert("command line", flags, strict=True)
     config = _convert("configuration", merged | from_environment | flags, strict=False)
     _check(config)
@@ -208,13 +215,35 @@ def _read_table(path: Path) -> dict[str, object]:
     return table
 
 
+def _split_command(source: str, raw: dict[str, object]) -> dict[str, object]:
+    """Return `raw` with a validation command that is one text split into words, as a shell would."""
+    command = raw.get(_COMMAND)
+    if not isinstance(command, str):
+        return raw
+    try:
+        return raw | {_COMMAND: shlex.split(command)}
+    except ValueError as error:
+        raise ConfigError(f"{source}: {_COMMAND} {command!r}: {str(error).lower()}") from None
+
+
+def _refuse_misspelt(environ: Mapping[str, str], known: Sequence[str]) -> None:
+    """Refuse a variable that is nearly one of ours. Others are left alone: orchestrators set such, too."""
+    for name in sorted(environ):
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
+            near = get_close_matches(name, known, 1, _NEAR)
+            if near:
+                raise ConfigError(f"environment: {name} is not a setting: {near[0]} is")
+
+
 def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
     raw: dict[str, object] = {}
+    fields = msgspec.structs.fields(LbConfig)
+    _refuse_misspelt(environ, [ENVIRONMENT_PREFIX + field.name.upper() for field in fields])
     for field in msgspec.structs.fields(LbConfig):
         text = environ.get(ENVIRONMENT_PREFIX + field.name.upper())
         if text is None or field.name == "haproxy":
             continue
-        is_list = isinstance(field.default, tuple)
+        is_list = isinstance(field.default, tuple) and field.name != _COMMAND
         raw[field.name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
     return raw
 

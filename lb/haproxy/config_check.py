@@ -9,7 +9,7 @@ import re
 import selectors
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -24,42 +24,60 @@ _PREFIX = re.compile(r"^\[(ALERT|WARNING|NOTICE)\]\s*(\(\d+\)\s*:\s*)?(config : 
 
 
 class Validator:
-    """Runs the validation command. `command` must contain ``{file}``; `timeout` in seconds, above 0."""
+    """Runs the validation command.
 
-    __slots__ = ("command", "timeout")
+    `command` must contain ``{file}``; `timeout` in seconds, above 0. `directory` says where it runs: where
+    HAProxy does, because relative references in the file are HAProxy's. Nothing given: here.
+    """
 
-    def __init__(self, command: Sequence[str] = DEFAULT_COMMAND, timeout: float = DEFAULT_TIMEOUT) -> None:
+    __slots__ = ("_directory", "command", "timeout")
+
+    def __init__(
+        self,
+        command: Sequence[str] = DEFAULT_COMMAND,
+        timeout: float = DEFAULT_TIMEOUT,
+        directory: Callable[[], Path] = Path.cwd,
+    ) -> None:
         self.command = tuple(command)
         self.timeout = timeout
+        self._directory = directory
 
     def check(self, candidate: Path, *, shown_as: Path) -> str | None:
         """Return None if the command accepts `candidate`, else why not, in one line.
 
-        The command runs in the candidate's directory, so that relative references resolve as they will
-        for the real file, which is how the text names it (`shown_as`).
+        The text names the real file (`shown_as`) where the command speaks of the candidate.
         """
         command = [part.replace(FILE_PLACEHOLDER, str(candidate)) for part in self.command]
         try:
+            directory = self._directory()
             process = subprocess.Popen(  # noqa: S603 - the command is the administrator's own
                 command,
-                cwd=candidate.parent,
+                cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         except OSError as error:
+            where = f" in {error.filename}" if error.filename not in (None, command[0]) else ""
             return (
-                f"cannot run the validation command {command[0]}: {error.strerror} (see --validate-command)"
+                f"cannot run the validation command {command[0]}{where}: {error.strerror} "
+                "(see --validate-command)"
             )
-        with process:
-            output = bytearray()
-            try:
-                in_time = self._watch(process, output)
-            finally:
-                # Before the leader is reaped, so that its group cannot be anybody else's by now; also after
-                # success: a wrapper script may have left children behind.
-                os.killpg(process.pid, signal.SIGKILL)
+        output = bytearray()
+        try:
+            in_time = self._watch(process, output)
+        except OSError as error:
+            _end(process)
+            return f"cannot watch the validation command {command[0]}: {error.strerror}"
+        except BaseException:
+            _end(process)
+            raise
+        if not _end(process):
+            return (
+                f"{command[0]} did not finish validating {shown_as} within {self.timeout:g} s and cannot be "
+                "stopped: it runs as another user (use a command that does not)"
+            )
         if not in_time:
             return f"{command[0]} did not finish validating {shown_as} within {self.timeout:g} s"
         if process.returncode == 0:
@@ -86,6 +104,20 @@ class Validator:
                 return False
         finally:
             os.close(exited)
+
+
+def _end(process: subprocess.Popen[bytes]) -> bool:
+    """End every process of the command; return False if it goes on because it is not ours to stop."""
+    assert process.stdout is not None
+    process.stdout.close()
+    try:
+        # Before the leader is reaped, so that its group cannot be anybody else's by now; also after success:
+        # a wrapper script may have left children behind.
+        os.killpg(process.pid, signal.SIGKILL)
+    except PermissionError:  # all of the group runs as another user: `sudo` does
+        return process.poll() is not None
+    process.wait()
+    return True
 
 
 def _collect(fd: int, output: bytearray) -> bool:

@@ -1,4 +1,4 @@
-"""As whom HAProxy's workers run when nobody says so: not as root, where there is a user for it.
+"""As whom and where HAProxy runs: its user when nobody says so, and the directory of its master.
 
 Only a master that is root can change its user; one that is not would refuse the file. Our own child is what
 we are; a running master is asked through its socket, whose credentials the kernel remembers (SO_PEERCRED).
@@ -10,6 +10,7 @@ import pwd
 import socket
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 NAME = "haproxy"
 """User and group that Debian's package makes, and the official image has."""
@@ -17,13 +18,18 @@ _CREDENTIALS = struct.Struct("iII")
 _PATIENCE = 1.0
 
 
+class _Peer(NamedTuple):
+    pid: int
+    uid: int
+
+
 def unprivileged(master_socket: Path, *, is_started_by_us: bool) -> tuple[str, str] | None:
     """Return user and group for HAProxy's workers; None if there are none, or HAProxy cannot change to them.
 
     Without an answer on `master_socket` HAProxy is taken to run as the same user as this process.
     """
-    uid = None if is_started_by_us else _uid_behind(master_socket)
-    if (os.geteuid() if uid is None else uid) != 0:
+    peer = None if is_started_by_us else _peer(master_socket)
+    if (os.geteuid() if peer is None else peer.uid) != 0:
         return None
     try:
         pwd.getpwnam(NAME)
@@ -33,7 +39,25 @@ def unprivileged(master_socket: Path, *, is_started_by_us: bool) -> tuple[str, s
     return NAME, NAME
 
 
-def _uid_behind(path: Path) -> int | None:
+def working_directory(master_socket: Path) -> Path:
+    """Return where the running master resolves relative references, our own directory if nobody can tell.
+
+    A HAProxy that we start inherits ours.
+    """
+    peer = _peer(master_socket)
+    here = Path.cwd()
+    if peer is None:
+        return here
+    try:
+        process = Path("/proc") / str(peer.pid)
+        is_haproxy = (process / "comm").read_text().strip() == NAME
+        found = (process / "cwd").readlink()
+    except OSError:
+        return here
+    return found if is_haproxy and found.is_dir() else here
+
+
+def _peer(path: Path) -> _Peer | None:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_PATIENCE)
         try:
@@ -41,4 +65,5 @@ def _uid_behind(path: Path) -> int | None:
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         except OSError:
             return None
-    return int(_CREDENTIALS.unpack(credentials)[1])
+    pid, uid, _ = _CREDENTIALS.unpack(credentials)
+    return _Peer(pid, uid)

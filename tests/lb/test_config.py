@@ -1,5 +1,6 @@
 """The load balancer's configuration: sources, their order, and one line for every mistake."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,37 @@ def test_sockets_and_state_file_reach_the_template(tmp_path: Path) -> None:
 def test_validation_uses_the_binary_that_is_started() -> None:
     assert load(haproxy_binary="/opt/haproxy").validator.command[0] == "/opt/haproxy"
     assert load(validate_command=("check", "{file}")).validator.command == ("check", "{file}")
+
+
+@pytest.mark.parametrize("command", ["sh -c 'haproxy -c -f {file}'", "sh -c 'a, b' {file}"])
+def test_validation_command_is_split_alike_from_every_source(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text(f'[lb]\nvalidate_command = "{command}"\n')
+    sources = (
+        load(validate_command=command),
+        load(environ={"GOSSIP_LB_VALIDATE_COMMAND": command}),
+        load_lb_config({}, file, {}),
+    )
+    assert {config.validator.command for config in sources} == {tuple(shlex.split(command))}
+
+
+def test_validation_command_with_an_open_quote_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"environment: validate_command .*no closing quotation"):
+        load(environ={"GOSSIP_LB_VALIDATE_COMMAND": "sh -c '{file}"})
+
+
+def test_misspelt_variable_is_refused_with_the_right_one() -> None:
+    with pytest.raises(ConfigError, match="GOSSIP_LB_LISTENN is not a setting: GOSSIP_LB_LISTEN is"):
+        load(environ={"GOSSIP_LB_LISTENN": ":80"})
+    load(
+        environ={"GOSSIP_LB_PORT": "tcp://10.0.0.1:80", "GOSSIP_LB_PORT_80_TCP": "x"}
+    )  # Kubernetes sets such
+
+
+def test_policy_for_foreign_edits_is_one_of_two() -> None:
+    assert load(on_foreign_edit="hold").deployment.on_foreign_edit == "hold"
+    with pytest.raises(ConfigError, match="on_foreign_edit"):
+        load(on_foreign_edit="ask")
 
 
 def test_template_is_read(tmp_path: Path) -> None:

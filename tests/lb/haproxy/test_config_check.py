@@ -1,5 +1,10 @@
 """The validation command: its verdict, its bounds, its leftovers."""
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from time import monotonic
 
@@ -63,8 +68,70 @@ def test_haproxy_says_in_one_line_why_a_file_is_invalid(
     assert str(candidate) not in reason
 
 
-def test_command_runs_in_the_directory_of_the_candidate(candidate: Path) -> None:
-    assert shell(f'test "$PWD" = {candidate.parent}').check(candidate, shown_as=TARGET) is None
+@pytest.mark.haproxy
+def test_relative_reference_is_looked_up_where_haproxy_runs(candidate: Path) -> None:
+    (candidate.parent / "503.http").write_text("HTTP/1.0 503 x\r\n\r\n")
+    candidate.write_bytes(VALID.replace(b"mode http\n", b"mode http\n    errorfile 503 503.http\n"))
+    assert Validator(directory=lambda: candidate.parent).check(candidate, shown_as=TARGET) is None
+    reason = Validator(directory=lambda: Path("/")).check(candidate, shown_as=TARGET)
+    assert reason is not None
+    assert "503.http" in reason
+
+
+def test_directory_that_is_gone_is_named(candidate: Path) -> None:
+    gone = candidate.parent / "gone"
+    reason = Validator(("true", "{file}"), directory=lambda: gone).check(candidate, shown_as=TARGET)
+    assert reason is not None
+    assert reason.startswith(f"cannot run the validation command true in {gone}: No such file or directory")
+
+
+AS_ANOTHER = """
+#include <unistd.h>
+int main(int c, char **v) { setresgid(0, 0, 0); setresuid(0, 0, 0); execvp(v[1], v + 1); return 9; }
+"""
+CHECK_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from lb.haproxy.config_check import Validator
+os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+validator = Validator(tuple(sys.argv[3:]), float(sys.argv[2]), lambda: Path("/"))
+print(validator.check(Path(sys.argv[1]), shown_as=Path("/x.cfg")))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("cc"), reason="needs root and a C compiler")
+@pytest.mark.parametrize(
+    ("command", "verdict"),
+    [
+        ("true", "None"),
+        ("false", "runas refused /x.cfg with status 1"),
+        (
+            "sleep",
+            "did not finish validating /x.cfg within 0.5 s and cannot be stopped: it runs as another user",
+        ),
+    ],
+)
+def test_command_that_runs_as_another_user_is_judged_or_named(command: str, verdict: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        (directory / "c.c").write_text(AS_ANOTHER)
+        runas = directory / "runas"
+        subprocess.run(["cc", "-o", runas, directory / "c.c"], check=True)
+        runas.chmod(0o4755)
+        words = (str(runas), "sleep", "3", "{file}")[: 3 if command == "sleep" else 0] or (
+            str(runas),
+            command,
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", CHECK_AS_NOBODY, directory / "c.c", "0.5", *words],
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert verdict in done.stdout.replace(name + "/", ""), done.stderr
 
 
 def test_command_that_hangs_is_cut_off(candidate: Path) -> None:
