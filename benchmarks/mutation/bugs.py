@@ -133,8 +133,8 @@ BUGS = (
     Bug(
         "a user event is news every time",
         "gossip/serf/recent.py",
-        "if thing in things or len(things) >= self._per_time:",
-        "if len(things) >= self._per_time:",
+        "if slot in self._ring and thing in self._ring[slot][1]:",
+        "if slot not in self._ring and thing in self._ring[slot][1]:",
     ),
     Bug(
         "a join intent is no newer than the leave before it",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gossip.serf.roster import Roster
     from gossip.swim.node import SwimNode
     from gossip.wire.messages import NodeState
+    from gossip.wire.serf_messages import PastEvents
 
 
 def read_state(user_state: bytes) -> SerfPushPull | None:
@@ -109,13 +110,19 @@ class AntiEntropy:
         self._merge_statuses(state, leaving, now)
         if ignore_old and is_present:
             self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
+        self._merge_events(state.events)
+
+    def _merge_events(self, history: Iterable[PastEvents]) -> None:
         latest, skipped = self._events.clock.latest, 0
-        for past in state.events:
+        for past in history:
             if past.ltime > latest:
                 skipped += 1
                 continue
-            for event in past.events:
-                self._deliver(UserEvent(past.ltime, event.name, event.payload))
+            try:
+                for event in past.events:
+                    self._deliver(UserEvent(past.ltime, event.name, event.payload))
+            except RemoteProtocolError as error:  # there is no room for any of its time
+                self._swim.reject("push/pull", error)
         self._report_skipped(skipped, "events", latest)
 
     def _merge_clock(self, kind: str, clock: LamportClock, time: int, *, joining: bool) -> bool:

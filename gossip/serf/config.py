@@ -21,6 +21,6 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     query_size_limit: int = 1024
     query_response_size_limit: int = 1024
     buffered_times: int = 512  # distinct Lamport times of events, and of queries, kept for de-duplication
-    buffered_per_time: int = 64  # different events, or queries, of one Lamport time
+    buffered_messages: int = 32_768  # events, and queries, kept in all: 16 MiB of the longest events
     max_queue_depth: int = 4096  # of each of the three broadcast queues
     max_recent_intents: int = 4096  # about members that are not known (yet)

@@ -15,14 +15,14 @@ class UserEvents:
 
     def __init__(self, config: SerfConfig) -> None:
         self.clock = LamportClock()
-        self.recent: RecentTimes[PastEvent] = RecentTimes(config.buffered_times, config.buffered_per_time)
+        self.recent: RecentTimes[PastEvent] = RecentTimes(config.buffered_times, config.buffered_messages)
         self._size_limit = config.user_event_size_limit
 
     def receive(self, event: UserEvent) -> bool:
         """Witness `event`; return whether it is new and must be delivered and passed on.
 
         Raises:
-            RemoteProtocolError: its Lamport time is out of range.
+            RemoteProtocolError: its Lamport time is out of range, or there is no room for it.
         """
         self.clock.witness(event.ltime)
         return self.recent.is_news(event.ltime, PastEvent(event.name, event.payload), self.clock.time)

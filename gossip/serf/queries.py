@@ -61,13 +61,13 @@ class Queries:
 
     def __init__(self, config: SerfConfig) -> None:
         self.clock = LamportClock()
-        self.recent: RecentTimes[int] = RecentTimes(config.buffered_times, config.buffered_per_time)
+        self.recent: RecentTimes[int] = RecentTimes(config.buffered_times, config.buffered_messages)
 
     def receive(self, query: Query) -> bool:
         """Witness `query`; return whether it is new.
 
         Raises:
-            RemoteProtocolError: its Lamport time is out of range.
+            RemoteProtocolError: its Lamport time is out of range, or there is no room for it.
         """
         self.clock.witness(query.ltime)
         return self.recent.is_news(query.ltime, query.id, self.clock.time)

@@ -6,34 +6,67 @@ A ring of recent times, each with what was seen at that time. What is older than
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from gossip.errors import RemoteProtocolError
+
 T = TypeVar("T")
 
 
 class RecentTimes(Generic[T]):
-    """What was seen at each of the last `size` Lamport times, at most `per_time` things each."""
+    """What was seen at each of the last `size` Lamport times, at most `capacity` things in all.
 
-    __slots__ = ("_per_time", "_ring", "_size", "minimum")
+    One time may hold any number of them: members that come up together send their first events at one time.
+    """
 
-    def __init__(self, size: int, per_time: int) -> None:
+    __slots__ = ("_capacity", "_count", "_ring", "_size", "minimum")
+
+    def __init__(self, size: int, capacity: int) -> None:
         self._size = size
-        self._per_time = per_time
-        self._ring: dict[int, tuple[int, list[T]]] = {}  # sparse: most clusters use few of the slots
-        self.minimum = 0  # earlier times are ignored: they were before our time
+        self._capacity = capacity
+        self._count = 0
+        # Sparse: most clusters use few of the slots. The things are the keys, in the order of arrival.
+        self._ring: dict[int, tuple[int, dict[T, None]]] = {}
+        self.minimum = 0  # earlier times are ignored: they were before our time, or made room
 
     def is_news(self, time: int, thing: T, clock: int) -> bool:
-        """Record `thing` as seen at `time`, `clock` being the present; return whether it was new."""
+        """Record `thing` as seen at `time`, `clock` being the present; return whether it was new.
+
+        At `capacity` the oldest time makes room.
+
+        Raises:
+            RemoteProtocolError: `capacity` is used up by times no older than `time`; nothing was recorded.
+        """
         if time < self.minimum or (clock > self._size and time < clock - self._size):
             return False
         slot = time % self._size
-        known, things = self._ring.get(slot, (time, []))
-        if known != time:
-            things = []
-        if thing in things or len(things) >= self._per_time:
+        if slot in self._ring and self._ring[slot][0] != time:
+            self._forget(slot)  # a whole ring older
+        if slot in self._ring and thing in self._ring[slot][1]:
             return False
-        things.append(thing)
-        self._ring[slot] = (time, things)
+        if self._count >= self._capacity:
+            self._make_room(time)
+        self._ring.setdefault(slot, (time, {}))[1][thing] = None
+        self._count += 1
         return True
+
+    def __len__(self) -> int:
+        """Return how many things are remembered."""
+        return self._count
 
     def __iter__(self) -> Iterator[tuple[int, list[T]]]:
         """Iterate over times and what was seen, in the order of the slots."""
-        return (self._ring[slot] for slot in sorted(self._ring))
+        for slot in sorted(self._ring):
+            time, things = self._ring[slot]
+            yield time, list(things)
+
+    def _make_room(self, time: int) -> None:
+        oldest = min(known for known, _ in self._ring.values())
+        if oldest >= time:
+            raise RemoteProtocolError(
+                f"message of lamport time {time} dropped: {self._capacity} since then are remembered"
+            )
+        self._forget(oldest % self._size)
+        self.minimum = oldest + 1  # else it would be news again
+
+    def _forget(self, slot: int) -> None:
+        _, things = self._ring.pop(slot)
+        self._count -= len(things)

@@ -110,10 +110,8 @@ class Roster:
     # --- intents ------------------------------------------------------------------------------------------
 
     def is_stale(self, intent: Intent) -> bool:
-        """Tell whether something at least as new is known about the intent's member."""
-        member = self.members.get(intent.node)
-        if member is None:
-            return False
+        """Tell whether something at least as new is known about the intent's member, which is known."""
+        member = self.members[intent.node]
         if member.is_hearsay:
             return intent.ltime < member.status_ltime  # which intent bears that very time is still news
         return intent.ltime <= member.status_ltime

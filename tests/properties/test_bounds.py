@@ -18,7 +18,7 @@ from tests.serf.rig import STRANGER, Rig
 TIGHT = SerfConfig(
     swim=SwimConfig(max_members=4, max_relays=2, packet_budget=300),
     buffered_times=4,
-    buffered_per_time=2,
+    buffered_messages=6,
     max_queue_depth=3,
     max_recent_intents=3,
     reap_interval=1.0,
@@ -43,7 +43,7 @@ def check(rig: Rig) -> None:
     for recent in (node._events.recent, node._queries.recent):
         seen = list(recent)
         assert len(seen) <= node.config.buffered_times
-        assert all(len(things) <= node.config.buffered_per_time for _, things in seen)
+        assert sum(len(things) for _, things in seen) == len(recent) <= node.config.buffered_messages
     timers = FIXED_TIMERS + members + 2 * members + swim.config.max_relays
     assert len(swim.deadlines) <= timers
     assert len(swim.deadlines._heap) <= 2 * timers + LEFTOVERS_TOLERATED

@@ -2,6 +2,7 @@ import pytest
 
 from gossip.errors import RemoteProtocolError
 from gossip.serf.anti_entropy import leaving_members, read_state
+from gossip.serf.config import SerfConfig
 from gossip.serf.effects import PushPullReceived
 from gossip.serf.lamport import LAST_TIME, MAX_JOIN_TIME, MAX_TIME_AHEAD
 from gossip.serf.members import MemberStatus
@@ -237,6 +238,13 @@ def test_events_are_delivered_once():
     for _ in range(2):
         rig.merge(state(1, event_ltime=30, events=[past(20, "a", "b"), past(21, "c")]))
     assert rig.events() == ["a", "b", "c"]
+
+
+def test_events_for_which_there_is_no_room_are_reported_and_the_others_are_delivered():
+    rig = rig_of(config=SerfConfig(buffered_messages=2))
+    rig.merge(state(1, event_ltime=30, events=[past(20, "a", "b", "c"), past(21, "d")]))
+    assert rig.events() == ["a", "b", "d"]
+    assert len(rig.emitted(MessageRejected)) == 1
 
 
 def test_statuses_are_merged_before_events():

@@ -105,7 +105,9 @@ def test_the_history_has_all_events_of_a_time_together():
     assert known.history() == (past(3, "a", "c"), past(4, "b"))
 
 
-def test_64_different_events_of_one_time_are_kept_and_no_more():
-    known = events()
-    received = [known.receive(UserEvent(3, str(number))) for number in range(65)]
-    assert received == [True] * 64 + [False]
+def test_as_many_events_of_one_time_are_kept_as_there_is_room_for():
+    events = UserEvents(SerfConfig(buffered_messages=200))
+    assert all(events.receive(UserEvent(3, f"e{number}")) for number in range(200))
+    with pytest.raises(RemoteProtocolError, match=" dropped: "):
+        events.receive(UserEvent(3, "e200"))
+    assert len(events.history()[0].events) == 200

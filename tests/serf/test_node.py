@@ -364,6 +364,22 @@ def test_a_join_is_stamped_with_the_present_and_the_clock_steps_past_it():
 # --- push/pull --------------------------------------------------------------------------------------------
 
 
+def test_an_event_for_which_there_is_no_room_is_counted_and_reported():
+    rig = rig_of("n1", config=SerfConfig(buffered_messages=65))
+    rig.say(*(UserEvent(9, f"e{number}") for number in range(66)))
+    assert len(rig.events()) == 65
+    assert rig.node.rejected == 1
+    (rejected,) = rig.emitted(MessageRejected)
+    assert rejected.reason == "message of lamport time 9 dropped: 65 since then are remembered"
+
+
+def test_eighty_members_that_speak_at_one_time_are_all_heard():
+    rig = rig_of("n1")
+    rig.say(*(UserEvent(1, "ready", str(number).encode()) for number in range(80)))
+    assert len(rig.events()) == 80
+    assert rig.node.rejected == 0
+
+
 def test_a_join_ignores_old_events_unless_it_is_told_not_to():
     rig = rig_of()
     user_state = encode_serf(state(1, event_ltime=30, events=[past(20, "old")]))

@@ -68,3 +68,10 @@ def test_a_filter_that_cannot_be_read_matches_nobody(data):
 @pytest.mark.parametrize(("name", "is_internal"), [("_serf_ping", True), ("uptime", False)])
 def test_queries_of_agents_are_told_by_their_names(name, is_internal):
     assert IncomingQuery(1, 1, name, b"", "n1", b"", 0, 0, 0.0).is_internal is is_internal
+
+
+def test_as_many_queries_of_one_time_are_kept_as_there_is_room_for():
+    known = Queries(SerfConfig(buffered_messages=100))
+    assert all(known.receive(query(3, number)) for number in range(100))
+    with pytest.raises(RemoteProtocolError, match=" dropped: "):
+        known.receive(query(3, 100))

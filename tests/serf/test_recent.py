@@ -1,6 +1,10 @@
+from contextlib import suppress
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.errors import RemoteProtocolError
 from gossip.serf.recent import RecentTimes
 
 
@@ -38,9 +42,38 @@ def test_a_later_time_takes_the_slot_of_one_that_is_512_before():
     assert list(seen) == [(515, ["a"])]
 
 
-def test_one_time_holds_as_many_things_as_the_limit_and_not_one_more():
-    seen: RecentTimes[int] = RecentTimes(512, 3)
-    assert [seen.is_news(7, thing, 8) for thing in range(4)] == [True, True, True, False]
+def test_one_time_holds_as_many_things_as_the_capacity_and_one_more_is_refused():
+    seen: RecentTimes[int] = RecentTimes(512, 300)
+    assert all(seen.is_news(7, thing, 8) for thing in range(300))
+    for time in (7, 6):
+        with pytest.raises(
+            RemoteProtocolError,
+            match=f"^message of lamport time {time} dropped: 300 since then are remembered$",
+        ):
+            seen.is_news(time, 300, 8)
+    assert not seen.is_news(7, 299, 8)
+    assert [(time, len(things)) for time, things in seen] == [(7, 300)]
+
+
+def test_at_the_capacity_the_oldest_time_makes_room_and_counts_as_seen():
+    seen: RecentTimes[str] = RecentTimes(512, 3)
+    for time, thing in ((5, "a"), (5, "b"), (6, "a")):
+        assert seen.is_news(time, thing, 7)
+    assert seen.is_news(7, "a", 8)
+    assert list(seen) == [(6, ["a"]), (7, ["a"])]
+    assert len(seen) == 2
+    assert not seen.is_news(5, "a", 8)
+    assert not seen.is_news(5, "c", 8)
+    assert seen.is_news(6, "b", 8)
+
+
+def test_a_time_that_lost_its_slot_takes_no_room():
+    seen: RecentTimes[str] = RecentTimes(4, 2)
+    seen.is_news(3, "a", 4)
+    seen.is_news(3, "b", 4)
+    assert seen.is_news(7, "a", 8)
+    assert seen.is_news(7, "b", 8)
+    assert len(seen) == 2
 
 
 def test_times_are_listed_in_the_order_of_their_slots():
@@ -52,12 +85,13 @@ def test_times_are_listed_in_the_order_of_their_slots():
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abcdefgh"))))
 def test_nothing_is_news_twice_and_the_ring_stays_bounded(sightings):
-    seen: RecentTimes[str] = RecentTimes(8, 4)
+    seen: RecentTimes[str] = RecentTimes(8, 12)
     clock, news = 1, []
     for time, thing in sightings:
         clock = max(clock, time + 1)
-        if seen.is_news(time, thing, clock):
-            news.append((time, thing))
+        with suppress(RemoteProtocolError):
+            if seen.is_news(time, thing, clock):
+                news.append((time, thing))
         assert sum(1 for _ in seen) <= 8
-        assert all(len(things) <= 4 for _, things in seen)
+        assert sum(len(things) for _, things in seen) == len(seen) <= 12
     assert len(set(news)) == len(news)

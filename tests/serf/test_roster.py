@@ -208,6 +208,14 @@ def test_a_join_intent_beats_the_leave_intent_of_the_same_time():
     assert not board.roster.join_intent(JoinIntent(7, "n1"), 1.0)
 
 
+def test_a_status_time_of_an_unknown_member_is_remembered_for_it_unless_it_is_old():
+    board = Board()
+    board.roster.status_time("n1", 7, 0.0)
+    board.roster.status_time("n1", 6, 0.0)
+    board.roster.joined(alive("n1"), 1.0)
+    assert board.roster.members["n1"].status_ltime == 7
+
+
 def test_a_status_time_does_not_beat_a_leave_of_the_same_time():
     board = Board()
     board.put("n1", ALIVE)
