@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from gossip.agent.duration import Seconds, parse_duration
 from gossip.errors import ConfigError
-from gossip.toml_file import read_toml
+from gossip.toml_file import read_text, read_toml
 from lb.deploy.deployer import DeploymentConfig
 from lb.deploy.foreign_edit import OnForeignEdit
 from lb.deploy.take_over import read_carried, with_carried
@@ -162,12 +162,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """
         if not self.template:
             return None
-        try:
-            return Path(self.template).read_text("utf-8")
-        except OSError as error:
-            raise ConfigError(f"cannot read template {self.template}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"cannot read template {self.template}: it is not UTF-8 text") from None
+        return read_text(Path(self.template), "template")
 
 
 def load_lb_config(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from gossip.sim.schedule import Action, Schedule
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Meta(ge=0.0)]
+LONGEST = 1e9
+"""Seconds, 30 years: longer than any run, and finite."""
+Seconds = Annotated[float, Meta(ge=0.0, le=LONGEST)]
 Shape = Literal["constant", "uniform", "exponential", "lognormal"]
 Bytes = Annotated[int, Meta(ge=0)]
 

@@ -17,7 +17,7 @@ from gossip.errors import ConfigError, LocalProtocolError
 from gossip.serf.config import SerfConfig
 from gossip.serf.tags import encode_tags
 from gossip.sim.acts import AnyAct, Names
-from gossip.sim.network import Conditions, Latency, Seconds
+from gossip.sim.network import LONGEST, Conditions, Latency, Seconds
 from gossip.sim.toml_text import toml_text
 from gossip.swim.config import SwimConfig
 from gossip.toml_file import parse_toml
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 MAX_NODES = 4096
 """Nodes of one scenario: all of them in one process, with all their tables."""
+
+SHORTEST_INTERVAL = 0.001
+"""Seconds; with shorter ones time hardly passes."""
+MAX_COUNT = 1000
+"""Of multipliers, and of members that are chosen at once."""
 
 Profile = Literal["lan", "wan", "local"]
 
@@ -46,7 +51,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
     start: Literal["join", "agreed"] = "join"  # through the seeds, or knowing each other already
     spread: Seconds = 1.0  # agents start within so many seconds
     seeds: Annotated[int, Meta(ge=1)] = 1  # the first so many hosts are where the others join
-    retry_interval: Annotated[float, Meta(gt=0.0)] = 30.0
+    retry_interval: Annotated[float, Meta(ge=SHORTEST_INTERVAL, le=LONGEST)] = 30.0
     tags: dict[str, dict[str, str]] = {}  # by host, or several of them: what their agents announce
     clocks: Seconds = 0.0  # hosts' clocks differ by up to so much
     encrypt: bool = False
@@ -146,6 +151,19 @@ def _check_parameters(table: str, given: Mapping[str, float], kind: type[Struct]
         msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{source}: {table}: {error}") from None
+    for key, value in given.items():
+        low, high = _limits(key)
+        if not low <= value <= high:
+            raise ConfigError(f"{source}: {table}.{key} is {value:g}: expected {low:g} to {high:g}")
+
+
+def _limits(key: str) -> tuple[float, float]:
+    """Return between what a parameter may be, so that a run has a chance to end."""
+    if key.endswith("_interval"):
+        return SHORTEST_INTERVAL, LONGEST
+    if key.endswith(("_mult", "_checks", "_nodes", "_max")):
+        return (1 if key in ("awareness_max", "suspicion_max_mult") else 0), MAX_COUNT
+    return (1 if key.startswith("max_") else 0), LONGEST
 
 
 def _mentioned(scenario: Scenario) -> Iterator[tuple[str, str]]:

@@ -126,6 +126,16 @@ def test_all_nodes_that_fit_are_accepted_and_one_more_is_not():
         ),
         ("[swim]\nprobe_intervall = 1", "x.toml: swim.probe_intervall is no parameter of the protocol"),
         ("[swim]\nindirect_checks = 1.5", "x.toml: swim: "),
+        ("[swim]\ngossip_interval = 0", "x.toml: swim.gossip_interval is 0: expected 0.001 to 1e+09"),
+        ("[swim]\nprobe_interval = 1e-300", "x.toml: swim.probe_interval is 1e-300: expected 0.001"),
+        ("[swim]\nprobe_timeout = -1", "x.toml: swim.probe_timeout is -1: expected 0 to 1e+09"),
+        ("[swim]\nretransmit_mult = 1001", "x.toml: swim.retransmit_mult is 1001: expected 0 to 1000"),
+        ("[swim]\nawareness_max = 0", "x.toml: swim.awareness_max is 0: expected 1 to 1000"),
+        ("[swim]\nmax_members = 0", "x.toml: swim.max_members is 0: expected 1 to 1e+09"),
+        ("[serf]\nreap_interval = nan", "x.toml: serf.reap_interval is nan: expected 0.001 to 1e+09"),
+        ("duration = inf", "x.toml: expected `float` <= 1000000000.0 - at `$.duration`"),
+        ("retry_interval = 1e-9", "x.toml: expected `float` >= 0.001 - at `$.retry_interval`"),
+        ("seed = " + "9" * 5000, "x.toml is not valid TOML: a number has too many digits"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(text, complaint):
