@@ -151,7 +151,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         ({"runtime_timeout": "0s"}, "runtime_timeout (0s) must be above 0"),
         ({"max_old_workers": 0}, "max_old_workers (0) must be at least 1"),
         ({"min_backends": 0}, "min_backends (0) must be at least 1"),
-        ({"template": "/no/such/template"}, "cannot read template /no/such/template: No such file"),
+        ({"template": "/no/such/template"}, "cannot read template /no/such/template: no such file"),
         ({"listen": ("80",)}, "bind '80': write it like"),
         ({"stats_bind": "0.0.0.0:80"}, "the page has no password"),
         ({"backends": ("a b",)}, "backend 'a b'"),
