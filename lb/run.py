@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from gossip.agent import service
-from gossip.agent.config import AgentConfig, load_config, secret_warnings
+from gossip.agent.config import AgentConfig, check_variables, load_config, secret_warnings
 from gossip.agent.log import LEVELS, logging_to_stderr
 from gossip.agent.readiness import check_ready_fd
 from gossip.agent.service import EXIT_FAILED, EXIT_USAGE, Agent
@@ -199,6 +199,7 @@ def main(
         return msgspec.structs.replace(config, tags=DEFAULT_TAGS | config.tags)
 
     try:
+        check_variables(os.environ)
         agent_config = load()
         check_ready_fd(agent_config.ready_fd)
         config = load_lb_config(lb_overrides, lb_config_file, os.environ)

@@ -8,6 +8,7 @@ several keys must agree on is checked once at the end. After that a configuratio
 import base64
 import binascii
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -43,6 +44,9 @@ _SECRET_FLAGS = (
     ("encrypt_key", "--encrypt", "--encrypt-file or GOSSIP_ENCRYPT_KEY"),
     ("rpc_auth", "--rpc-auth", "GOSSIP_RPC_AUTH"),
 )
+_OTHER_PREFIX = "GOSSIP_LB_"
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
+"""What Kubernetes, and Docker's links, tell containers of each service."""
 _LISTS = ("start_join", "retry_join")
 _LINES = ("event_handlers",)
 """Lists whose elements may contain commas: one a line in the environment."""
@@ -134,10 +138,30 @@ def load_config(
     return config
 
 
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return the ``GOSSIP_`` variables that set nothing: worth a warning, but orchestrators set such too."""
-    known = set(_variables())
-    return sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+def check_variables(environ: Mapping[str, str]) -> None:
+    """Refuse a variable with our prefix that sets nothing: a misspelt one would be ignored without a word.
+
+    Those of the load balancer are its own business; those that an orchestrator sets for each service are let
+    through, because a service may be called ``gossip``.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    known = _variables()
+    for name in sorted(environ):
+        if name in known or not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        if name.startswith(_OTHER_PREFIX) or _SERVICE_LINK.search(name):
+            continue
+        raise ConfigError(f"environment variable {name} sets nothing{_nearest(name, known)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib  # only on the way out with an error
+
+    ends = {variable.removeprefix(ENVIRONMENT_PREFIX): variable for variable in known}
+    close = difflib.get_close_matches(name.removeprefix(ENVIRONMENT_PREFIX), ends, n=1)
+    return f" (did you mean {ends[close[0]]}?)" if close else ""
 
 
 def secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:

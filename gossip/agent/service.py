@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from gossip.agent.bugs import Bugs, sole
-from gossip.agent.config import AgentConfig, load_config, secret_warnings, unknown_variables
+from gossip.agent.config import AgentConfig, check_variables, load_config, secret_warnings
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.duration import Seconds
 from gossip.agent.endpoint import Endpoint
@@ -163,13 +163,12 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
         return load_config(overrides, config_files, os.environ)
 
     try:
+        check_variables(os.environ)
         config = load()
         check_ready_fd(config.ready_fd)
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)
     with logging_to_stderr(config.log_format, config.log_level) as handler:
-        for name in unknown_variables(os.environ):
-            log.warning("environment variable sets nothing", extra={"variable": name})
         for warning in secret_warnings(overrides, config):
             log.warning(warning)
 

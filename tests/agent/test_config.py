@@ -1,16 +1,17 @@
 import base64
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from gossip.agent.config import (
     AgentConfig,
+    check_variables,
     load_config,
     normal_level,
     parse_tag,
     secret_warnings,
-    unknown_variables,
 )
 from gossip.agent.endpoint import Endpoint, Seed
 from gossip.errors import ConfigError
@@ -84,10 +85,27 @@ def test_our_own_variable_wins_over_serfs():
     assert load(env={"SERF_RPC_ADDR": "a:1", "GOSSIP_RPC_ADDR": "b:2"}).rpc_addr == "b:2"
 
 
-def test_variables_that_set_nothing_are_named_not_fatal():
-    env = {"GOSSIP_PORT": "tcp://10.0.0.1:80", "GOSSIP_BIND": "127.0.0.1", "HOME": "/"}
-    load(env=env)
-    assert unknown_variables(env) == ["GOSSIP_PORT"]
+@pytest.mark.parametrize(
+    ("variable", "problem"),
+    [
+        ("GOSSIP_TAGZ", "environment variable GOSSIP_TAGZ sets nothing (did you mean GOSSIP_TAGS?)"),
+        ("GOSSIP_X", "environment variable GOSSIP_X sets nothing"),
+    ],
+)
+def test_a_variable_of_ours_that_sets_nothing_is_refused(variable, problem):
+    with pytest.raises(ConfigError, match=re.escape(problem) + "$"):
+        check_variables({"GOSSIP_BIND": "127.0.0.1", variable: "1"})
+
+
+def test_a_variable_of_the_load_balancer_is_its_own_business():
+    check_variables({"GOSSIP_LB_LISTENN": ":80"})
+
+
+def test_variables_that_an_orchestrator_sets_for_a_service_are_let_through():
+    services = ("GOSSIP", "GOSSIP_LB", "GOSSIP_WEB_1")
+    links = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_7946_UDP_ADDR")
+    check_variables({f"{service}_{link}": "10.0.0.1" for service in services for link in links})
+    check_variables({"HOME": "/"})
 
 
 def test_an_advertised_host_takes_the_bound_port():

@@ -479,8 +479,7 @@ def overrides(tmp_path, **settings):
     } | settings
 
 
-def test_main_runs_an_agent_until_a_signal_and_logs_to_stderr(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("GOSSIP_NONSENSE", "1")
+def test_main_runs_an_agent_until_a_signal_and_logs_to_stderr(tmp_path, capsys):
     file = tmp_path / "gossip.toml"
     file.write_text('log_level = "info"\ntags = { v = "1" }')
     with signal_when_running(tmp_path / "rpc.sock", signal.SIGHUP, signal.SIGTERM):
@@ -491,10 +490,15 @@ def test_main_runs_an_agent_until_a_signal_and_logs_to_stderr(tmp_path, capsys, 
         "configuration reloaded",
         "leaving gracefully",
         "member left",
-        "sets nothing",
     ):
         assert any(text in line for line in lines), text
     assert all(line.startswith("ts=") for line in lines)
+
+
+def test_main_refuses_a_variable_that_sets_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GOSSIP_NONSENSE", "1")
+    assert main(overrides(tmp_path)) == EXIT_USAGE
+    assert capsys.readouterr().err == "gossip agent: environment variable GOSSIP_NONSENSE sets nothing\n"
 
 
 @pytest.mark.parametrize(
