@@ -5,7 +5,7 @@ Keys of the agent are read by `gossip.agent.config`; what the template may print
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from lb.deploy.take_over import read_carried, with_carried
 from lb.haproxy.client import Sockets
 from lb.haproxy.config_check import FILE_PLACEHOLDER, Validator
 from lb.haproxy.identity import unprivileged, working_directory
+from lb.haproxy.local_addresses import local_addresses
 from lb.policy.allowlist import parse_networks
 from lb.policy.plan import PlanConfig
 from lb.policy.settle import SettleConfig
@@ -112,9 +113,14 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             config = msgspec.structs.replace(config, user=user, group=group)
         return config
 
-    def plan(self, *, allow_loopback: bool) -> PlanConfig:
-        """Return which members are servers; loopback addresses are for agents that are bound to one."""
+    def plan(self, *, allow_loopback: bool, agent_listeners: Iterable[tuple[str, int]] = ()) -> PlanConfig:
+        """Return which members are servers.
+
+        Loopback addresses are for agents that are bound to one; where the agent listens is no server.
+        """
         return PlanConfig(
+            own_listeners=frozenset(agent_listeners),
+            own_hosts=local_addresses(),
             role_tag=self.role_tag,
             role=self.role,
             port_tag=self.port_tag,

@@ -32,6 +32,7 @@ from lb.deploy.foreign_edit import OnForeignEdit, keep_edit
 from lb.deploy.take_over import take_over
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
+from lb.haproxy.config_text import configured_servers, listeners
 from lb.haproxy.process import Supervisor, haproxy_command
 from lb.policy.plan import Claim, PlanConfig, make_plan
 from lb.policy.settle import Settle
@@ -52,8 +53,8 @@ class LoadBalancer:
     def __init__(self, config: LbConfig, plan_config: PlanConfig) -> None:
         sockets = config.sockets
         self._config = config
-        self._plan_config = plan_config
         self._renderer = Renderer(config.render_here(), config.read_template())
+        plan_config = self._plan_config = with_template(plan_config, self._renderer)
         self._file = ConfigFile(config.target, config.validator)
         self._haproxy = HAProxy(
             sockets, runtime_timeout=config.runtime_timeout, reload_timeout=config.reload_timeout
@@ -80,7 +81,7 @@ class LoadBalancer:
             _check_directories(self._config)
         self._file.open()
         try:
-            inheritance = inherit(self._file, self._plan_config.backends)
+            inheritance = inherit(self._file, self._plan_config.backends, self._plan_config.reserved_names)
             if self._must_repair(inheritance.origin):
                 # HAProxy may be started with it at any moment, by us or by somebody else.
                 self._file.swap(self._render(inheritance.claims))
@@ -175,7 +176,10 @@ async def run(
         SwapError: there is no file yet, and the starter configuration could not be put there.
     """
     await trio.to_thread.run_sync(prepare, config)
-    balancer = LoadBalancer(config, config.plan(allow_loopback=_is_on_loopback(agent_config)))
+    plan_config = config.plan(
+        allow_loopback=_is_on_loopback(agent_config), agent_listeners=_agent_listeners(agent_config)
+    )
+    balancer = LoadBalancer(config, plan_config)
     inheritance = await trio.to_thread.run_sync(balancer.open)
     try:
         balancer.begin(inheritance)
@@ -252,6 +256,24 @@ def _is_on_loopback(config: AgentConfig) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def with_template(config: PlanConfig, renderer: Renderer) -> PlanConfig:
+    """Return `config` with what the template has: its listeners are no servers, its servers no members.
+
+    Raises:
+        ConfigError: the template cannot be rendered.
+    """
+    content = renderer.render(make_plan([], config).plan).content
+    own = config.own_listeners | {(listener.host, listener.port) for listener in listeners(content)}
+    reserved = config.reserved_names | {place.name.server for place in configured_servers(content)}
+    return msgspec.structs.replace(config, own_listeners=own, reserved_names=reserved)
+
+
+def _agent_listeners(config: AgentConfig) -> list[tuple[str, int]]:
+    """Return where the agent itself listens: a server there would be told to speak our own protocols."""
+    endpoints = (config.bind_endpoint, config.advertise_endpoint, config.rpc_endpoint)
+    return [(e.host, e.port) for e in endpoints if e is not None and not isinstance(e, Path)]
 
 
 def _fail(error: Exception, exit_code: int) -> int:

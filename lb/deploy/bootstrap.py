@@ -33,8 +33,10 @@ class Inheritance(Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
 
 
-def inherit(file: ConfigFile, backends: Collection[str]) -> Inheritance:
+def inherit(file: ConfigFile, backends: Collection[str], reserved: Collection[str] = ()) -> Inheritance:
     """Look at what is there; servers of backends that are not in `backends` any more are left out.
+
+    So are servers whose names are `reserved`: they are the template's, and no member's.
 
     Raises:
         SwapError: a file cannot be read.
@@ -42,7 +44,7 @@ def inherit(file: ConfigFile, backends: Collection[str]) -> Inheritance:
     content, good = file.read(), file.read_good()
     origin = origin_of(content, good)
     source = {Origin.OURS: content, Origin.REPAIRED: good, Origin.EDITED: content}.get(origin)
-    return Inheritance(origin, () if source is None else listed_claims(source, backends))
+    return Inheritance(origin, () if source is None else listed_claims(source, backends, reserved))
 
 
 def origin_of(content: bytes | None, good: bytes | None) -> Origin:
@@ -60,12 +62,15 @@ def origin_of(content: bytes | None, good: bytes | None) -> Origin:
     return Origin.FOREIGN
 
 
-def listed_claims(content: bytes, backends: Collection[str]) -> tuple[Claim, ...]:
+def listed_claims(
+    content: bytes, backends: Collection[str], reserved: Collection[str] = ()
+) -> tuple[Claim, ...]:
     """Return the servers of a file as claims; each member goes by the name of its server."""
     weight_of = weights(content)
     claims: dict[str, Claim] = {}
     for place in configured_servers(content):
         name = place.name
-        if name.backend in backends and is_clean(name.server) and place.host is not None and place.port:
+        is_eligible = name.backend in backends and name.server not in reserved
+        if is_eligible and is_clean(name.server) and place.host is not None and place.port:
             claims[name.server] = Claim(name.backend, name.server, place.host, place.port, weight_of[name])
     return tuple(claims.values())

@@ -6,8 +6,9 @@ backends or files.
 """
 
 import re
+from collections.abc import Set
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gossip.errors import ConfigError
 
@@ -28,6 +29,22 @@ PRIVATE_NETWORKS: tuple[Network, ...] = (
     IPv6Network("fc00::/7"),
 )
 """RFC 1918 and unique local addresses (RFC 4193)."""
+METADATA_ADDRESSES = frozenset(
+    map(
+        ip_address,
+        (
+            *("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fd00:ec2::23"),  # AWS, ECS, EKS
+            *(
+                "fd20:ce::254",
+                "100.100.100.200",
+                "168.63.129.16",
+                "192.0.0.192",
+            ),  # GCP, Alibaba, Azure, Oracle
+        ),
+    )
+)
+"""Where clouds hand out credentials: never a server, whatever the allowed networks are."""
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - what a listener says that is open on every address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -91,13 +108,34 @@ def parse_host(text: str, networks: tuple[Network, ...], *, allow_loopback: bool
         if ip.scope_id is not None:
             return "", "address has a scope"
         ip = ip.ipv4_mapped or ip
+    refusal = _refusal(ip, networks, allow_loopback=allow_loopback)
+    return ("", refusal) if refusal else (str(ip), "")
+
+
+def is_own(host: str, port: int, listeners: Set[tuple[str, int]], own_hosts: Set[str]) -> bool:
+    """Return whether a server at `host` and `port` would be one of our own `listeners`.
+
+    Args:
+        host: canonical, as `parse_host` returns it.
+        port: the server's port.
+        listeners: hosts and ports; a host of `WILDCARDS` stands for every address of ours.
+        own_hosts: the addresses of this machine, canonical; loopback is known to be its own.
+    """
+    if (host, port) in listeners:
+        return True
+    is_here = host in own_hosts or ip_address(host).is_loopback
+    return is_here and any((wildcard, port) in listeners for wildcard in WILDCARDS)
+
+
+def _refusal(ip: IPv4Address | IPv6Address, networks: tuple[Network, ...], *, allow_loopback: bool) -> str:
+    """Return why no server may be at `ip`, "" if one may."""
     if ip.is_loopback:
-        return (str(ip), "") if allow_loopback else ("", "address is loopback")
+        return "" if allow_loopback else "address is loopback"
+    if ip in METADATA_ADDRESSES:
+        return "address is a cloud's metadata service"
     if ip.is_unspecified or ip.is_multicast or ip.is_link_local or ip.is_reserved:
-        return "", "address is not a host's"
-    if not any(ip in network for network in networks):
-        return "", "address is not in an allowed network"
-    return str(ip), ""
+        return "address is not a host's"
+    return "" if any(ip in network for network in networks) else "address is not in an allowed network"
 
 
 def _parse_number(text: str) -> int | None:

@@ -19,6 +19,7 @@ from lb.policy.allowlist import (
     PRIVATE_NETWORKS,
     Network,
     is_clean,
+    is_own,
     parse_host,
     parse_port,
     parse_weight,
@@ -46,6 +47,8 @@ class PlanConfig(Struct, frozen=True, kw_only=True):
     allow_loopback: bool = False
     max_servers_per_backend: int = 1000
     reserved_names: frozenset[str] = frozenset()  # server names that the template itself uses
+    own_listeners: frozenset[tuple[str, int]] = frozenset()  # HAProxy's and the agent's: no servers
+    own_hosts: frozenset[str] = frozenset()  # addresses of this machine, beside loopback
     default_weight: int = 100  # of 256: leaves room for percentages in both directions
 
     def __post_init__(self) -> None:
@@ -160,19 +163,16 @@ def read_claim(fact: MemberFact, config: PlanConfig) -> Claim | Rejection | None
     if fact.tags.get(config.role_tag) != config.role:
         return None
     tags = fact.tags
-    host, refusal = parse_host(fact.host, config.allowed_networks, allow_loopback=config.allow_loopback)
-    if refusal:
-        return Rejection(fact.name, refusal)
-    port = parse_port(tags.get(config.port_tag, ""))
-    if port is None:
-        return Rejection(fact.name, "port tag is not a port" if config.port_tag in tags else "no port tag")
+    place = _read_place(fact, config)
+    if isinstance(place, str):
+        return Rejection(fact.name, place)
     backend = _tag(tags, config.backend_tag, config.backends[0])
     if backend not in config.backends:
         return Rejection(fact.name, "backend is not configured")
     weight = parse_weight(_tag(tags, config.weight_tag, str(config.default_weight)))
     if weight is None:
         return Rejection(fact.name, f"weight tag is not in 0..{MAX_WEIGHT}")
-    return Claim(backend, fact.name, host, port, weight)
+    return Claim(backend, fact.name, *place, weight)
 
 
 def make_plan(claims: Iterable[Claim], config: PlanConfig) -> Planned:
@@ -213,6 +213,19 @@ def plan_members(facts: Iterable[MemberFact], config: PlanConfig) -> Planned:
                     rejections.append(rejection)
     planned = make_plan(claims, config)
     return Planned(planned.plan, tuple(sorted((*planned.rejections, *rejections))), planned.mapped)
+
+
+def _read_place(fact: MemberFact, config: PlanConfig) -> tuple[str, int] | str:
+    """Return the member's host and port, or why no server may be there."""
+    host, refusal = parse_host(fact.host, config.allowed_networks, allow_loopback=config.allow_loopback)
+    if refusal:
+        return refusal
+    port = parse_port(fact.tags.get(config.port_tag, ""))
+    if port is None:
+        return "port tag is not a port" if config.port_tag in fact.tags else "no port tag"
+    if is_own(host, port, config.own_listeners, config.own_hosts):
+        return "address is a listener of this load balancer"
+    return host, port
 
 
 def _tag(tags: Mapping[str, str], key: str | None, default: str) -> str:

@@ -26,7 +26,7 @@ from lb.haproxy.config_text import configured_servers
 from lb.haproxy.master import Processes
 from lb.policy.decision import Change, Reason
 from lb.render.renderer import default_template
-from lb.run import LoadBalancer, prepare, run
+from lb.run import LoadBalancer, _agent_listeners, prepare, run
 from tests.real_haproxy import HOST, Site, end_haproxy, eventually, free_port, is_alive, web_servers
 
 pytestmark = pytest.mark.haproxy
@@ -194,6 +194,34 @@ async def test_hostile_members_never_reach_the_file_and_are_logged_once(
     assert [r.member for r in caplog.records if r.getMessage() == "member is no server"] == ["good"]
     renamed = [r.server for r in caplog.records if r.getMessage() == "member gets another name"]
     assert len(renamed) == len(set(renamed)) == 2
+
+
+@pytest.mark.trio
+async def test_own_listeners_are_no_servers(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    page = free_port()
+    async with balancing(site, stats_bind=f"127.0.0.1:{page}") as scene:
+        await scene.join_server("loop", site.port)
+        await scene.join_server("good", 1)
+        await scene.runs("good")
+    reasons = {r.member: r.reason for r in caplog.records if hasattr(r, "member") and hasattr(r, "reason")}
+    assert reasons["loop"] == "address is a listener of this load balancer"
+
+
+def test_agents_own_endpoints_are_no_servers() -> None:
+    config = AgentConfig(node_name="x", bind="10.0.0.1", advertise="10.0.0.2", rpc_addr="10.0.0.1:7373")
+    assert _agent_listeners(config) == [("10.0.0.1", 7946), ("10.0.0.2", 7946), ("10.0.0.1", 7373)]
+    assert _agent_listeners(AgentConfig(node_name="x", bind="[::]:1", rpc_addr="unix:/x")) == [("::", 1)]
+
+
+@pytest.mark.trio
+async def test_servers_of_the_template_are_not_taken_for_members(site: Site) -> None:
+    template = site.directory / "t.j2"
+    own = "backend {{ backend.name }}\n    server static 127.0.0.1:9\n"
+    template.write_text(default_template().replace("backend {{ backend.name }}\n", own))
+    for _ in range(2):  # the second time there is a file with that server
+        async with balancing(site, template=str(template)) as scene:
+            await scene.join_server("a", 1)
+            await scene.runs("a", "static")
 
 
 TEMPLATE_THAT_FAILS_WITH_SERVERS = "{% for s in backends[0].servers %}{{ s.nonsense }}{% endfor %}"

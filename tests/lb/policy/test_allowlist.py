@@ -11,6 +11,7 @@ from lb.policy.allowlist import (
     MAX_SERVER_ID,
     PRIVATE_NETWORKS,
     is_clean,
+    is_own,
     parse_host,
     parse_networks,
     parse_port,
@@ -111,7 +112,9 @@ def test_a_private_address_is_printed_canonically(text, canonical):
         ("255.255.255.255", "address is not a host's"),
         ("ff02::1", "address is not a host's"),
         ("fe80::1", "address is not a host's"),
-        ("169.254.169.254", "address is not a host's"),
+        ("169.254.169.254", "address is a cloud's metadata service"),
+        ("::ffff:169.254.169.254", "address is a cloud's metadata service"),
+        ("fd00:ec2::254", "address is a cloud's metadata service"),
         ("8.8.8.8", "address is not in an allowed network"),
         ("172.32.0.1", "address is not in an allowed network"),
         ("2001:4860::1", "address is not in an allowed network"),
@@ -126,6 +129,29 @@ def test_an_address_that_no_host_can_have_is_refused_even_in_an_allowed_network(
     assert parse_host("0.0.0.0", everything, allow_loopback=True)[0] == ""
     assert parse_host("8.8.8.8", everything, allow_loopback=False) == ("8.8.8.8", "")
     assert parse_host("127.0.0.1", everything, allow_loopback=False)[0] == ""
+
+
+@pytest.mark.parametrize("text", ["100.100.100.200", "168.63.129.16", "fd20:ce::254"])
+def test_metadata_services_are_refused_in_any_network(text):
+    everything = parse_networks(("0.0.0.0/0", "::/0"))
+    assert parse_host(text, everything, allow_loopback=True)[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("10.0.0.5", 80, True),  # the wildcard listens there
+        ("fd00::5", 80, True),
+        ("127.0.0.9", 80, True),
+        ("10.0.0.6", 80, False),  # another machine
+        ("10.0.0.5", 81, False),
+        ("10.0.0.9", 7373, True),  # a listener by its own address
+        ("10.0.0.5", 7373, False),
+    ],
+)
+def test_our_own_listeners_are_known_at_every_address_of_ours(host, port, expected):
+    listeners = {("0.0.0.0", 80), ("10.0.0.9", 7373)}
+    assert is_own(host, port, listeners, {"10.0.0.5", "fd00::5"}) is expected
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "127.9.9.9", "::1"])

@@ -248,3 +248,11 @@ def test_a_wrong_setting_is_one_clear_line(settings, message):
 
 def test_the_largest_number_of_backends_is_accepted():
     assert len(PlanConfig(backends=tuple(f"b{i}" for i in range(MAX_BACKENDS))).backends) == MAX_BACKENDS
+
+
+def test_a_listener_of_the_load_balancer_is_no_server():
+    config = PlanConfig(own_listeners=frozenset({("0.0.0.0", 80)}), own_hosts=frozenset({"10.0.0.1"}))
+    assert read_claim(fact("loop"), config) == Rejection(
+        "loop", "address is a listener of this load balancer"
+    )
+    assert isinstance(read_claim(fact("web", "10.0.0.2"), config), Claim)
