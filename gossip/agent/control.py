@@ -17,6 +17,7 @@ import trio
 from msgspec import Struct
 
 from gossip.agent.log import Complaints
+from gossip.agent.places import Place, Places
 from gossip.agent.rpc_listener import RpcListener, serve_clients
 
 if TYPE_CHECKING:
@@ -92,9 +93,11 @@ class ControlServer:
 
     async def run(self) -> None:
         """Accept clients until cancelled; the listener is closed on the way out."""
-        await serve_clients(self._listener, MAX_CONNECTIONS, self._serve, self._complain)
+        places = Places(MAX_CONNECTIONS, MAX_CONNECTIONS)
+        await serve_clients(self._listener, places, self._serve, self._complain)
 
-    async def _serve(self, stream: trio.SocketStream) -> None:
+    async def _serve(self, stream: trio.SocketStream, place: Place) -> None:
+        place.since = None  # `READ_TIMEOUT` sees to it that none stays for long
         try:
             async with stream:
                 await _Conversation(stream, self._answer).run()

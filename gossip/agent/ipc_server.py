@@ -7,6 +7,7 @@ in between, each written whole. A client that is slow, dead or talks nonsense on
 import hmac
 import logging
 from collections.abc import Callable
+from math import inf
 
 import trio
 
@@ -15,6 +16,7 @@ from gossip.agent.event_filter import EventFilter
 from gossip.agent.ipc_commands import COMMANDS, CommandError, IpcHost
 from gossip.agent.ipc_streams import EventFeed, EventStream, Monitor, Subscription
 from gossip.agent.log import Complaints
+from gossip.agent.places import Place, Places
 from gossip.agent.rpc_listener import RpcListener, serve_clients
 from gossip.errors import RemoteProtocolError
 from gossip.ipc.bodies import Auth, Handshake, MonitorLevel, Stop, StreamFilter
@@ -40,7 +42,15 @@ from gossip.ipc.protocol import (
 )
 
 MAX_CONNECTIONS = 128
-"""Clients at once; one more is closed at once."""
+"""Clients at once. One more takes the place of the one that waits longest, strangers before others."""
+MAX_UNREAD_BYTES = 32 * 1024 * 1024
+"""Answers that clients have not read yet, of all together; the members of a full table take 4 MB."""
+AUTH_TIMEOUT = 10.0
+"""Seconds that a client may take for its handshake and, where one is wanted, its token."""
+WRONG_TOKEN_PAUSE = 0.5
+"""Seconds before a wrong token is refused; one after the other, whoever sends them."""
+MAX_WRONG_TOKENS = 3
+"""Wrong tokens of one connection; then it is closed."""
 MAX_SUBSCRIPTIONS = 64
 """Streams and monitors of one connection."""
 WRITE_TIMEOUT = 60.0
@@ -56,26 +66,39 @@ class IpcServer:
 
     def __init__(self, host: IpcHost, listener: RpcListener) -> None:
         self.feed = EventFeed()
-        self._host = host
+        self.places = Places(
+            MAX_CONNECTIONS,
+            MAX_CONNECTIONS,
+            most_bytes=MAX_UNREAD_BYTES,
+            most_bytes_per_source=MAX_UNREAD_BYTES,
+        )
+        self.host = host
         self._listener = listener
         self._complaints = Complaints()
+        self._refusing = trio.Lock()  # of wrong tokens: one pause at a time
 
     async def run(self) -> None:
         """Accept clients until cancelled; the listener is closed on the way out."""
-        self._host.driver.observers.append(self.feed.observe)
+        self.host.driver.observers.append(self.feed.observe)
         try:
-            await serve_clients(self._listener, MAX_CONNECTIONS, self._serve, self.complain)
+            await serve_clients(self._listener, self.places, self._serve, self.complain)
         finally:
-            self._host.driver.observers.remove(self.feed.observe)
+            self.host.driver.observers.remove(self.feed.observe)
 
-    async def _serve(self, stream: trio.SocketStream) -> None:
+    async def _serve(self, stream: trio.SocketStream, place: Place) -> None:
         try:
             async with stream:
-                await Connection(stream, self._host, self.feed).run()
+                await Connection(stream, place, self).run()
         except* RemoteProtocolError as group:
             self.complain(str(sole(group)))
         except* trio.TooSlowError:
             self.complain("a client does not read its answers")
+
+    async def refuse_token(self) -> None:
+        """Wait before a wrong token is refused: guessing takes as long over many connections as over one."""
+        self.complain("a client gave a wrong token")
+        async with self._refusing:
+            await trio.sleep(WRONG_TOKEN_PAUSE)
 
     def complain(self, reason: str) -> None:
         """Log what a client did wrong, each reason once a minute."""
@@ -86,13 +109,17 @@ class IpcServer:
 class Connection:
     """One client."""
 
-    def __init__(self, stream: trio.SocketStream, host: IpcHost, feed: EventFeed) -> None:
+    def __init__(self, stream: trio.SocketStream, place: Place, server: IpcServer) -> None:
         self._stream = stream
-        self._host = host
-        self._feed = feed
+        self._place = place
+        self._server = server
+        self._host = server.host
+        self._feed = server.feed
         self._writing = trio.Lock()
         self._has_shaken_hands = False
-        self._is_authenticated = not host.config.rpc_auth
+        self._is_authenticated = not self._host.config.rpc_auth
+        self._wrong_tokens = 0
+        self._opened = trio.current_time()
         self._subscriptions: dict[int, Subscription] = {}
         self._session: dict[str, Callable[[Request], str]] = {
             Command.HANDSHAKE: self._shake_hands,
@@ -121,10 +148,25 @@ class Connection:
 
     async def _answer_all(self, nursery: trio.Nursery) -> None:
         reader = RequestReader()
-        while chunk := await self._stream.receive_some(CHUNK_BYTES):
+        while chunk := await self._receive():
             reader.receive_data(chunk)
             while (request := reader.next_request()) is not None:
+                self._place.since = None
                 await self._answer(request, nursery)
+
+    async def _receive(self) -> bytes:
+        """Return what the client says next; a client that only listens keeps its place."""
+        place = self._place
+        place.standing = int(self._is_known)
+        place.since = None if self._subscriptions else trio.current_time()
+        deadline = inf if self._is_known else self._opened + AUTH_TIMEOUT
+        with trio.move_on_at(deadline):
+            return bytes(await self._stream.receive_some(CHUNK_BYTES))
+        raise RemoteProtocolError(f"no handshake, or no token, within {AUTH_TIMEOUT:g} s")
+
+    @property
+    def _is_known(self) -> bool:
+        return self._has_shaken_hands and self._is_authenticated
 
     async def _answer(self, request: Request, nursery: trio.Nursery) -> None:
         if (denial := self._denial(request)) is not None:
@@ -135,13 +177,24 @@ class Connection:
                 return
             raise RemoteProtocolError(f"{denial} ({request.command[:64]!r})")
         if (session := self._session.get(request.command)) is not None:
-            await self._write(encode_response(request, error=session(request)))
+            error = session(request)
+            if error == AUTH_REFUSED:
+                await self._refuse_token()
+            await self._write(encode_response(request, error=error))
             self._start_pump(request, nursery)
             return
         if request.command == Command.LEAVE:
             await self._leave(request)
         else:
             await self._write(await self._carry_out(request))
+
+    async def _refuse_token(self) -> None:
+        """Wait; close the connection of a client that goes on guessing."""
+        self._wrong_tokens += 1
+        self._place.since = self._opened
+        await self._server.refuse_token()
+        if self._wrong_tokens > MAX_WRONG_TOKENS:
+            raise RemoteProtocolError(f"more than {MAX_WRONG_TOKENS} wrong tokens")
 
     async def _leave(self, request: Request) -> None:
         """Leave, answer, and stop the agent: also if nobody waits for the answer, or reads it."""
@@ -241,9 +294,16 @@ class Connection:
             subscription.close()
 
     async def _write(self, data: bytes) -> None:
-        with trio.fail_after(WRITE_TIMEOUT):
-            async with self._writing:
-                await self._stream.send_all(data)
+        place, places = self._place, self._server.places
+        places.hold(place, len(data))
+        place.since, before = trio.current_time(), place.since
+        try:
+            with trio.fail_after(WRITE_TIMEOUT):
+                async with self._writing:
+                    await self._stream.send_all(data)
+        finally:
+            places.hold(place, -len(data))
+            place.since = before
 
 
 def _as_bytes(text: str) -> bytes:

@@ -24,7 +24,7 @@ def source_of(host: str) -> str:
 class Place:
     """One connection. While it waits for its peer it may be closed in favour of another."""
 
-    __slots__ = ("held", "is_evicted", "scope", "since", "source", "standing")
+    __slots__ = ("held", "is_evicted", "is_open", "scope", "since", "source", "standing")
 
     def __init__(self, source: str, now: float) -> None:
         self.source = source
@@ -32,6 +32,7 @@ class Place:
         self.since: float | None = now  # when it began to wait for its peer; None while we work for it
         self.standing = 0  # the lowest are closed first
         self.held = 0
+        self.is_open = True
         self.is_evicted = False
 
 
@@ -39,11 +40,11 @@ class Places:
     """All connections of one kind."""
 
     def __init__(
-        self, most: int, most_per_source: int, *, most_bytes: int, most_bytes_per_source: int
+        self, most: int, most_per_source: int, *, most_bytes: int = 0, most_bytes_per_source: int = 0
     ) -> None:
         self.refused = 0  # connections that found no place
         self.evicted = 0  # connections that lost theirs
-        self._most = most
+        self.most = most
         self._most_per_source = most_per_source
         self._most_bytes = most_bytes
         self._most_bytes_per_source = most_bytes_per_source
@@ -60,7 +61,7 @@ class Places:
         """Return a place for a connection from `source`, None if all are taken by others that are busy."""
         if len(self._by_source.get(source, ())) >= self._most_per_source:
             has_room = self._evict(source)
-        elif self._count >= self._most:
+        elif self._count >= self.most:
             has_room = self._evict(max(self._by_source, key=self._greed))
         else:
             has_room = True
@@ -73,8 +74,9 @@ class Places:
         return place
 
     def give_back(self, place: Place) -> None:
-        """Free `place` and the bytes that it holds; once more does nothing."""
+        """Free `place` and the bytes that it holds; from then on it holds nothing."""
         self.hold(place, -place.held)
+        place.is_open = False
         places = self._by_source.get(place.source, [])
         if place in places:
             places.remove(place)
@@ -88,6 +90,8 @@ class Places:
         Raises:
             RemoteProtocolError: that is too much for its source, or for all, and it holds the most of all.
         """
+        if not place.is_open:
+            return
         place.held += size
         self.held += size
         of_source = self._held.pop(place.source, 0) + size

