@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -39,6 +39,8 @@ MAX_COMPLAINT_KEYS = 256
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _NAMES = {level: name for name, level in LEVELS.items()}
+
+log = logging.getLogger("gossip.agent")
 
 Listener = Callable[[int, str], None]
 
@@ -138,12 +140,13 @@ class LogRing(logging.Handler):
         self._apply_level()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember the record's line and pass it on."""
-        line = self.format(record)
-        self._lines.append((record.levelno, line))
-        for listener, levelno in list(self._listeners.items()):
-            if record.levelno >= levelno:
-                listener(record.levelno, line)
+        """Remember the record's line and pass it on; what cannot be said does not harm who says it."""
+        with suppress(Exception):
+            line = self.format(record)
+            self._lines.append((record.levelno, line))
+            for listener, levelno in list(self._listeners.items()):
+                if record.levelno >= levelno:
+                    listener(record.levelno, line)
 
     def _apply_level(self) -> None:
         logging.getLogger().setLevel(min((self._base, *self._listeners.values())))
@@ -163,8 +166,13 @@ class StderrHandler(logging.Handler):
         return self._writer.dropped
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record's line."""
-        self._writer.put(self.format(record))
+        """Queue the record's line; what cannot be said does not harm who says it."""
+        try:
+            self._writer.put(self.format(record))
+        except Exception as error:
+            self._writer.put(
+                f"cannot format a line of the log: {type(error).__name__} for {record.msg!r:.200}"
+            )
 
     def say(self, text: str) -> None:
         """Queue lines for a person, as they are."""
@@ -174,9 +182,6 @@ class StderrHandler(logging.Handler):
         """Wait for the reader, for a bounded time."""
         self._writer.close()
         super().close()
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
-        """Drop the line."""
 
     def _report_dropped(self, lines: int) -> str:
         fields = {"msg": "log lines dropped: nobody read them", "levelno": logging.WARNING, "lines": lines}
@@ -191,17 +196,29 @@ def dropped_lines() -> int:
 
 @contextmanager
 def logging_to_stderr(log_format: str, level: str) -> Iterator[StderrHandler]:
-    """Write the whole program's log to stderr for as long as the context lasts."""
+    """Write the whole program's log to stderr for as long as the context lasts.
+
+    Python's own remarks (warnings, exceptions that nobody can catch) go the same way.
+    """
     root = logging.getLogger()
     handler, before = StderrHandler(log_format, level), root.level
     root.addHandler(handler)
     root.setLevel(LEVELS[level])
+    hook, sys.unraisablehook = sys.unraisablehook, _log_unraisable
+    logging.captureWarnings(True)
     try:
         yield handler
     finally:
+        logging.captureWarnings(False)
+        sys.unraisablehook = hook
         root.removeHandler(handler)
         root.setLevel(before)
         handler.close()
+
+
+def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    where = f"{unraisable.object!r:.200}"
+    log.error(unraisable.err_msg or "exception ignored", exc_info=unraisable.exc_value, extra={"in": where})
 
 
 class Complaints:

@@ -28,6 +28,7 @@ class FlightRecorder:
         self.recorder: Recorder | None = None
         self._folder = folder
         self._busy = trio.Lock()
+        self._thread = trio.CapacityLimiter(1)
         self._wanted = trio.Event()
         self._has_shown_bug = False
 
@@ -78,9 +79,9 @@ class FlightRecorder:
         async with self._busy:
             taken = _take(self.recorder)
             path = self._path(taken)
-            data = await trio.to_thread.run_sync(taken.encoded)
+            data = await trio.to_thread.run_sync(taken.encoded, limiter=self._thread)
             try:
-                await trio.to_thread.run_sync(write_recording, path, data)
+                await trio.to_thread.run_sync(write_recording, path, data, limiter=self._thread)
             except OSError as error:
                 _complain(path, error)
                 return
@@ -91,7 +92,8 @@ class FlightRecorder:
             return refusal(HTTPStatus.CONFLICT, "this agent does not record: start it with --record")
         async with self._busy:
             taken = _take(self.recorder)
-            return Response(await trio.to_thread.run_sync(taken.encoded), content_type=BINARY)
+            data = await trio.to_thread.run_sync(taken.encoded, limiter=self._thread)
+            return Response(data, content_type=BINARY)
 
     def _path(self, taken: "_Taken") -> Path:
         return self._folder / recording_name(taken.snapshot.node, taken.at)

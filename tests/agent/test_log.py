@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import re
+import warnings
 
 import pytest
 
@@ -172,6 +173,50 @@ def test_a_stderr_that_nobody_reads_does_no_harm():
     handler.handle(record())
     handler.close()
     assert handler.dropped == 1
+
+
+class Mute:
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+def test_what_cannot_be_formatted_is_said_so_and_harms_nobody():
+    stream = io.StringIO()
+    handler = StderrHandler("logfmt", "INFO", stream)
+    handler.handle(record(who=Mute()))
+    handler.close()
+    assert stream.getvalue() == "cannot format a line of the log: ZeroDivisionError for 'member joined'\n"
+    with LogRing("INFO") as ring:
+        ring.handle(record(who=Mute()))
+        assert ring.subscribe(lambda _level, _line: None, LEVELS["INFO"]) == []
+
+
+def test_a_listener_that_raises_harms_nobody():
+    def fail(_level, _line):
+        raise ZeroDivisionError
+
+    with LogRing("INFO") as ring:
+        ring.subscribe(fail, LEVELS["INFO"])
+        log.info("said")
+        ring.unsubscribe(fail)
+
+
+def test_pythons_own_remarks_are_lines_of_the_log(capsys):
+    class Broken:
+        def __del__(self):
+            raise ZeroDivisionError
+
+    with logging_to_stderr("logfmt", "INFO"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("old", UserWarning, stacklevel=1)
+        broken = Broken()
+        del broken
+    warning, ignored = capsys.readouterr().err.splitlines()
+    assert "UserWarning: old" in warning
+    assert warning.startswith("ts=")
+    assert "ZeroDivisionError" in ignored
+    assert ignored.startswith("ts=")
 
 
 def test_a_complaint_is_admitted_once_a_minute_and_says_what_was_held_back():
