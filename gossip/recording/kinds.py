@@ -33,6 +33,7 @@ from gossip.swim.membership import Membership
 from gossip.swim.node import SwimNode
 from gossip.swim.piggyback import Piggyback
 from gossip.swim.probe import Probe
+from gossip.swim.reclaim import Claim, Reclaims
 from gossip.swim.relay import Relay, Relays
 from gossip.swim.suspicion import Suspicion
 from gossip.swim.versions import Versions
@@ -42,10 +43,10 @@ from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushP
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
 
 PARTS: tuple[type, ...] = (
-    Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Deadlines, FailureDetector,
+    Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Claim, Deadlines, FailureDetector,
     GracefulLeave, LamportClock, LocalHealth, Member, Membership, OpenQueries, OpenQuery, Piggyback,
-    Probe, Queries, QueryExchange, RecentIntents, RecentTimes, Relays, Roster, SerfMember, SerfNode,
-    Suspicion, SwimNode, UserEvents, Versions, View,
+    Probe, Queries, QueryExchange, RecentIntents, RecentTimes, Reclaims, Relays, Roster,
+    SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, Versions, View,
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 

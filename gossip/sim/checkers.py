@@ -27,6 +27,7 @@ from gossip.sim.driver import ROUNDING
 from gossip.sim.observer import Observer
 from gossip.sim.rules import RuleBrokenError
 from gossip.swim.member import Member
+from gossip.swim.reclaim import MAX_CLAIMS
 from gossip.wire.address import Address
 from gossip.wire.messages import MemberState
 
@@ -247,8 +248,8 @@ class Bounds(Observer):
 def _sizes(node: SerfNode) -> list[tuple[str, int, int]]:
     swim, config, stats = node.swim, node.config, node.stats()
     rows, members = len(swim.membership), int(stats["members"])
-    relays = len(swim.detector.relays)
-    timers = FIXED_TIMERS + len(swim.view.suspicions) + relays + 2 * members
+    relays, reclaims = len(swim.detector.relays), len(swim.reclaims)
+    timers = FIXED_TIMERS + len(swim.view.suspicions) + relays + reclaims + 2 * members
     queues = [
         (f"broadcasts in the {kind} queue", int(stats[f"{kind}_queue"]), config.max_queue_depth)
         for kind in ("intent", "event", "query")
@@ -259,6 +260,7 @@ def _sizes(node: SerfNode) -> list[tuple[str, int, int]]:
         ("rows", rows, config.swim.max_members),
         ("members", members, 2 * config.swim.max_members),
         ("relayed pings", relays, config.swim.max_relays),
+        ("claims to names", reclaims, MAX_CLAIMS),
         ("timers", len(swim.deadlines), timers),
         ("points of local health", node.local_health, config.swim.awareness_max - 1),
     ]

@@ -153,6 +153,11 @@ class FailureDetector:
         if self._probe is not None:
             self._probe.receive_stream_ack(seq)
 
+    def new_ping(self, name: str) -> tuple[int, bytes]:
+        """Return a sequence number, and a ping with it that only `name` answers."""
+        seq = self._new_seq()
+        return seq, encode(self._ping(seq, name))
+
     # --- parts of the above -----------------------------------------------------------------------------
 
     def _reply(self, to: Address, message: bytes) -> None:

@@ -20,6 +20,7 @@ from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
 from gossip.swim.health import LocalHealth
 from gossip.swim.membership import Membership
 from gossip.swim.piggyback import Piggyback, packet_room
+from gossip.swim.reclaim import RECLAIM, Reclaims
 from gossip.swim.view import SUSPICION, View
 from gossip.wire.codec import decode, decode_gossip, encode
 from gossip.wire.messages import (
@@ -94,6 +95,7 @@ class SwimNode:
         self.view.attach(delegate, self.health, emit)
         self.detector = FailureDetector(self.view, self.membership, self._piggyback, emit, rng)
         self.detector.start(now)
+        self.reclaims = self.view.reclaims = Reclaims(self.view, self.detector, self._piggyback, emit)
         self._gossip_phase = now + rng.random() * config.gossip_interval
         self._gossip_tick = -1  # number of the last tick that was armed, counted from the phase
         self.deadlines.set((PUSH_PULL, ""), now + rng.random() * config.push_pull_interval)
@@ -180,6 +182,8 @@ class SwimNode:
             self.view.suspicion_expired(subject, now)
         elif kind == RELAY_TIMEOUT:
             self.detector.relay_timed_out(int(subject))
+        elif kind == RECLAIM:
+            self._reclaim(subject, now)
         else:
             assert kind == PUSH_PULL
             self._push_pull(now)
@@ -243,11 +247,18 @@ class SwimNode:
         elif isinstance(message, Ack):
             if self.detector.receive_ack(message, now):
                 self.last_heard = now  # from whatever address: the peer may have several
+            self.reclaims.receive_ack(message.seq)
         elif isinstance(message, IndirectPing):
             self.detector.receive_indirect_ping(message, source, now)
         else:
             assert isinstance(message, Nack)
             self.detector.receive_nack(message, source)
+
+    def _reclaim(self, name: str, now: float) -> None:
+        try:
+            self.reclaims.timed_out(name, now)
+        except RemoteProtocolError as error:
+            self.reject(name, error)
 
     def _repeat_farewell(self, claim: Suspect | Dead) -> None:
         """Tell the reporter that the member it accuses has left by its own word: it missed the farewell.

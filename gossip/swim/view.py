@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gossip.swim.dissemination import BroadcastQueue
     from gossip.swim.health import LocalHealth
     from gossip.swim.membership import Membership
+    from gossip.swim.reclaim import Reclaims
     from gossip.wire.address import Address
 
 ADDRESS_LENGTHS = (4, 16)
@@ -48,6 +49,8 @@ SUSPICION = "suspicion"
 
 class View:
     """The member table under the rules of claims; `me` is this node's own row."""
+
+    reclaims: Reclaims  # set by the owner, before any claim
 
     def __init__(
         self,
@@ -136,6 +139,7 @@ class View:
         member.enter(state, dead.incarnation, now)
         evidence = suspicion.evidence(dead.reporter) if suspicion else Evidence(dead.reporter)
         self._delegate.member_gone(member, evidence, now)
+        self.reclaims.member_gone(member, now)
 
     def merge(self, row: NodeState, now: float) -> None:
         """Merge a row of a push/pull: whom others hold dead is only suspected here and may still refute."""
@@ -181,6 +185,10 @@ class View:
         self.is_leaving = True
         self.dead(Dead(self.me.incarnation, self.me.name, self.me.name), None, now, token)
 
+    def member(self, name: str) -> Member | None:
+        """Return the row of `name`, None if there is none."""
+        return self._membership.by_name.get(name)
+
     def forget(self, members: Iterable[Member]) -> None:
         """Drop the addresses of members that left the table."""
         for member in members:
@@ -204,16 +212,17 @@ class View:
         self._delegate.member_joined(member, now)
 
     def _renew(self, member: Member, alive: Alive, part: bytes | None, now: float) -> None:
-        known = member.alive
-        moved = known.addr != alive.addr or known.port != alive.port
-        if moved and member.state is not MemberState.LEFT:
-            self._emit(NameConflict(member.name, member.address, unpack_address(alive.addr, alive.port)))
-            return
-        # A member that left may come back elsewhere, whatever its incarnation (memberlist: updatesNode).
-        if not moved and not supersedes(
-            MemberState.ALIVE, alive.incarnation, member.state, member.incarnation
-        ):
-            return
+        if member.alive.addr != alive.addr or member.alive.port != alive.port:
+            self.reclaims.consider(member, alive, part, now)
+        elif supersedes(MemberState.ALIVE, alive.incarnation, member.state, member.incarnation):
+            self.accept(member, alive, part, now)
+
+    def accept(self, member: Member, alive: Alive, part: bytes | None, now: float) -> None:
+        """Let `member` be alive as `alive` says, wherever that is and at whatever incarnation.
+
+        Raises:
+            RemoteProtocolError: the incarnation rises too fast, or the versions fit no other member.
+        """
         verify_rise(member, alive.incarnation, now)
         alive, part = _shared(alive, part)
         self._change_versions(member, alive)

@@ -11,6 +11,7 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import LEFTOVERS_TOLERATED
 from gossip.swim.dissemination import MAX_PARTS
 from gossip.swim.effects import SendPacket
+from gossip.swim.reclaim import PINGS
 from gossip.wire.messages import PushPull
 from tests.properties.claims import PARTS, STATES
 from tests.serf.rig import STRANGER, Rig
@@ -40,11 +41,13 @@ def check(rig: Rig) -> None:
     assert len(swim.queue) <= members + 1
     assert all(len(queue) <= node.config.max_queue_depth for queue in node._broadcasts.queues)
     assert len(node._roster.recent_intents) <= node.config.max_recent_intents
-    for recent in (node._events.recent, node._queries.recent):
+    for recent in (node._events.recent, node._queries._seen.recent):
         seen = list(recent)
         assert len(seen) <= node.config.buffered_times
         assert sum(len(things) for _, things in seen) == len(recent) <= node.config.buffered_messages
-    timers = FIXED_TIMERS + members + 2 * members + swim.config.max_relays
+    assert len(swim.reclaims) <= members
+    assert len(swim.reclaims._pinged) <= 2 * PINGS * len(swim.reclaims)
+    timers = FIXED_TIMERS + members + 2 * members + swim.config.max_relays + len(swim.reclaims)
     assert len(swim.deadlines) <= timers
     assert len(swim.deadlines._heap) <= 2 * timers + LEFTOVERS_TOLERATED
     for packet in rig.emitted(SendPacket):

@@ -1,0 +1,260 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gossip.swim.effects import MessageRejected, NameConflict
+from gossip.swim.incarnation import MAX_INCARNATION_RISE
+from gossip.swim.reclaim import CLAIM_LIFETIME, MAX_CLAIMS, PINGS, RETRY_AFTER
+from gossip.wire.address import Address, pack_address
+from gossip.wire.messages import Dead, MemberState, Ping
+from tests.swim.rig import ME, PORT, Rig, alive, home, row
+
+ALIVE, SUSPECT, DEAD, LEFT = MemberState
+NEW = pack_address("10.9.9.9")
+NEW_HOME = Address("10.9.9.9", PORT)
+CLAIM = alive("n1", addr=NEW)
+TIMEOUT = 0.5
+DECIDED = 2 * TIMEOUT
+
+
+def rig_of(*members: str, gone: str = "") -> Rig:
+    """Return a rig whose member n1 is gone, by its own word (`n1`) or another's."""
+    rig = Rig(members=members or ("n1", "n2"))
+    rig.stop_probing()
+    rig.node.deadlines.cancel(("push/pull", ""))
+    if gone:
+        rig.bury("n1", gone)
+    rig.drain_queue()
+    rig.forget()
+    return rig
+
+
+def pings_to(rig: Rig, to: Address) -> list[Ping]:
+    return [ping for ping, address in rig.sent(Ping) if address == to]
+
+
+def answer(rig: Rig, *addresses: Address) -> None:
+    """Let the last ping to each address be answered."""
+    for address in addresses:
+        rig.ack(pings_to(rig, address)[-1])
+
+
+GONE = pytest.mark.parametrize("gone", ["n1", "n2"], ids=["left", "dead"])
+
+
+@GONE
+def test_a_claim_to_the_name_of_a_gone_member_pings_both_addresses_and_decides_nothing_yet(gone):
+    rig = rig_of(gone=gone)
+    rig.hear(CLAIM)
+    assert [ping.node for ping in pings_to(rig, home("n1")) + pings_to(rig, NEW_HOME)] == ["n1", "n1"]
+    assert rig.member("n1").address == home("n1")
+    assert rig.member("n1").is_gone
+    assert rig.queued() == []
+
+
+@GONE
+def test_the_name_passes_on_when_the_old_address_is_silent_and_the_new_one_answers(gone):
+    rig = rig_of(gone=gone)
+    rig.hear(CLAIM)
+    answer(rig, NEW_HOME)
+    rig.advance(DECIDED - 0.01)
+    assert rig.member("n1").is_gone
+    rig.advance(0.01)
+    assert rig.state("n1") is ALIVE
+    assert rig.member("n1").address == NEW_HOME
+    assert rig.queued() == [CLAIM]
+    assert rig.layer.heard == [("joined", "n1")]
+    assert len(rig.node.reclaims) == 0
+
+
+@GONE
+@pytest.mark.parametrize("answers", [1, 2, 3])
+def test_the_name_stays_while_the_old_address_answers_any_of_the_pings(gone, answers):
+    rig = rig_of(gone=gone)
+    rig.hear(CLAIM)
+    answer(rig, NEW_HOME)
+    for _ in range(answers - 1):
+        rig.advance(TIMEOUT / 2)
+    assert len(pings_to(rig, home("n1"))) == answers
+    answer(rig, home("n1"))
+    rig.advance(DECIDED)
+    assert rig.member("n1").address == home("n1")
+    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), NEW_HOME)]
+
+
+def test_each_address_is_pinged_a_few_times_and_no_more():
+    rig = rig_of(gone="n1")
+    rig.hear(CLAIM)
+    rig.advance(CLAIM_LIFETIME)
+    assert len(pings_to(rig, home("n1"))) == len(pings_to(rig, NEW_HOME)) == PINGS
+
+
+def test_a_name_does_not_pass_on_to_an_address_that_does_not_answer():
+    rig = rig_of(gone="n1")
+    rig.hear(CLAIM)
+    rig.advance(DECIDED)
+    assert rig.state("n1") is LEFT
+    assert len(rig.node.reclaims) == 0
+
+
+@pytest.mark.parametrize(("gone", "reporter"), [("n1", "n1"), ("n2", ME)])
+def test_an_owner_that_answers_is_told_what_is_said_of_it(gone, reporter):
+    rig = rig_of(gone=gone)
+    rig.hear(CLAIM)
+    rig.forget()
+    rig.hear(CLAIM)  # and is asked once
+    assert rig.packets() == []
+    rig.node.reclaims.receive_ack(next(iter(rig.node.reclaims._pinged)))
+    assert rig.sent(Dead) == [(Dead(1, "n1", reporter), home("n1"))]
+
+
+def test_an_owner_that_refutes_ends_the_claim():
+    rig = rig_of(gone="n1")
+    rig.hear(CLAIM)
+    answer(rig, NEW_HOME)
+    rig.hear(alive("n1", 2))
+    answer(rig, home("n1"))
+    assert rig.sent(Dead) == []
+    rig.advance(DECIDED)
+    assert rig.state("n1") is ALIVE
+    assert rig.member("n1").address == home("n1")
+    assert len(rig.node.reclaims) == 0
+
+
+def test_an_old_process_that_stops_gives_the_name_away_a_little_later():
+    rig = rig_of(gone="n1")
+    rig.hear(CLAIM)
+    answer(rig, NEW_HOME, home("n1"))
+    rig.advance(TIMEOUT / 2)
+    rig.forget()
+    rig.advance(RETRY_AFTER - 0.01)
+    assert rig.packets() == []
+    rig.advance(0.01)
+    answer(rig, NEW_HOME)
+    rig.advance(DECIDED)
+    assert rig.member("n1").address == NEW_HOME
+
+
+def test_a_claim_is_given_up_when_it_has_expired():
+    rig = rig_of(gone="n1")
+    rig.hear(CLAIM)
+    for _ in range(30):
+        rig.forget()
+        rig.advance(RETRY_AFTER)
+        if pings_to(rig, home("n1")):
+            answer(rig, NEW_HOME, home("n1"))
+    rig.advance(5.0)
+    assert len(rig.node.reclaims) == 0
+    assert rig.node.reclaims._pinged == {}
+    assert rig.member("n1").address == home("n1")
+
+
+@pytest.mark.parametrize("gone", ["n1", "n2"])
+def test_a_claim_that_came_before_the_death_is_decided_at_the_death(gone):
+    rig = rig_of()
+    rig.hear(CLAIM)
+    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), NEW_HOME)]
+    assert rig.sent(Ping) == []
+    rig.advance(CLAIM_LIFETIME - 0.01)
+    rig.bury("n1", gone)
+    answer(rig, NEW_HOME)
+    assert len(pings_to(rig, home("n1"))) == 1
+
+
+def test_a_claim_that_came_long_before_the_death_is_forgotten():
+    rig = rig_of()
+    rig.hear(CLAIM)
+    rig.advance(CLAIM_LIFETIME)
+    rig.bury("n1")
+    assert rig.sent(Ping) == []
+
+
+def test_before_the_death_the_newest_claim_counts():
+    rig = rig_of()
+    rig.hear(alive("n1", addr=pack_address("10.8.8.8")), CLAIM)
+    rig.bury("n1")
+    assert len(pings_to(rig, NEW_HOME)) == 1
+
+
+def test_a_claim_to_a_name_that_was_forgotten_meanwhile_is_dropped():
+    rig = rig_of(gone="n1")
+    rig.hear(CLAIM)
+    answer(rig, NEW_HOME)
+    rig.node.view.forget(rig.node.membership.start_round(rig.me, rig.now + 1))
+    rig.node.reclaims.receive_ack(next(iter(rig.node.reclaims._pinged)))
+    rig.advance(DECIDED)
+    assert len(rig.node.reclaims) == 0
+    assert "n1" not in rig.node.membership.by_name
+
+
+def test_an_ack_for_nothing_is_nothing():
+    rig = rig_of(gone="n1")
+    rig.node.reclaims.receive_ack(77)
+    assert rig.effects == []
+
+
+def test_claims_are_kept_up_to_the_limit_and_not_one_more():
+    names = [f"n{number}" for number in range(1, MAX_CLAIMS + 2)]
+    rig = rig_of(*names)
+    for name in names:
+        rig.hear(alive(name, addr=NEW))
+    assert len(rig.node.reclaims) == MAX_CLAIMS
+    assert [effect.reason for effect in rig.emitted(MessageRejected)] == [
+        f"member {names[-1]!r} at another address: 64 such claims are open"
+    ]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        alive("n1", 2 + MAX_INCARNATION_RISE, addr=NEW),
+        alive("n1", addr=NEW, versions=bytes((1, 1, 1, 2, 5, 5))),
+    ],
+    ids=["incarnation", "versions"],
+)
+def test_a_claim_that_no_member_could_make_is_refused(claim):
+    rig = rig_of(gone="n1")
+    rig.hear(claim)
+    answer(rig, NEW_HOME)
+    rig.advance(DECIDED)
+    assert rig.member("n1").row() == row("n1", 1, LEFT)
+    assert [effect.source for effect in rig.emitted(MessageRejected)] == ["n1"]
+
+
+STEPS = st.lists(
+    st.sampled_from(["claim", "left", "dead", "other claim", "back"])
+    | st.floats(0.01, 3.0).map(lambda seconds: round(seconds, 2)),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_no_sequence_of_claims_takes_a_name_from_an_owner_that_answers(steps):
+    rig = rig_of()
+    answered = 0
+    for step in steps:
+        incarnation = rig.member("n1").incarnation
+        if step == "claim":
+            rig.hear(alive("n1", incarnation + 1, addr=NEW))
+        elif step == "other claim":
+            rig.hear(alive("n1", 1, port=9))
+        elif step == "back":
+            rig.hear(alive("n1", incarnation + 1))
+        elif step in ("left", "dead"):
+            rig.bury("n1", "n1" if step == "left" else "n2", incarnation)
+        else:
+            rig.now += step
+        while rig.node.next_deadline() <= rig.now:
+            key = rig.node.deadlines.pop_due(rig.now)
+            rig.node.handle_timeout(key, rig.now)
+            answered = answer_all(rig, answered)
+        answered = answer_all(rig, answered)
+        assert rig.member("n1").address == home("n1")
+
+
+def answer_all(rig: Rig, answered: int) -> int:
+    """Let everybody answer every ping but the first `answered`; return how many there are now."""
+    pings = rig.sent(Ping)
+    for ping, _ in pings[answered:]:
+        rig.ack(ping)
+    return len(pings)
