@@ -249,6 +249,8 @@ class Driver:
         except RemoteProtocolError as error:
             self.rejected_packets += 1
             self.complain(str(source), str(error))
+        except Exception as error:
+            self._contain(error)
         else:
             if self._sealer.is_other_key and (keys := self._sealer.key_names):
                 self._chronicle.report_key(str(source), keys, start)
@@ -257,12 +259,19 @@ class Driver:
             try:
                 self.node.receive_packet(admission.bounded(parts, source, start), source, start)
                 self._flush()
+            except Exception as error:
+                self._contain(error)
             finally:
                 self._asked_by = None
                 admission.end()
         end = self.now()
         if admission.charge(source, end - start, end):
             self.complain(str(source), "its datagrams take too much time: some are dropped")
+
+    def _contain(self, error: Exception) -> None:
+        """Go on after a datagram that showed a bug: ended by it, every member could be ended by anyone."""
+        self.on_bug()
+        self._bugs.report("datagram", error, "it is dropped")
 
     def _flush(self) -> None:
         """Carry out all effects, then move the alarm; an observer's own commands are carried out as well."""

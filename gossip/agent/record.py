@@ -81,7 +81,10 @@ class FlightRecorder:
             path = self._path(taken)
             data = await trio.to_thread.run_sync(taken.encoded, limiter=self._thread)
             try:
-                await trio.to_thread.run_sync(write_recording, path, data, limiter=self._thread)
+                # A disk that hangs must not hold up the end of the agent.
+                await trio.to_thread.run_sync(
+                    write_recording, path, data, abandon_on_cancel=True, limiter=self._thread
+                )
             except OSError as error:
                 _complain(path, error)
                 return

@@ -314,6 +314,23 @@ async def test_a_member_that_comes_and_goes_is_logged_a_few_times_and_summed_up(
     assert sum(line.lines for line in sums) <= a.driver.withheld_lines
 
 
+async def test_a_datagram_that_shows_a_bug_is_dropped_and_the_agent_goes_on(caplog, monkeypatch):
+    async with running("a", "127.1.20.94") as a, running("b", "127.1.20.95") as b:
+        bugs = []
+        a.driver.on_bug = lambda: bugs.append(1)
+        packet = a.driver._sealer.packet([encode(Ping(1, "a"))], crc=False)
+        with monkeypatch.context() as patch:
+            patch.setattr("gossip.serf.node.SerfNode.receive_packet", lambda *_: 1 // 0)
+            a.driver._receive(packet, where(b))
+            patch.setattr(type(a.driver._sealer), "open_packet", lambda *_: {}["x"])
+            a.driver._receive(packet, where(b))
+        assert len(bugs) == 2
+        await join(b, a)
+        await eventually(lambda: len(statuses(a)) == 2, "two members")
+    kinds = [record.exc_info[0] for record in caplog.records if record.exc_info]
+    assert kinds[:2] == [ZeroDivisionError, KeyError]
+
+
 OTHER_KEY = "EBESExQVFhcYGRobHB0eHw=="
 
 
