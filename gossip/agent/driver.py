@@ -6,7 +6,7 @@ One task sleeps until the node's next deadline, and moving that deadline does no
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -45,6 +45,8 @@ from gossip.wire.messages import Ack, Ping, PushPull
 
 MAX_OUTGOING_STREAMS = 64
 """Streams that the node opens by itself, at once; more only says that nobody answers."""
+MESSAGES_A_TURN = 32
+"""Messages of one datagram handled before other tasks get their turn: a millisecond, if all are newcomers."""
 MAX_FINISHED_TOKENS = 256
 """Finished broadcasts remembered until somebody asks."""
 MAX_JOIN_ADDRESSES = 256
@@ -240,12 +242,14 @@ class Driver:
             self._flush()
             self._chronicle.sum_up(self.now())
 
-    def _receive(self, datagram: bytes, source: Address) -> None:
+    def _receive(self, datagram: bytes, source: Address) -> Iterator[None] | None:
+        """Handle a datagram; return what is left to do of a long one, to be done in several turns."""
         admission, start = self.admission, self.now()
         if not admission.admits(source, start):
-            return
+            return None
+        rest: Sequence[bytes] = ()
         try:
-            parts = self._sealer.open_packet(datagram)
+            opened = self._sealer.open_packet(datagram)
         except RemoteProtocolError as error:
             self.rejected_packets += 1
             self.complain(str(source), str(error))
@@ -254,18 +258,35 @@ class Driver:
         else:
             if self._sealer.is_other_key and (keys := self._sealer.key_names):
                 self._chronicle.report_key(str(source), keys, start)
-            admission.begin(len(datagram))
-            self._asked_by = source
-            try:
-                self.node.receive_packet(admission.bounded(parts, source, start), source, start)
-                self._flush()
-            except Exception as error:
-                self._contain(error)
-            finally:
-                self._asked_by = None
-                admission.end()
+            parts = admission.bounded(opened, source, start)
+            rest = parts[MESSAGES_A_TURN:]
+            self._handle(parts[:MESSAGES_A_TURN], source, len(datagram), start)
+        self._charge(source, start)
+        return self._handle_in_turns(rest, source) if rest else None
+
+    def _handle_in_turns(self, parts: Sequence[bytes], source: Address) -> Iterator[None]:
+        for at in range(0, len(parts), MESSAGES_A_TURN):
+            yield
+            start = self.now()
+            self._handle(parts[at : at + MESSAGES_A_TURN], source, 0, start)
+            self._charge(source, start)
+
+    def _handle(self, parts: Sequence[bytes], source: Address, size: int, now: float) -> None:
+        """Let the node hear `parts` of a datagram; it may answer strangers in proportion to `size` bytes."""
+        self.admission.begin(size)
+        self._asked_by = source
+        try:
+            self.node.receive_packet(parts, source, now)
+            self._flush()
+        except Exception as error:
+            self._contain(error)
+        finally:
+            self._asked_by = None
+            self.admission.end()
+
+    def _charge(self, source: Address, start: float) -> None:
         end = self.now()
-        if admission.charge(source, end - start, end):
+        if self.admission.charge(source, end - start, end):
             self.complain(str(source), "its datagrams take too much time: some are dropped")
 
     def _contain(self, error: Exception) -> None:

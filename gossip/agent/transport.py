@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import trio
 from msgspec import Struct
@@ -65,8 +65,11 @@ class Transport:
         self.traffic = Traffic()
         self._complaints = Complaints()
 
-    async def receive(self, handle: Callable[[bytes, Address], None]) -> None:
-        """Give every datagram and its source to `handle`, for ever."""
+    async def receive(self, handle: Callable[[bytes, Address], Iterator[None] | None]) -> None:
+        """Give every datagram and its source to `handle`, for ever.
+
+        What `handle` returns is gone through with a turn for other tasks at each step.
+        """
         udp, traffic, is_ipv6 = self._udp, self.traffic, self._is_ipv6
         wait_readable, now = trio.lowlevel.wait_readable, trio.current_time
         while True:
@@ -85,7 +88,10 @@ class Transport:
                 host = source[0]
                 if is_ipv6 and "." in host:
                     host = host.removeprefix(_V4_MAPPED)
-                handle(data, Address(host, source[1]))
+                rest = handle(data, Address(host, source[1]))
+                if rest is not None:
+                    for _ in rest:
+                        await trio.lowlevel.checkpoint()
                 if now() > end:
                     break
 

@@ -17,11 +17,12 @@ from gossip.agent.admission import (
     Admission,
     Allowance,
 )
+from gossip.agent.driver import MESSAGES_A_TURN
 from gossip.agent.transport import open_transport
 from gossip.wire.address import Address, pack_address
 from gossip.wire.codec import encode
 from gossip.wire.compression import pack_compressed
-from gossip.wire.messages import Ack, IndirectPing, Ping
+from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, IndirectPing, Ping
 from gossip.wire.packet import seal
 from tests.agent.harness import eventually, running, where
 
@@ -219,3 +220,17 @@ async def test_one_ping_of_a_stranger_is_answered():
         await eventually(lambda: answers == [encode(Ack(7))], "the ack")
         nursery.cancel_scope.cancel()
     sender.close()
+
+
+@pytest.mark.parametrize(("count", "turns"), [(MESSAGES_A_TURN, 0), (MESSAGES_A_TURN + 1, 1), (100, 3)])
+async def test_a_long_datagram_is_handled_in_several_turns(count, turns):
+    def newcomer(number):
+        addr = pack_address(f"127.1.28.{number}")
+        return encode(Alive(1, f"m{number}", addr, 7946, b"", PROTOCOL_VERSIONS))
+
+    async with running("a", "127.1.28.6") as a:
+        datagram = compound([newcomer(number) for number in range(100, 100 + count)])
+        rest = a.driver._receive(datagram, STRANGER)
+        assert len(a.driver.node.members()) == 1 + min(count, MESSAGES_A_TURN)
+        assert len(list(rest or ())) == turns
+        assert len(a.driver.node.members()) == 1 + count
