@@ -5,16 +5,17 @@ Keys of the agent are read by `gossip.agent.config`; what the template may print
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from gossip.agent.config import refuse_unknown
 from gossip.agent.duration import Seconds, parse_duration
 from gossip.errors import ConfigError
 from gossip.toml_file import read_text, read_toml
+from lb.deploy.adoption import Carried
 from lb.deploy.deployer import DeploymentConfig
 from lb.deploy.foreign_edit import OnForeignEdit
 from lb.deploy.take_over import read_carried, with_carried
@@ -32,8 +33,6 @@ MAX_SOCKET_PATH = 91
 """A Unix socket's path has 107 bytes, and HAProxy appends its process id and ``.tmp`` while it binds."""
 STATE_NAME = ".lb.state"
 _COMMAND = "validate_command"
-_NEAR = 0.9
-"""How alike two names of variables are, of 1, for one to be a misspelling: both begin with the prefix."""
 _RENDER_ONLY = ("admin_socket", "state_file")
 
 
@@ -100,13 +99,15 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             config = msgspec.structs.replace(config, frontends=(frontend,))
         return config
 
-    def render_here(self) -> RenderConfig:
+    def render_here(self, carried: Carried | None = None) -> RenderConfig:
         """Return `render` with what this machine adds: lines that were carried over, a user that is not root.
+
+        `carried` is what a take-over would carry over; nothing given: what an earlier one did.
 
         Raises:
             ConfigError: what an earlier take-over carried over cannot be read or used.
         """
-        config = with_carried(self.render, read_carried(self.target.parent))
+        config = with_carried(self.render, carried or read_carried(self.target.parent))
         if config.user is None and config.group is None:
             identity = unprivileged(self.sockets.master, is_started_by_us=self.start_haproxy)
             user, group = identity or (None, None)
@@ -227,22 +228,13 @@ def _split_command(source: str, raw: dict[str, object]) -> dict[str, object]:
         raise ConfigError(f"{source}: {_COMMAND} {command!r}: {str(error).lower()}") from None
 
 
-def _refuse_misspelt(environ: Mapping[str, str], known: Sequence[str]) -> None:
-    """Refuse a variable that is nearly one of ours. Others are left alone: orchestrators set such, too."""
-    for name in sorted(environ):
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
-            near = get_close_matches(name, known, 1, _NEAR)
-            if near:
-                raise ConfigError(f"environment: {name} is not a setting: {near[0]} is")
-
-
 def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
     raw: dict[str, object] = {}
-    fields = msgspec.structs.fields(LbConfig)
-    _refuse_misspelt(environ, [ENVIRONMENT_PREFIX + field.name.upper() for field in fields])
-    for field in msgspec.structs.fields(LbConfig):
+    fields = [field for field in msgspec.structs.fields(LbConfig) if field.name != "haproxy"]
+    refuse_unknown(environ, [ENVIRONMENT_PREFIX + field.name.upper() for field in fields], ENVIRONMENT_PREFIX)
+    for field in fields:
         text = environ.get(ENVIRONMENT_PREFIX + field.name.upper())
-        if text is None or field.name == "haproxy":
+        if text is None:
             continue
         is_list = isinstance(field.default, tuple) and field.name != _COMMAND
         raw[field.name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text

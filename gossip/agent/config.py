@@ -10,7 +10,7 @@ import binascii
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -147,20 +147,26 @@ def check_variables(environ: Mapping[str, str]) -> None:
     Raises:
         ConfigError: there is one.
     """
-    known = _variables()
-    for name in sorted(environ):
-        if name in known or not name.startswith(ENVIRONMENT_PREFIX):
-            continue
-        if name.startswith(_OTHER_PREFIX) or _SERVICE_LINK.search(name):
-            continue
-        raise ConfigError(f"environment variable {name} sets nothing{_nearest(name, known)}")
+    ours = [name for name in environ if not name.startswith(_OTHER_PREFIX)]
+    refuse_unknown(ours, _variables(), ENVIRONMENT_PREFIX)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def refuse_unknown(names: Iterable[str], known: Collection[str], prefix: str) -> None:
+    """Refuse the first of `names` that begins with `prefix`, is not `known` and is no orchestrator's.
+
+    Raises:
+        ConfigError: there is one; the text says which known one is nearest.
+    """
+    for name in sorted(names):
+        if name.startswith(prefix) and name not in known and not _SERVICE_LINK.search(name):
+            raise ConfigError(f"environment variable {name} sets nothing{_nearest(name, known, prefix)}")
+
+
+def _nearest(name: str, known: Iterable[str], prefix: str) -> str:
     import difflib  # only on the way out with an error
 
-    ends = {variable.removeprefix(ENVIRONMENT_PREFIX): variable for variable in known}
-    close = difflib.get_close_matches(name.removeprefix(ENVIRONMENT_PREFIX), ends, n=1)
+    ends = {variable.removeprefix(prefix): variable for variable in known}
+    close = difflib.get_close_matches(name.removeprefix(prefix), ends, n=1)
     return f" (did you mean {ends[close[0]]}?)" if close else ""
 
 

@@ -14,6 +14,14 @@ LOCK_NAME = ".lb.lock"
 MAX_PID_DIGITS = 20
 
 
+class LockedError(ConfigError):
+    """Another gossip-lb works in the directory; `holder` is its process id, or "unknown"."""
+
+    def __init__(self, reason: str, holder: str) -> None:
+        super().__init__(reason)
+        self.holder = holder
+
+
 class DirectoryLock:
     """An exclusive `flock` on ``<directory>/.lb.lock``; the file holds the holder's process id."""
 
@@ -27,7 +35,8 @@ class DirectoryLock:
         """Take the lock without waiting.
 
         Raises:
-            ConfigError: somebody else holds it, or the file cannot be created.
+            LockedError: somebody else holds it.
+            ConfigError: the file cannot be created.
         """
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -40,9 +49,10 @@ class DirectoryLock:
         except OSError as error:
             holder = os.pread(fd, MAX_PID_DIGITS, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(fd)
-            raise ConfigError(
+            raise LockedError(
                 f"cannot lock {self.path}: process {holder} holds it (one gossip-lb per directory; "
-                "stop it or choose another --config-path)"
+                "stop it or choose another --config-path)",
+                holder,
             ) from error
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)

@@ -9,6 +9,7 @@ import os
 import pwd
 import socket
 import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,20 @@ def working_directory(master_socket: Path) -> Path:
     except OSError:
         return here
     return found if is_haproxy and found.is_dir() else here
+
+
+def files_read_by(master_socket: Path) -> tuple[Path, ...]:
+    """Return the files (``-f``) that the running master was started with; none if nobody can tell."""
+    peer = _peer(master_socket)
+    if peer is None:
+        return ()
+    process = Path("/proc") / str(peer.pid)
+    try:
+        words = [os.fsdecode(word) for word in (process / "cmdline").read_bytes().split(b"\0")]
+        directory = (process / "cwd").readlink()
+    except OSError:
+        return ()
+    return tuple((directory / file).resolve() for flag, file in pairwise(words) if flag == "-f")
 
 
 def _peer(path: Path) -> _Peer | None:

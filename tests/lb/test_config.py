@@ -95,7 +95,9 @@ def test_validation_command_with_an_open_quote_is_refused() -> None:
 
 
 def test_misspelt_variable_is_refused_with_the_right_one() -> None:
-    with pytest.raises(ConfigError, match="GOSSIP_LB_LISTENN is not a setting: GOSSIP_LB_LISTEN is"):
+    with pytest.raises(
+        ConfigError, match=r"GOSSIP_LB_LISTENN sets nothing \(did you mean GOSSIP_LB_LISTEN\?\)"
+    ):
         load(environ={"GOSSIP_LB_LISTENN": ":80"})
     load(
         environ={"GOSSIP_LB_PORT": "tcp://10.0.0.1:80", "GOSSIP_LB_PORT_80_TCP": "x"}
