@@ -21,6 +21,7 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     query_size_limit: int = 1024
     query_response_size_limit: int = 1024
     buffered_times: int = 512  # distinct Lamport times of events, and of queries, kept for de-duplication
-    buffered_messages: int = 32_768  # events, and queries, kept in all: 16 MiB of the longest events
+    buffered_messages: int = 32_768  # events, and queries, kept in all
+    buffered_bytes: int = 4 * 2**20  # of names and payloads of the events kept: 8,000 of the longest of ours
     max_queue_depth: int = 4096  # of each of the three broadcast queues
     max_recent_intents: int = 4096  # about members that are not known (yet)

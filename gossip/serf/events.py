@@ -1,11 +1,23 @@
 """User events: delivered once each, repeated to whoever joins (Serf `serf.go`, handleUserEvent)."""
 
+from bisect import bisect_right
+from itertools import accumulate
+
 from gossip.errors import LocalProtocolError
 from gossip.serf.config import SerfConfig
 from gossip.serf.lamport import LamportClock
 from gossip.serf.recent import RecentTimes
 from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import PastEvent, PastEvents, UserEvent
+
+MAX_HISTORY_BYTES = 2**20
+"""Bytes of events in a push/pull, the newest ones: 1,900 of the longest that members send by themselves.
+
+A push/pull that peers would not read for its length keeps newcomers out.
+"""
+
+EVENT_OVERHEAD = 32
+"""Bytes of an event in a push/pull besides its name and payload, roundly."""
 
 
 class UserEvents:
@@ -15,7 +27,9 @@ class UserEvents:
 
     def __init__(self, config: SerfConfig) -> None:
         self.clock = LamportClock()
-        self.recent: RecentTimes[PastEvent] = RecentTimes(config.buffered_times, config.buffered_messages)
+        self.recent: RecentTimes[PastEvent] = RecentTimes(
+            config.buffered_times, config.buffered_messages, config.buffered_bytes
+        )
         self._size_limit = config.user_event_size_limit
 
     def receive(self, event: UserEvent) -> bool:
@@ -25,7 +39,8 @@ class UserEvents:
             RemoteProtocolError: its Lamport time is out of range, or there is no room for it.
         """
         self.clock.witness(event.ltime)
-        return self.recent.is_news(event.ltime, PastEvent(event.name, event.payload), self.clock.time)
+        past = PastEvent(event.name, event.payload)
+        return self.recent.is_news(event.ltime, past, self.clock.time, _size(past))
 
     def create(self, name: str, payload: bytes, *, coalesce: bool) -> tuple[UserEvent, bytes]:
         """Return a new event with its bytes; `receive` it next.
@@ -46,5 +61,19 @@ class UserEvents:
         return event, encoded
 
     def history(self) -> tuple[PastEvents, ...]:
-        """Return the recent events as push/pull carries them."""
-        return tuple(PastEvents(time, tuple(events)) for time, events in self.recent)
+        """Return the recent events as push/pull carries them: the newest of at most `MAX_HISTORY_BYTES`."""
+        if self.recent.size_bytes <= MAX_HISTORY_BYTES:
+            return tuple(PastEvents(time, tuple(events)) for time, events in self.recent)
+        room, history = MAX_HISTORY_BYTES, list[PastEvents]()
+        for time, events in sorted(self.recent, reverse=True):
+            ends = list(accumulate(map(_size, events)))
+            fitting = bisect_right(ends, room)
+            history.append(PastEvents(time, tuple(events[:fitting])))
+            if fitting < len(events):
+                break
+            room -= ends[-1]
+        return tuple(history)
+
+
+def _size(event: PastEvent) -> int:
+    return len(event.name.encode("utf-8", "surrogateescape")) + len(event.payload) + EVENT_OVERHEAD

@@ -61,7 +61,7 @@ class Queries:
 
     def __init__(self, config: SerfConfig) -> None:
         self.clock = LamportClock()
-        self.recent: RecentTimes[int] = RecentTimes(config.buffered_times, config.buffered_messages)
+        self.recent: RecentTimes[int] = RecentTimes(config.buffered_times, config.buffered_messages, 0)
 
     def receive(self, query: Query) -> bool:
         """Witness `query`; return whether it is new.

@@ -12,28 +12,30 @@ T = TypeVar("T")
 
 
 class RecentTimes(Generic[T]):
-    """What was seen at each of the last `size` Lamport times, at most `capacity` things in all.
+    """What was seen at each of the last `size` Lamport times: at most `capacity` things of `capacity_bytes`.
 
     One time may hold any number of them: members that come up together send their first events at one time.
     """
 
-    __slots__ = ("_capacity", "_count", "_ring", "_size", "minimum")
+    __slots__ = ("_capacity", "_capacity_bytes", "_count", "_ring", "_size", "minimum", "size_bytes")
 
-    def __init__(self, size: int, capacity: int) -> None:
+    def __init__(self, size: int, capacity: int, capacity_bytes: int) -> None:
         self._size = size
         self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
         self._count = 0
-        # Sparse: most clusters use few of the slots. The things are the keys, in the order of arrival.
-        self._ring: dict[int, tuple[int, dict[T, None]]] = {}
+        self.size_bytes = 0  # of all that is remembered
+        # Sparse: most clusters use few of the slots. Things with their sizes, in the order of arrival.
+        self._ring: dict[int, tuple[int, dict[T, int]]] = {}
         self.minimum = 0  # earlier times are ignored: they were before our time, or made room
 
-    def is_news(self, time: int, thing: T, clock: int) -> bool:
+    def is_news(self, time: int, thing: T, clock: int, size: int = 0) -> bool:
         """Record `thing` as seen at `time`, `clock` being the present; return whether it was new.
 
-        At `capacity` the oldest time makes room.
+        `size` is what it takes of the capacity in bytes. At a capacity the oldest times make room.
 
         Raises:
-            RemoteProtocolError: `capacity` is used up by times no older than `time`; nothing was recorded.
+            RemoteProtocolError: a capacity is used up by times no older than `time`; nothing was recorded.
         """
         if time < self.minimum or (clock > self._size and time < clock - self._size):
             return False
@@ -42,10 +44,11 @@ class RecentTimes(Generic[T]):
             self._forget(slot)  # a whole ring older
         if slot in self._ring and thing in self._ring[slot][1]:
             return False
-        if self._count >= self._capacity:
+        while self._count >= self._capacity or self.size_bytes + size > self._capacity_bytes:
             self._make_room(time)
-        self._ring.setdefault(slot, (time, {}))[1][thing] = None
+        self._ring.setdefault(slot, (time, {}))[1][thing] = size
         self._count += 1
+        self.size_bytes += size
         return True
 
     def __len__(self) -> int:
@@ -59,10 +62,10 @@ class RecentTimes(Generic[T]):
             yield time, list(things)
 
     def _make_room(self, time: int) -> None:
-        oldest = min(known for known, _ in self._ring.values())
+        oldest = min((known for known, _ in self._ring.values()), default=time)
         if oldest >= time:
             raise RemoteProtocolError(
-                f"message of lamport time {time} dropped: {self._capacity} since then are remembered"
+                f"message of lamport time {time} dropped: {self._count} since then are remembered"
             )
         self._forget(oldest % self._size)
         self.minimum = oldest + 1  # else it would be news again
@@ -70,3 +73,4 @@ class RecentTimes(Generic[T]):
     def _forget(self, slot: int) -> None:
         _, things = self._ring.pop(slot)
         self._count -= len(things)
+        self.size_bytes -= sum(things.values())

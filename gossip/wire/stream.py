@@ -160,7 +160,7 @@ def seal_stream(
 
     Args:
         message: What `encode` or `encode_push_pull` returned.
-        compress: Compress, even if that makes it longer, as Serf does.
+        compress: Compress, even if that makes it longer, as Serf does; but not beyond what peers take.
         encryption: Encrypt with its primary key.
         nonce: 12 random bytes, never used before; ignored without `encryption`.
         label: Up to 255 bytes to stand before it all.
@@ -170,6 +170,8 @@ def seal_stream(
         LocalProtocolError: an argument breaks a limit, or the encrypted frame would.
     """
     payload = pack_compressed(message) if compress else message
+    if compress and len(payload) > MAX_COMPRESSED_BYTES:
+        payload = message  # of which readers take ten times as much
     if encryption is not None:
         size = len(payload) + OVERHEAD
         if size > MAX_FRAME_BYTES:

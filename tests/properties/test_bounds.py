@@ -45,6 +45,7 @@ def check(rig: Rig) -> None:
         seen = list(recent)
         assert len(seen) <= node.config.buffered_times
         assert sum(len(things) for _, things in seen) == len(recent) <= node.config.buffered_messages
+        assert recent.size_bytes <= node.config.buffered_bytes
     assert len(swim.reclaims) <= members
     assert len(swim.reclaims._pinged) <= 2 * PINGS * len(swim.reclaims)
     timers = FIXED_TIMERS + members + 2 * members + swim.config.max_relays + len(swim.reclaims)

@@ -2,7 +2,7 @@ import pytest
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.serf.config import SerfConfig
-from gossip.serf.events import UserEvents
+from gossip.serf.events import EVENT_OVERHEAD, MAX_HISTORY_BYTES, UserEvents
 from gossip.wire.serf_codec import decode_serf, encode_serf
 from gossip.wire.serf_messages import MAX_U64, UserEvent
 from tests.serf.rig import past
@@ -111,3 +111,38 @@ def test_as_many_events_of_one_time_are_kept_as_there_is_room_for():
     with pytest.raises(RemoteProtocolError, match=" dropped: "):
         events.receive(UserEvent(3, "e200"))
     assert len(events.history()[0].events) == 200
+
+
+def full_of(size: int, count: int, *, per_time: int = 1) -> UserEvents:
+    known = events()
+    for number in range(count):
+        event = UserEvent(1 + number // per_time, "e", number.to_bytes(4, "big") + bytes(size - 4))
+        assert known.receive(event)
+    return known
+
+
+LONG = 2**15 - EVENT_OVERHEAD - 1  # with its name of one byte, 32 of them are the limit
+FITTING = MAX_HISTORY_BYTES // 2**15
+
+
+def test_a_history_at_the_limit_is_told_whole():
+    history = full_of(LONG, FITTING).history()
+    assert [past.ltime for past in history] == list(range(1, FITTING + 1))
+
+
+def test_of_a_longer_history_the_newest_are_told():
+    history = full_of(LONG, FITTING + 1).history()
+    assert sorted(past.ltime for past in history if past.events) == list(range(2, FITTING + 2))
+
+
+def test_of_a_time_that_does_not_fit_the_first_events_are_told():
+    history = full_of(LONG, FITTING + 3, per_time=5).history()
+    assert sum(len(past.events) for past in history) == FITTING
+    assert min(past.ltime for past in history) == 1
+    assert [event.payload[3] for event in history[-1].events] == [0, 1]
+
+
+def test_events_are_kept_up_to_the_limit_in_bytes_and_the_newest_stay():
+    known = full_of(LONG, SerfConfig().buffered_bytes // 2**15 + 1)
+    assert known.recent.size_bytes == SerfConfig().buffered_bytes
+    assert known.recent.minimum == 2

@@ -182,6 +182,17 @@ def test_compression_that_makes_it_longer_is_written_and_read():
     assert read(sealed) == Ping(1, "n")
 
 
+def test_what_compresses_to_more_than_peers_take_is_sent_as_it_is(monkeypatch):
+    message = encode_push_pull(PushPull(False, (), bytes(range(256)) * 4))
+    compressed = seal_stream(message, compress=True, encryption=None, nonce=b"")
+    monkeypatch.setattr(stream, "MAX_COMPRESSED_BYTES", len(compressed))
+    assert seal_stream(message, compress=True, encryption=None, nonce=b"") == compressed
+    monkeypatch.setattr(stream, "MAX_COMPRESSED_BYTES", len(compressed) - 1)
+    plain = seal_stream(message, compress=True, encryption=None, nonce=b"")
+    assert plain == message
+    assert read(plain) == PushPull(False, (), bytes(range(256)) * 4)
+
+
 def test_an_impossible_row_is_left_out_and_a_malformed_one_is_an_error():
     header = b"\x06" + struct(Nodes=2, UserStateLen=1, Join=False)
     good = encode_push_pull(PushPull(False, (ROW,), b""))[
