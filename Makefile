@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test check unit peers soak accept-lb bench papers lock clean
+.PHONY: help demo test check unit peers soak accept-lb accept-containers bench papers lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -30,10 +30,13 @@ soak: $(VENV)/ready peers  ## long: 20,000 examples per property, 50,000 of the 
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m 'not soak' tests/wire tests/swim tests/serf tests/lb --timeout 3600
 	$(BIN)/gossip sim swarm --seeds 0..999 --jobs 2
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q tests/sim/test_state_machine.py --timeout 7200
-	$(BIN)/python -m pytest -q -m soak tests --ignore tests/accept_lb --timeout 3600
+	$(BIN)/python -m pytest -q -m soak tests --ignore tests/accept_lb --ignore tests/containers --timeout 3600
 
 accept-lb: $(VENV)/ready peers  ## long: kills, swaps under load, against real HAProxy
 	$(BIN)/python -m pytest -q -m soak tests/accept_lb --timeout 3600
+
+accept-containers: $(VENV)/ready peers  ## long: sites of containers under load on the engine: scale, stop, kill, pause, move
+	$(BIN)/python -m pytest -q -m soak tests/containers --timeout 3600 -o log_cli=true --log-cli-level=INFO
 
 bench: $(VENV)/ready peers  ## figures, as ratios to a peer in the same run; an hour
 	$(BIN)/python benchmarks/members_startup.py

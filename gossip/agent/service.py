@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import trio
 
+from gossip.agent.address_watch import watch_address
 from gossip.agent.bugs import Bugs, sole
 from gossip.agent.config import AgentConfig, check_variables, load_config, secret_warnings
 from gossip.agent.driver import Driver, Observer
@@ -154,8 +155,9 @@ Panel = Callable[[Agent], Awaitable[None]]
 
 
 def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> int:
-    """Run an agent until it leaves; return the exit code: 0 left, 1 failed, 2 wrong configuration.
+    """Run an agent until it leaves; return the exit code.
 
+    0 left, 1 failed, 2 wrong configuration, 3 no interface has its address any more.
     `overrides` are the flags, keyed by the fields of `AgentConfig`; None means "not given".
     """
 
@@ -222,7 +224,7 @@ async def run(
                 await _start_servers(agent, opened, nursery)
                 _log_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
-                for panel in (agent.event_scripts.run, *panels):
+                for panel in (agent.event_scripts.run, watch_address, *panels):
                     nursery.start_soon(agent.run_panel, panel)
                 task_status.started(agent)
                 nursery.start_soon(_join, agent)

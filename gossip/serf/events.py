@@ -68,9 +68,10 @@ class UserEvents:
         for time, events in sorted(self.recent, reverse=True):
             ends = list(accumulate(map(_size, events)))
             fitting = bisect_right(ends, room)
-            if fitting:
-                history.append(PastEvents(time, tuple(events[:fitting])))
-            room = max(room - ends[-1], 0)
+            history.append(PastEvents(time, tuple(events[:fitting])))
+            if fitting < len(events):
+                break
+            room -= ends[-1]
         return tuple(history)
 
 

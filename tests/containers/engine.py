@@ -84,6 +84,8 @@ def wait_until(claim: Callable[[], object], what: str, seconds: float = 30.0) ->
 class Images:
     """Images built from this checkout, under names of their own; layers of an earlier run are used again."""
 
+    key = ROOT / "images" / "demo.key"
+
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.build_seconds: dict[str, float] = {}

@@ -13,9 +13,9 @@ FRESH_SHARE = 0.5
 
 
 @contextmanager
-def requests(port: int, rate: float) -> Iterator[Tally]:
-    """Send `rate` requests per second to the loopback, half of them on new connections; yield the tally."""
-    load = Load(Target("127.0.0.1", port))
+def requests(port: int, rate: float, host: str = "127.0.0.1") -> Iterator[Tally]:
+    """Send `rate` requests per second, half of them on new connections; yield the tally."""
+    load = Load(Target(host, port))
     started = threading.Event()
     token: list[trio.lowlevel.TrioToken] = []
 

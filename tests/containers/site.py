@@ -19,9 +19,9 @@ def serving(port: int) -> set[str]:
     return {str(get(port)["host"]) for _ in range(ENOUGH)}
 
 
-def is_served_by(site: Site, expected: set[str]) -> bool:
+def is_served_by(site: Site, expected: set[str], port: int = 0) -> bool:
     try:
-        return serving(site.port()) == expected
+        return serving(port or site.port()) == expected
     except OSError:
         return False
 
