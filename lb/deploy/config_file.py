@@ -111,8 +111,10 @@ class ConfigFile:
         """Return the present content, None if there is no file.
 
         Raises:
-            SwapError: the file cannot be read or is larger than `MAX_CONFIG_BYTES`.
+            SwapError: the file cannot be read or is larger than `MAX_CONFIG_BYTES`, or its directory is not
+                the one that is held any more.
         """
+        self._expect_directory()
         return self._read(self.target)
 
     def read_good(self) -> bytes | None:

@@ -272,6 +272,8 @@ def test_directory_replaced_by_a_symbolic_link_gets_nothing(target: Path, tmp_pa
         with pytest.raises(SwapError, match="was replaced by a symbolic link: nothing is written") as caught:
             write(NEW)
         assert caught.value.step == "directory"
+    with pytest.raises(SwapError, match="was replaced by a symbolic link"):
+        file.read()
     assert list(elsewhere.iterdir()) == []
     assert (tmp_path / "moved" / "haproxy.cfg").read_bytes() == OLD
 
