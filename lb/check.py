@@ -188,7 +188,7 @@ def _look_at_sockets(config: LbConfig) -> Iterator[Finding]:
 
 def _other_file(config: LbConfig, target: Path) -> str:
     """Return which other file the running HAProxy reads; "" if it is ours, or cannot be known."""
-    found = files_read_by(config.sockets.master)
+    found = files_read_by(config.sockets.present_master())
     if not found or target in found:
         return ""
     return f"it reads {', '.join(map(str, found))} (see --config-path and --master-socket)"

@@ -63,10 +63,17 @@ _LB_OPTIONS = (
     click.option(
         "--stats-bind", metavar="HOST:PORT", help="HAProxy's status page.  [default: 127.0.0.1:8404]"
     ),
-    click.option("--master-socket", metavar="PATH", help="[default: /run/haproxy/master.sock]"),
+    click.option(
+        "--master-socket",
+        metavar="PATH",
+        help="[default: /run/haproxy/master.sock, or Debian's /run/haproxy-master.sock]",
+    ),
     click.option("--admin-socket", metavar="PATH", help="[default: /run/haproxy/admin.sock]"),
     click.option("--state-file", metavar="PATH", help="What workers hand over.  [default: beside the file]"),
     click.option("--start-haproxy", is_flag=True, help="Start HAProxy and keep it running."),
+    click.option(
+        "--stop-haproxy-on-exit", is_flag=True, help="Stop the HAProxy that was started, after a clean leave."
+    ),
     click.option("--take-over", is_flag=True, help="Replace a file that somebody else wrote; keep a copy."),
     click.option(
         "--on-foreign-edit",
@@ -112,12 +119,25 @@ def run(config_files: tuple[Path, ...], lb_config_file: Path | None, **flags: ob
     """Run a load balancer until it is told to leave (SIGINT, SIGTERM).
 
     HAProxy must run in master-worker mode (haproxy -W -S MASTER_SOCKET -f FILE), or is started with
-    --start-haproxy. Flags of the agent may also be set as GOSSIP_<KEY>, the others as GOSSIP_LB_<KEY>.
+    --start-haproxy. It goes on serving when gossip-lb exits (see --stop-haproxy-on-exit). SIGHUP reloads the
+    template and settings. Flags of the agent may also be set as GOSSIP_<KEY>, the others as GOSSIP_LB_<KEY>.
     """
     from lb.run import main as run_agent
 
     overrides, lb_overrides = _split(flags)
     return run_agent(overrides, lb_overrides, config_files, lb_config_file)
+
+
+@cli.command("stop-haproxy")
+@_with_options(*_LB_OPTIONS)
+def stop_haproxy(lb_config_file: Path | None, **flags: object) -> int:
+    """Stop the HAProxy that a gossip-lb started and left running; requests in flight may finish.
+
+    A HAProxy that was started by something else is never stopped. Exit code 1: there was none to stop.
+    """
+    from lb.run import stop
+
+    return stop(_split(flags)[1], lb_config_file, click.echo)
 
 
 @cli.command()

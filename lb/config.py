@@ -33,6 +33,13 @@ MAX_SOCKET_PATH = 91
 """A Unix socket's path has 107 bytes, and HAProxy appends its process id and ``.tmp`` while it binds."""
 STATE_NAME = ".lb.state"
 _COMMAND = "validate_command"
+MASTER_SOCKETS = (Path("/run/haproxy/master.sock"), Path("/run/haproxy-master.sock"))
+"""Ours, and that of Debian's systemd unit."""
+LIVE_KEYS = (
+    *("template", "haproxy", "listen", "stats_bind", "stop_haproxy_on_exit"),
+    *("min_reload_interval", "max_old_workers", "max_old_workers_wait", "reconcile_interval"),
+)
+"""What a reload of the configuration changes in a running load balancer; every other key needs a restart."""
 _RENDER_ONLY = ("admin_socket", "state_file")
 
 
@@ -41,10 +48,11 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     config_path: str = "/etc/haproxy/haproxy.cfg"
     template: str = ""
-    master_socket: str = "/run/haproxy/master.sock"
+    master_socket: str = ""  # nothing: the first of MASTER_SOCKETS that exists, else the first
     admin_socket: str = "/run/haproxy/admin.sock"
     state_file: str = ""
     start_haproxy: bool = False
+    stop_haproxy_on_exit: bool = False
     take_over: bool = False
     on_foreign_edit: OnForeignEdit = OnForeignEdit.RESTORE
     haproxy_binary: str = "haproxy"
@@ -83,7 +91,8 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def sockets(self) -> Sockets:
         """Where HAProxy listens for commands."""
         state = Path(self.state_file) if self.state_file else self.target.parent / STATE_NAME
-        return Sockets(Path(self.master_socket), Path(self.admin_socket), state)
+        masters = (Path(self.master_socket),) if self.master_socket else MASTER_SOCKETS
+        return Sockets(masters[0], Path(self.admin_socket), state, masters[1:])
 
     @property
     def render(self) -> RenderConfig:
@@ -109,7 +118,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """
         config = with_carried(self.render, carried or read_carried(self.target.parent))
         if config.user is None and config.group is None:
-            identity = unprivileged(self.sockets.master, is_started_by_us=self.start_haproxy)
+            identity = unprivileged(self.sockets.present_master(), is_started_by_us=self.start_haproxy)
             user, group = identity or (None, None)
             config = msgspec.structs.replace(config, user=user, group=group)
         return config
@@ -159,7 +168,9 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def validator(self) -> Validator:
         """How a candidate is validated."""
         command = self.validate_command or (self.haproxy_binary, "-c", "-f", FILE_PLACEHOLDER)
-        return Validator(command, self.validate_timeout, lambda: working_directory(self.sockets.master))
+        return Validator(
+            command, self.validate_timeout, lambda: working_directory(self.sockets.present_master())
+        )
 
     def read_template(self) -> str | None:
         """Return the text of the template, None for the one that comes with the package.
@@ -265,9 +276,10 @@ def _check(config: LbConfig) -> None:
     """Check what the parts cannot know by themselves; making them checks the rest."""
     _ = config.render, config.plan(allow_loopback=False)
     config.read_template()
-    if not Path(config.master_socket).is_absolute() or len(config.master_socket) > MAX_SOCKET_PATH:
+    master = str(config.sockets.master)
+    if not Path(master).is_absolute() or len(master) > MAX_SOCKET_PATH:
         raise ConfigError(
-            f"master_socket {config.master_socket!r}: use an absolute path of at most {MAX_SOCKET_PATH} bytes"
+            f"master_socket {master!r}: use an absolute path of at most {MAX_SOCKET_PATH} bytes"
         )
     if not any(FILE_PLACEHOLDER in part for part in config.validator.command):
         raise ConfigError(

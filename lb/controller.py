@@ -55,6 +55,7 @@ class Balancer:
         self._healths: Healths | None = None
         self._asked_at = 0.0
         self._state_since = 0.0
+        self._undone: tuple[Step, str] | None = None  # decided, and not carried out yet
 
     def start_from(self, claims: Iterable[Claim], reason: str) -> None:
         """Ask for a file with these servers, before anything is known from gossip."""
@@ -65,9 +66,18 @@ class Balancer:
         if self._reconciler.observe(effects, now):
             self._wake.set()
 
+    def use_renderer(self, renderer: Renderer) -> None:
+        """Print the present plan with another template or other settings, and all further ones."""
+        self._renderer = renderer
+        content = self._render(self._reconciler.plan)
+        if content is not None:
+            self._deployment.want(Goal(content, "configuration reloaded"))
+
     async def run(self, agent: Agent) -> None:
-        """Decide until cancelled."""
+        """Decide until cancelled; after an exception it can be run again."""
         self._state_since = trio.current_time()
+        if self._undone is not None:
+            self._carry_out(*self._undone)
         self._reconciler.begin(agent.driver.node, self._state_since)
         while True:
             self._wake = trio.Event()
@@ -109,10 +119,12 @@ class Balancer:
             self.state, self._state_since = state, now
 
     def _carry_out(self, step: Step, reason: str) -> None:
+        self._undone = (step, reason)
         self._drain(step)
         content = self._render(step.after)
         if content is not None:
             self._deployment.want(Goal(content, reason, step.decision.settled_in))
+        self._undone = None
 
     def _drain(self, step: Step) -> None:
         """Drain whoever is to be drained, and whatever is on its way out: its reload may have to wait."""

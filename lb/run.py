@@ -1,15 +1,17 @@
 """The load balancer's agent: the gossip agent with a balancer beside it, in one nursery.
 
 Order of a start: the file is locked and there is one (a starter configuration, if need be) before gossip
-begins; HAProxy is started or looked for; then members enter as they come. At the end the agent leaves first,
-while HAProxy still serves.
+begins; HAProxy is started, adopted or looked for; then members enter as they come. At the end the agent
+leaves first, while HAProxy still serves; HAProxy itself is stopped only where that was asked for.
 """
 
 import logging
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -17,23 +19,28 @@ import msgspec
 import trio
 
 from gossip.agent import service
+from gossip.agent.bugs import sole
 from gossip.agent.config import AgentConfig, check_variables, load_config, secret_warnings
 from gossip.agent.log import LEVELS, logging_to_stderr
 from gossip.agent.readiness import check_ready_fd
-from gossip.agent.service import EXIT_FAILED, EXIT_USAGE, Agent
+from gossip.agent.service import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, Agent, Panel
 from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
-from lb.config import LbConfig, load_lb_config
+from lb.config import LIVE_KEYS, LbConfig, load_lb_config
 from lb.controller import Balancer
 from lb.deploy.bootstrap import Inheritance, Origin, inherit
 from lb.deploy.config_file import ConfigFile, SwapError
 from lb.deploy.deployer import Deployment
 from lb.deploy.foreign_edit import OnForeignEdit, keep_edit
+from lb.deploy.lock import DirectoryLock
 from lb.deploy.take_over import take_over
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
 from lb.haproxy.config_text import configured_servers, listeners
-from lb.haproxy.process import Supervisor, haproxy_command
+from lb.haproxy.incumbent import RECORD_NAME, Record
+from lb.haproxy.outage import OutageWatch
+from lb.haproxy.process import haproxy_command
+from lb.haproxy.supervisor import Supervisor
 from lb.policy.plan import Claim, PlanConfig, make_plan
 from lb.policy.settle import Settle
 from lb.render.renderer import Renderer
@@ -47,27 +54,27 @@ DEFAULT_TAGS = {"role": "lb"}
 class LoadBalancer:
     """All parts of one load balancer, wired together.
 
-    `open` it before the agent starts, give `observe` and `run` to the agent, `close` it at the end.
+    `open` it before the agent starts, give `observe` and `panels` to the agent, `close` it at the end.
     """
 
     def __init__(self, config: LbConfig, plan_config: PlanConfig) -> None:
-        sockets = config.sockets
         self._config = config
         self._renderer = Renderer(config.render_here(), config.read_template())
         plan_config = self._plan_config = with_template(plan_config, self._renderer)
         self._file = ConfigFile(config.target, config.validator)
         self._haproxy = HAProxy(
-            sockets, runtime_timeout=config.runtime_timeout, reload_timeout=config.reload_timeout
+            config.sockets, runtime_timeout=config.runtime_timeout, reload_timeout=config.reload_timeout
         )
-        command = haproxy_command(config.haproxy_binary, config.target, sockets.master)
-        self._supervisor = Supervisor(command, self._haproxy.master, config.stop_timeout)
+        self._supervisor = _supervisor(config, self._haproxy)
         self._settle = Settle(config.settle)
         self._deployment = Deployment(
             self._file, self._haproxy, config.deployment, lambda: self._supervisor.last_alert
         )
         self._balancer = Balancer(self._settle, plan_config, self._renderer, self._deployment, self._haproxy)
         self._origin = Origin.NOWHERE
-        self._haproxy_scope = trio.CancelScope()
+        self._settled = trio.Event()  # HAProxy answers, or is somebody else's business
+        self._outages = OutageWatch(self._haproxy.runtime, self._deployment.look_again)
+        self._supervisor.on_exit = self._outages.note_exit
         self.observe = self._balancer.observe
 
     def open(self) -> Inheritance:
@@ -114,40 +121,101 @@ class LoadBalancer:
         if inheritance.origin is not Origin.FOREIGN:
             self._balancer.start_from(inheritance.claims, "start")
 
-    async def run(self, agent: Agent) -> None:
-        """Balance until cancelled; if HAProxy cannot be run at all, stop the agent."""
+    @property
+    def panels(self) -> Sequence[Panel]:
+        """What has to run beside the agent; a panel that fails is started again, and disturbs no other."""
+        return (self.supervise, self.deploy, self.decide, self.watch)
+
+    async def check(self) -> None:
+        """Look whether HAProxy can be run at all, before gossip begins.
+
+        Raises:
+            ConfigError: another HAProxy is in the way, or there is none to start.
+        """
+        if self._config.start_haproxy:
+            try:
+                await self._supervisor.check()
+            except HAProxyError as error:
+                raise ConfigError(str(error)) from error
+
+    async def supervise(self, _agent: Agent) -> None:
+        """Keep HAProxy running, if that is wanted; cancelled, it leaves HAProxy as it is."""
         log.info("configuration file", extra={"file": self._config.target, "origin": self._origin.value})
-        try:
-            async with trio.open_nursery() as nursery:
-                try:
-                    if self._config.start_haproxy:
-                        await self._start_haproxy(nursery)
-                    async with trio.open_nursery() as working:
-                        working.start_soon(self._deployment.run)
-                        working.start_soon(self._balancer.run, agent)
-                finally:
-                    # Told to stop in the middle of a reload, HAProxy would overhear it.
-                    self._haproxy_scope.cancel()
-        except* HAProxyError as group:
-            log.error("cannot go on without haproxy", extra={"reason": str(group.exceptions[0])})  # noqa: TRY400
-            agent.stop(EXIT_FAILED)
+        if not self._config.start_haproxy:
+            self._settled.set()
+            return
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._supervisor.run)
+            # Before anybody compares: HAProxy needs a moment until it can say what it runs.
+            is_ready = await self._haproxy.wait_ready()
+            found = {"adopted": self._supervisor.is_adopted, "answers": is_ready}
+            log.info("haproxy supervised", extra={"pid": self._supervisor.pid, **found})
+            self._settled.set()
+
+    async def deploy(self, _agent: Agent) -> None:
+        """Bring decisions into effect."""
+        await self._settled.wait()
+        await self._deployment.run()
+
+    async def decide(self, agent: Agent) -> None:
+        """Turn members into decisions."""
+        await self._settled.wait()
+        await self._balancer.run(agent)
+
+    async def watch(self, _agent: Agent) -> None:
+        """Say when HAProxy does not serve."""
+        await self._settled.wait()
+        await self._outages.run()
+
+    async def look_again_on(self, signals: AsyncIterator[int]) -> None:
+        """Take SIGUSR2, which is meant for HAProxy's master, as a wish to look whether all is right."""
+        async for _ in signals:
+            log.warning(
+                "SIGUSR2: looking again; haproxy is reloaded when its file changes, not by signals to us"
+            )
+            self._deployment.look_again()
+
+    def reconfigure(self, fresh: LbConfig, renderer: Renderer) -> None:
+        """Apply what may change while running, and name what needs a restart."""
+        before = self._config
+        changed = [key for key in LbConfig.__struct_fields__ if getattr(before, key) != getattr(fresh, key)]
+        live = {key: getattr(fresh, key) for key in LIVE_KEYS}
+        self._config = msgspec.structs.replace(before, **live)
+        self._deployment.reconfigure(self._config.deployment)
+        self._renderer = renderer
+        self._balancer.use_renderer(renderer)
+        applied = ",".join(key for key in changed if key in LIVE_KEYS)
+        log.info("load balancer's configuration reloaded", extra={"changed": applied})
+        if needs_restart := [key for key in changed if key not in LIVE_KEYS]:
+            log.warning("configuration changed: restart to apply", extra={"keys": ",".join(needs_restart)})
+
+    def renderer_for(self, fresh: LbConfig) -> Renderer:
+        """Return a renderer for the live part of `fresh`, tried out; blocks.
+
+        Raises:
+            ConfigError: the template cannot be read or rendered.
+        """
+        live = {key: getattr(fresh, key) for key in LIVE_KEYS}
+        config: LbConfig = msgspec.structs.replace(self._config, **live)
+        renderer = Renderer(config.render_here(), config.read_template())
+        renderer.render(make_plan((), self._plan_config).plan)
+        return renderer
+
+    async def end(self, exit_code: int) -> None:
+        """Stop HAProxy if that is wanted and the leave was clean, else say that it goes on serving."""
+        if not self._config.start_haproxy:
+            return
+        if self._config.stop_haproxy_on_exit and exit_code == EXIT_LEFT:
+            with trio.CancelScope(shield=True):
+                stopped = await self._supervisor.stop()
+            if stopped is not None:
+                log.info("haproxy stopped", extra={"pid": stopped})
+        elif self._supervisor.pid is not None:
+            extra = {"pid": self._supervisor.pid, "stop_with": "gossip-lb stop-haproxy"}
+            log.info("haproxy goes on serving", extra=extra)
 
     def _render(self, claims: Sequence[Claim]) -> bytes:
         return self._renderer.render(make_plan(claims, self._plan_config).plan).content
-
-    async def _start_haproxy(self, nursery: trio.Nursery) -> None:
-        if await self._haproxy.processes() is None:
-            self._haproxy.forget_state()
-        is_adopted = await nursery.start(self._supervise)
-        # From here on HAProxy is stopped by `run`, when nobody works with it any more.
-        self._haproxy_scope.shield = True
-        # Before anybody compares: HAProxy needs a moment until it can say what it runs.
-        is_ready = await self._haproxy.wait_ready()
-        log.info("haproxy started", extra={"adopted": is_adopted, "answers": is_ready})
-
-    async def _supervise(self, task_status: trio.TaskStatus[bool]) -> None:
-        with self._haproxy_scope:
-            await self._supervisor.run(task_status)
 
 
 def prepare(config: LbConfig) -> None:
@@ -166,12 +234,16 @@ def prepare(config: LbConfig) -> None:
 
 
 async def run(
-    agent_config: AgentConfig, config: LbConfig, reload: Callable[[], AgentConfig] | None = None
+    agent_config: AgentConfig,
+    config: LbConfig,
+    reload: "Callable[[LoadBalancer], AgentConfig] | None" = None,
 ) -> int:
     """Run a load balancer with its agent until it has left; return the exit code.
 
+    HAProxy goes on serving, unless it was started here and is to stop after a clean leave.
+
     Raises:
-        ConfigError: the file's directory or the template cannot be used.
+        ConfigError: the file's directory, the template, or the HAProxy that is there cannot be used.
         StartError: the agent could not start.
         SwapError: there is no file yet, and the starter configuration could not be put there.
     """
@@ -182,12 +254,60 @@ async def run(
     balancer = LoadBalancer(config, plan_config)
     inheritance = await trio.to_thread.run_sync(balancer.open)
     try:
+        await balancer.check()
         balancer.begin(inheritance)
-        return await service.run(
-            agent_config, observers=[balancer.observe], panels=[balancer.run], reload=reload
-        )
+        code = await _serve(agent_config, balancer, None if reload is None else partial(reload, balancer))
+        await balancer.end(code)
     finally:
         balancer.close()
+    return code
+
+
+async def _serve(
+    agent_config: AgentConfig, balancer: LoadBalancer, reload: Callable[[], AgentConfig] | None
+) -> int:
+    with trio.open_signal_receiver(signal.SIGUSR2) as signals:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(balancer.look_again_on, signals)
+                code = await service.run(
+                    agent_config, observers=[balancer.observe], panels=balancer.panels, reload=reload
+                )
+                nursery.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            raise sole(group) from None
+    return code
+
+
+def stop(
+    lb_overrides: Mapping[str, object], lb_config_file: Path | None, echo: Callable[[str], object]
+) -> int:
+    """Stop the HAProxy that a gossip-lb started and left; return 1 if there is none.
+
+    Raises:
+        ConfigError: the configuration is wrong, or a gossip-lb keeps HAProxy running.
+    """
+    config = load_lb_config(lb_overrides, lb_config_file, os.environ)
+    lock = DirectoryLock(config.target.parent)
+    lock.acquire()
+    try:
+        haproxy = HAProxy(config.sockets, runtime_timeout=config.runtime_timeout)
+        stopped = trio.run(_supervisor(config, haproxy).stop)
+    finally:
+        lock.release()
+    if stopped is None:
+        echo(f"no haproxy that gossip-lb started runs with {config.target}")
+        return EXIT_FAILED
+    echo(f"stopped haproxy process {stopped}")
+    return EXIT_LEFT
+
+
+def _supervisor(config: LbConfig, haproxy: HAProxy) -> Supervisor:
+    command = haproxy_command(config.haproxy_binary, config.target, config.sockets.master)
+    record = Record(config.target.parent / RECORD_NAME)
+    return Supervisor(
+        command, config.target, haproxy.master, record, config.stop_timeout, haproxy.forget_state
+    )
 
 
 def main(
@@ -213,8 +333,11 @@ def main(
         for warning in secret_warnings(overrides, agent_config):
             log.warning(warning)
 
-        def reload() -> AgentConfig:
+        def reload(balancer: LoadBalancer) -> AgentConfig:
             fresh = load()
+            fresh_lb = load_lb_config(lb_overrides, lb_config_file, os.environ)
+            renderer = balancer.renderer_for(fresh_lb)
+            trio.from_thread.run_sync(balancer.reconfigure, fresh_lb, renderer)
             handler.setLevel(LEVELS[fresh.log_level])
             return fresh
 

@@ -19,6 +19,8 @@ from gossip.agent import service
 from gossip.agent.config import AgentConfig
 from gossip.agent.service import Agent
 from lb.demo.load import Load, Target
+from lb.deploy.config_file import content_digest
+from lb.deploy.worker_record import RECORD_NAME
 from lb.haproxy.config_check import Validator
 from lb.haproxy.config_text import configured_servers, is_ours
 from tests.real_haproxy import HOST, Site, end_haproxy, eventually, free_port, web_servers
@@ -110,7 +112,11 @@ class Victim:
             ports = {place.name.server: place.port for place in configured_servers(content)}
             if ports != {"stay": self.ports["stay"], "mover": wanted}:
                 return False
-            return await self.site.haproxy.find_problem(content) == ""
+            if await self.site.haproxy.find_problem(content):
+                return False
+            # The balancer knows its worker: a successor that did not would begin with a reload.
+            record = self.site.directory / RECORD_NAME
+            return record.exists() and content_digest(content).encode() in record.read_bytes()
 
         await eventually(agrees, 60)
 

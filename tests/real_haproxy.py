@@ -13,8 +13,10 @@ import trio
 from gossip.serf.members import MemberStatus
 from lb.demo.web import WebServer
 from lb.haproxy.client import HAProxy, Sockets
+from lb.haproxy.incumbent import RECORD_NAME, Record
 from lb.haproxy.master import Processes
-from lb.haproxy.process import Supervisor, haproxy_command
+from lb.haproxy.process import haproxy_command
+from lb.haproxy.supervisor import Supervisor
 from lb.policy.plan import MemberFact, PlanConfig, plan_members
 from lb.render.renderer import Frontend, RenderConfig, Renderer
 
@@ -60,7 +62,8 @@ class Site:
 
     def supervisor(self, command: Sequence[str] | None = None, stop_timeout: float = 1.0) -> Supervisor:
         command = command or haproxy_command("haproxy", self.config, self.sockets.master)
-        return Supervisor(command, self.haproxy.master, stop_timeout)
+        record = Record(self.directory / RECORD_NAME)
+        return Supervisor(command, self.config, self.haproxy.master, record, stop_timeout)
 
     @asynccontextmanager
     async def running(self, content: bytes) -> AsyncIterator[Supervisor]:
@@ -72,8 +75,12 @@ class Site:
             await nursery.start(supervisor.run)
             await self.haproxy.confirm(content, trio.current_time() + 20)
             await eventually(self.haproxy.processes)  # the master's socket comes after the worker's
-            yield supervisor
-            nursery.cancel_scope.cancel()
+            try:
+                yield supervisor
+            finally:
+                nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    await supervisor.stop()
 
 
 @asynccontextmanager

@@ -33,7 +33,8 @@ class Cast:
         process = await self._processes.start_with_pipe(
             LB,
             [
-                *(sys.executable, "-m", "lb", "run", "--start-haproxy", "--node", LB, "--profile", "lan"),
+                *(sys.executable, "-m", "lb", "run", "--start-haproxy", "--stop-haproxy-on-exit"),
+                *("--node", LB, "--profile", "lan"),
                 *("--bind", f"{where.lb_host}:{GOSSIP_PORT}", "--rpc-addr", f"{where.lb_host}:{RPC_PORT}"),
                 *("--config-path", str(where.config), "--listen", f"{where.lb_host}:{HTTP_PORT}"),
                 *("--stats-bind", f"{where.lb_host}:{STATS_PORT}"),

@@ -98,6 +98,11 @@ class Deployment:
         self._is_waiting = True
         self._wake.set()
 
+    def reconfigure(self, config: DeploymentConfig) -> None:
+        """Wait by other rules from now on."""
+        self._config = config
+        self._wake.set()
+
     def want_drained(self, servers: Collection[ServerName]) -> None:
         """Replace the set of servers that get no new requests."""
         if self._drained != frozenset(servers):

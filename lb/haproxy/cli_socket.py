@@ -4,7 +4,11 @@ The master's socket and the worker's admin socket speak the same language. What 
 to `lb.master` and `lb.runtime`; nothing here interprets an answer.
 """
 
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from socket import SO_PEERCRED, SOL_SOCKET
 
 import trio
 
@@ -16,6 +20,13 @@ MAX_COMMAND_BYTES = 15_000
 """HAProxy reads a command line into one buffer (tune.bufsize, 16 kB)."""
 DEFAULT_TIMEOUT = 1.0
 _CHUNK = 65536
+_CREDENTIALS = struct.Struct("3i")
+"""``struct ucred`` of unix(7): process, user, group."""
+
+
+def first_present(path: Path, others: Sequence[Path]) -> Path:
+    """Return the first socket that exists, `path` if none does."""
+    return next((found for found in (path, *others) if found.exists()), path)
 
 
 class HAProxyError(GossipError):
@@ -26,32 +37,65 @@ class UnreachableError(HAProxyError):
     """The socket does not answer: HAProxy is down, restarting, or somewhere else."""
 
 
+class AbsentError(UnreachableError):
+    """Nobody listens on the socket: no HAProxy, or a master in the middle of a reload."""
+
+
 class CommandSocket:
-    """Asks the HAProxy behind the socket at `path`; each answer may take `timeout` seconds."""
+    """Asks the HAProxy behind the socket at `path`; each answer may take `timeout` seconds.
 
-    __slots__ = ("path", "timeout")
+    Where `path` does not exist, the first of `others` that does is asked.
+    """
 
-    def __init__(self, path: Path, timeout: float = DEFAULT_TIMEOUT) -> None:
-        self.path = path
+    __slots__ = ("_others", "_path", "timeout")
+
+    def __init__(self, path: Path, timeout: float = DEFAULT_TIMEOUT, others: Sequence[Path] = ()) -> None:
+        self._path = path
+        self._others = others
         self.timeout = timeout
+
+    @property
+    def path(self) -> Path:
+        """The socket that is asked now."""
+        return first_present(self._path, self._others)
+
+    async def peer(self) -> int:
+        """Return the id of the process that listens, 0 if it is in another process namespace.
+
+        Raises:
+            AbsentError: nobody listens.
+            UnreachableError: the connection failed for another reason, on our side perhaps.
+        """
+        with self._explaining(self.timeout):
+            async with await trio.open_unix_socket(str(self.path)) as stream:
+                credentials = stream.socket.getsockopt(SOL_SOCKET, SO_PEERCRED, _CREDENTIALS.size)
+        pid: int = _CREDENTIALS.unpack(credentials)[0]
+        return pid
 
     async def ask(self, command: str, timeout: float | None = None) -> str:  # noqa: ASYNC109 - one bound per answer
         """Send `command` and return the whole answer, "" if the connection just closes.
 
         Raises:
-            UnreachableError: nobody listens, or there was no complete answer in time.
+            AbsentError: nobody listens.
+            UnreachableError: there was no complete answer in time.
             LocalProtocolError: `command` holds a line break or is too long: a bug here.
         """
         if "\n" in command or len(command) > MAX_COMMAND_BYTES:
             raise LocalProtocolError(f"a command for HAProxy of {len(command)} bytes is not one short line")
-        bound = self.timeout if timeout is None else timeout
+        with self._explaining(self.timeout if timeout is None else timeout):
+            return await self._converse(command)
+
+    @contextmanager
+    def _explaining(self, bound: float) -> Iterator[None]:
         try:
             with trio.fail_after(bound):
-                return await self._converse(command)
+                yield
         except trio.TooSlowError:
             raise UnreachableError(f"haproxy at {self.path} did not answer within {bound:g} s") from None
         except (OSError, trio.BrokenResourceError) as error:
-            raise UnreachableError(f"cannot ask haproxy at {self.path}: {_why(error)}") from error
+            is_absent = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            kind = AbsentError if is_absent else UnreachableError
+            raise kind(f"cannot ask haproxy at {self.path}: {_why(error)}") from error
 
     async def _converse(self, command: str) -> str:
         stream = await trio.open_unix_socket(str(self.path))

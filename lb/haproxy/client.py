@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
-from lb.haproxy.cli_socket import CommandSocket, HAProxyError, UnreachableError
+from lb.haproxy.cli_socket import CommandSocket, HAProxyError, UnreachableError, first_present
 from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
 from lb.haproxy.master import POLL_INTERVAL, Master, Processes, ReloadError
 from lb.haproxy.runtime import Drains, Runtime
@@ -31,11 +31,19 @@ STATE_MODE = 0o644
 
 
 class Sockets(Struct, frozen=True):
-    """Where HAProxy listens for commands, and the file in which workers hand over what they know."""
+    """Where HAProxy listens for commands, and the file in which workers hand over what they know.
+
+    `other_masters` are asked where `master` does not exist.
+    """
 
     master: Path
     admin: Path
     state_file: Path
+    other_masters: tuple[Path, ...] = ()
+
+    def present_master(self) -> Path:
+        """Return the master's socket: the first that exists, else `master`."""
+        return first_present(self.master, self.other_masters)
 
 
 class HAProxy:
@@ -50,7 +58,7 @@ class HAProxy:
         runtime_timeout: float = 1.0,
         reload_timeout: float = DEFAULT_RELOAD_TIMEOUT,
     ) -> None:
-        self.master = Master(CommandSocket(sockets.master, runtime_timeout))
+        self.master = Master(CommandSocket(sockets.master, runtime_timeout, sockets.other_masters))
         self.runtime = Runtime(CommandSocket(sockets.admin, runtime_timeout))
         self._state_file = sockets.state_file
         self._reload_timeout = reload_timeout

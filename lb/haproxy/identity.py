@@ -9,9 +9,10 @@ import os
 import pwd
 import socket
 import struct
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+
+from lb.haproxy.incumbent import identify
 
 NAME = "haproxy"
 """User and group that Debian's package makes, and the official image has."""
@@ -63,13 +64,8 @@ def files_read_by(master_socket: Path) -> tuple[Path, ...]:
     peer = _peer(master_socket)
     if peer is None:
         return ()
-    process = Path("/proc") / str(peer.pid)
-    try:
-        words = [os.fsdecode(word) for word in (process / "cmdline").read_bytes().split(b"\0")]
-        directory = (process / "cwd").readlink()
-    except OSError:
-        return ()
-    return tuple((directory / file).resolve() for flag, file in pairwise(words) if flag == "-f")
+    found = identify(peer.pid)
+    return () if found is None else found.files
 
 
 def _peer(path: Path) -> _Peer | None:

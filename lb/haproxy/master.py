@@ -7,6 +7,7 @@ afterwards, in the counters of ``show proc``.
 
 import re
 from contextlib import suppress
+from pathlib import Path
 
 import trio
 from msgspec import Struct
@@ -42,6 +43,20 @@ class Master:
 
     def __init__(self, socket: CommandSocket) -> None:
         self._socket = socket
+
+    @property
+    def path(self) -> Path:
+        """The socket."""
+        return self._socket.path
+
+    async def peer(self) -> int:
+        """Return the id of the process behind the socket, 0 if it is in another process namespace.
+
+        Raises:
+            AbsentError: nobody listens.
+            UnreachableError: the connection failed for another reason.
+        """
+        return await self._socket.peer()
 
     async def processes(self) -> Processes:
         """Return the processes that there are now.
@@ -107,8 +122,11 @@ def parse_processes(text: str) -> Processes:
     """Read the answer to ``show proc``.
 
     Raises:
+        UnreachableError: it is empty: the master is executing itself anew.
         HAProxyError: there is no master in it.
     """
+    if not text:
+        raise UnreachableError("haproxy's master closed the connection without an answer")
     master = _MASTER.search(text)
     if master is None:
         raise HAProxyError(f"haproxy's answer to 'show proc' lists no master: {text[:80]!r}")

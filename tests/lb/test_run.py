@@ -5,8 +5,8 @@ import pwd
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import trio
 
 from gossip.agent import service
 from gossip.agent.config import AgentConfig
-from gossip.agent.service import Agent
+from gossip.agent.service import EXIT_LEFT, Agent
 from gossip.errors import ConfigError
 from lb.cli import main
 from lb.config import LbConfig, load_lb_config
@@ -51,6 +51,7 @@ def lb_config(site: Site, **more: object) -> LbConfig:
         "listen": (f"{HOST}:{site.port}",),
         "stats_bind": "",
         "start_haproxy": True,
+        "stop_haproxy_on_exit": True,
         "min_reload_interval": 0.1,
         "validate_timeout": 60,
         "reload_timeout": 20,
@@ -105,6 +106,7 @@ async def balancing(site: Site, **more: object) -> AsyncIterator[Balanced]:
     balancer = LoadBalancer(config, config.plan(allow_loopback=True))
     inheritance = await trio.to_thread.run_sync(balancer.open)
     try:
+        await balancer.check()
         balancer.begin(inheritance)
         async with trio.open_nursery() as nursery:
             scene = Balanced(site, nursery)
@@ -114,13 +116,15 @@ async def balancing(site: Site, **more: object) -> AsyncIterator[Balanced]:
                     service.run,
                     agent_config("lb", {"role": "lb"}),
                     observers=[balancer.observe],
-                    panels=[balancer.run],
+                    panels=balancer.panels,
                     handle_signals=False,
                 )
             )
             yield scene
             nursery.cancel_scope.cancel()
     finally:
+        with trio.CancelScope(shield=True):
+            await balancer.end(EXIT_LEFT)
         balancer.close()
 
 
@@ -355,12 +359,66 @@ async def test_attached_haproxy_is_used_and_left_running(site: Site) -> None:
 
 
 @pytest.mark.trio
-async def test_haproxy_that_cannot_be_started_ends_the_agent_with_an_error(
-    site: Site, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("is_supervised", [True, False], ids=["supervised", "attached"])
+async def test_outage_is_logged_counted_and_logged_when_it_is_over(
+    site: Site, caplog: pytest.LogCaptureFixture, is_supervised: bool
 ) -> None:
+    async with AsyncExitStack() as stack:
+        if not is_supervised:
+            await stack.enter_async_context(site.running(site.content({})))
+        scene = await stack.enter_async_context(balancing(site, start_haproxy=is_supervised))
+        await scene.runs()
+        assert events(caplog, "lb.outage") == []
+        os.kill((await ask_master(site)).master, signal.SIGKILL)
+        await eventually(lambda: events(caplog, "lb.outage"))
+        await eventually(lambda: events(caplog, "lb.outage_over"))
+    outage, over = (r for r in caplog.records if getattr(r, "event", "").startswith("lb.outage"))
+    assert (outage.levelname, outage.outages, over.outages) == ("ERROR", 1, 1)
+    assert over.duration >= 0
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("panel", ["_supervisor", "_deployment", "_balancer", "_outages"])
+async def test_bug_in_one_task_ends_neither_haproxy_nor_the_others(
+    site: Site, caplog: pytest.LogCaptureFixture, panel: str
+) -> None:
+    async with web_servers("a") as ports, balancing(site) as scene:
+        await scene.runs()
+        before = await ask_master(site)
+        part = type(getattr(scene.balancer, panel))
+        failing = trio.Event()
+
+        async def fail(*_arguments: object) -> None:
+            failing.set()
+            raise ZeroDivisionError
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(part, STEPS[panel], fail)
+            scene.balancer._deployment.look_again()
+            scene.balancer._balancer._wake.set()
+            if panel == "_supervisor":
+                os.kill(before.master, signal.SIGKILL)  # its next step is a start
+            await failing.wait()
+        await eventually(lambda: "this is a bug" in caplog.text)
+        await scene.join_server("a", ports["a"])
+        await scene.runs("a")
+        if panel != "_supervisor":
+            assert (await ask_master(site)).master == before.master
+
+
+STEPS = {
+    "_supervisor": "_find_or_start",
+    "_deployment": "_advance",
+    "_balancer": "_ask_haproxy",
+    "_outages": "_look",
+}
+
+
+@pytest.mark.trio
+async def test_haproxy_that_does_not_exist_is_found_out_before_gossip_begins(site: Site) -> None:
     config = lb_config(site, haproxy_binary="/no/such/haproxy", validate_command=("true", "{file}"))
-    assert await run(agent_config("lb"), config) == 1
-    assert "cannot start /no/such/haproxy: No such file or directory" in caplog.records[-1].reason
+    with pytest.raises(ConfigError, match=r"cannot start /no/such/haproxy: no such program"):
+        await run(agent_config("lb"), config)
 
 
 @pytest.mark.trio
@@ -408,14 +466,18 @@ def command(site: Site, *more: str) -> list[str]:
         *("run", "--start-haproxy", "--config-path", str(site.config), "--listen", f"{HOST}:{site.port}"),
         *("--stats-bind", "", "--master-socket", str(site.sockets.master)),
         *("--admin-socket", str(site.sockets.admin), "--node", "lb", "--bind", f"{HOST}:{free_port()}"),
-        *("--rpc-addr", "", "--profile", "local", *more),
+        *("--rpc-addr", "", "--profile", "local", "--stop-haproxy-on-exit", *more),
     ]
 
 
+def process(site: Site, *more: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return started(site, command(site, *more))
+
+
 @contextmanager
-def process(site: Site, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(site: Site, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     log = (site.directory / "log").open("ab")
-    with log, subprocess.Popen([sys.executable, "-m", "lb", *command(site, *more)], stderr=log) as running:
+    with log, subprocess.Popen([sys.executable, "-m", "lb", *arguments], stderr=log) as running:
         try:
             yield running
         finally:
@@ -451,11 +513,70 @@ async def test_killed_agent_leaves_haproxy_serving_and_its_successor_adopts_it(s
     with process(site) as second:
         await eventually(lambda: b"adopted the running haproxy" in (site.directory / "log").read_bytes())
         assert (await ask_master(site)).master == master
-        await eventually(lambda: b"haproxy started" in (site.directory / "log").read_bytes())
+        await eventually(lambda: b"haproxy supervised" in (site.directory / "log").read_bytes())
         second.send_signal(signal.SIGTERM)
         assert await trio.to_thread.run_sync(partial(second.wait, 60)) == 0
     assert await site.haproxy.processes() is None
     assert not is_alive(master)
+
+
+def log_of(site: Site) -> str:
+    return (site.directory / "log").read_text("utf-8", "replace")
+
+
+@pytest.mark.trio
+async def test_haproxy_goes_on_serving_after_a_leave_until_it_is_told_to_stop(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [flag for flag in command(site) if flag != "--stop-haproxy-on-exit"]
+    stop = ["stop-haproxy", "--config-path", str(site.config), "--master-socket", str(site.sockets.master)]
+    with started(site, flags) as running:
+        await eventually(lambda: "haproxy supervised" in log_of(site))
+        assert await trio.to_thread.run_sync(main, stop) == 2
+        assert f"process {running.pid} holds it" in capsys.readouterr().err
+        running.terminate()
+        assert await trio.to_thread.run_sync(partial(running.wait, 60)) == 0
+    assert "haproxy goes on serving" in log_of(site)
+    master = (await ask_master(site)).master
+    assert await trio.to_thread.run_sync(main, stop) == 0
+    assert capsys.readouterr().out == f"stopped haproxy process {master}\n"
+    assert not is_alive(master)
+    assert await trio.to_thread.run_sync(main, stop) == 1
+    assert "no haproxy that gossip-lb started" in capsys.readouterr().out
+
+
+@pytest.mark.trio
+async def test_reload_signal_applies_the_template_and_names_what_needs_a_restart(site: Site) -> None:
+    config, template = site.directory / "lb.toml", site.directory / "t.j2"
+    template.write_text(default_template())
+    config.write_text(f'[lb]\ntemplate = "{template}"\n')
+    with process(site, "--lb-config", str(config)) as running:
+        await eventually(partial(is_ready, site))
+        master = (await ask_master(site)).master
+        template.write_text("{% if %}")
+        running.send_signal(signal.SIGHUP)
+        await eventually(lambda: "cannot reload the configuration" in log_of(site))
+        template.write_text(default_template().replace("retries 3", "retries 2"))
+        config.write_text(f'[lb]\ntemplate = "{template}"\nmin_reload_interval = "0s"\nrole = "other"\n')
+        running.send_signal(signal.SIGHUP)
+        await eventually(lambda: "retries 2" in site.config.read_text())
+        await eventually(partial(is_ready, site))
+        assert "restart to apply" in log_of(site)
+        assert "keys=role" in log_of(site)
+        assert (await ask_master(site)).master == master
+        running.kill()
+        end_haproxy(await ask_master(site))
+
+
+@pytest.mark.trio
+async def test_signal_that_is_meant_for_haproxy_does_no_harm(site: Site) -> None:
+    with process(site) as running:
+        await eventually(partial(is_ready, site))
+        running.send_signal(signal.SIGUSR2)
+        await eventually(lambda: "SIGUSR2: looking again" in log_of(site))
+        assert running.poll() is None
+        running.kill()
+        end_haproxy(await ask_master(site))
 
 
 @pytest.mark.trio

@@ -1,0 +1,114 @@
+"""The HAProxy that is already there: which process it is, which file it reads, and whether we started it.
+
+A process is known by its id and its start time together, because ids come again. The record of the HAProxy
+that was started outlives the one who started it: the next life may restart and stop what is recorded, and
+nothing else.
+"""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+RECORD_NAME = ".lb.haproxy"
+MAX_RECORD_BYTES = 1024
+_START_TIME = 19
+"""Index behind the name of the program: field 22 of proc(5)'s stat, in clock ticks since the boot."""
+
+
+class Incumbent(Struct, frozen=True):
+    """A HAProxy master; `files` are its ``-f``, absolute, as it would open them."""
+
+    pid: int
+    start_time: int
+    files: tuple[Path, ...]
+
+
+def identify(pid: int) -> Incumbent | None:
+    """Return what process `pid` is, None if there is none, or none that can be looked at."""
+    try:
+        start_time = _start_time(pid)
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        directory = Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return None
+    if start_time is None:
+        return None
+    files = config_files([os.fsdecode(word) for word in words])
+    return Incumbent(pid, start_time, tuple((directory / file).resolve() for file in files))
+
+
+def config_files(command: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that HAProxy reads when started like this: each ``-f``, and all behind ``--``."""
+    files: list[str] = []
+    words = iter(command[1:])
+    for word in words:
+        if word == "--":
+            files += [rest for rest in words if rest]
+        elif word == "-f":
+            files += [next(words, "")]
+    return tuple(files)
+
+
+class Record:
+    """The file that names the HAProxy which was started."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, pid: int) -> None:
+        """Record process `pid` as started by us.
+
+        Raises:
+            OSError: the file cannot be written, or the process is gone.
+        """
+        start_time = _start_time(pid)
+        if start_time is None:
+            raise ProcessLookupError(f"process {pid} is gone")
+        handle, name = tempfile.mkstemp(prefix=".lb.haproxy.", suffix=".tmp", dir=self.path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.encode(_Line(pid, start_time, _boot_id())))
+            Path(name).replace(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def find(self) -> Incumbent | None:
+        """Return the recorded HAProxy if it still runs."""
+        try:
+            with self.path.open("rb") as file:
+                line = msgspec.json.decode(file.read(MAX_RECORD_BYTES), type=_Line)
+        except (OSError, msgspec.DecodeError):
+            return None
+        found = identify(line.pid)
+        if found is None or found.start_time != line.start_time or line.boot_id != _boot_id():
+            return None
+        return found
+
+    def forget(self) -> None:
+        """Remove the record; an error does no harm, since a process that is gone is never found again."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+
+class _Line(Struct, frozen=True):
+    pid: int
+    start_time: int
+    boot_id: str
+
+
+def _start_time(pid: int) -> int | None:
+    """Return when `pid` started, None if it has exited and only waits to be reaped."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[_START_TIME])
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
