@@ -32,6 +32,7 @@ class Agent:
         command = [str(Path(python).with_name("gossip")), "agent", f"-node={host}", f"-bind={host}:{PORT}"]
         command += [f"-rpc-addr={host}:{RPC_PORT}", "-retry-interval=1s", *flags]
         self.host = host
+        self.token = next((flag.partition("=")[2] for flag in flags if flag.startswith("-rpc-auth=")), "")
         with log.open("wb") as sink:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
 
@@ -47,7 +48,7 @@ class Agent:
 
     def statuses(self) -> dict[str, str]:
         """Return the status of every member that this agent knows."""
-        with Client(f"{self.host}:{RPC_PORT}", timeouts=Timeouts(5, 5, 5)) as client:
+        with Client(f"{self.host}:{RPC_PORT}", auth_key=self.token, timeouts=Timeouts(5, 5, 5)) as client:
             return {member.name: member.status for member in client.members()}
 
     def stop(self) -> None:

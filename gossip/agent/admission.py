@@ -1,10 +1,11 @@
 """Which datagrams are handled: every source has a share of the agent's time, strangers share one more.
 
-A datagram is charged by the seconds that it took, so that cheap ones may come often and dear ones rarely,
-whatever the machine. A source whose share is used up is dropped unread until it has grown back; members have
-shares of their own, so that a flood from elsewhere costs their probes and answers nothing. What one
-datagram may make the agent send to strangers is bounded by its own size. Nothing of this is in the
-protocol: without encryption a source address can be forged, and these bounds hold for each forged one.
+A datagram is charged by the seconds of CPU that it took, so that cheap ones may come often and dear ones
+rarely, whatever the machine and whatever else runs there. A source whose share is used up is dropped unread
+until it has grown back; members have shares of their own, so that a flood from elsewhere costs their probes
+and answers nothing. What one datagram may make the agent send to strangers is bounded by its own size.
+Nothing of this is in the protocol: without encryption a source address can be forged, and these bounds hold
+for each forged one.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ MEMBER_SHARE = 0.2
 BURST = 0.1
 """Seconds that a share may hold: what a source may use at once after a rest."""
 MAX_CHARGE = 0.02
-"""Seconds charged for one datagram at most: a process that was stopped meanwhile is nobody's fault."""
+"""Seconds charged for one datagram at most: a collection of garbage meanwhile is nobody's fault."""
 MAX_SOURCES = 4096
 """Shares remembered; beyond that the one that was charged least recently is forgotten, and is full again."""
 MAX_REQUESTS = 4
@@ -81,7 +82,7 @@ class Admission:
         return False
 
     def charge(self, source: Address, seconds: float, now: float) -> bool:
-        """A datagram from `source` took `seconds`; return whether that used up what it may use."""
+        """A datagram from `source` took `seconds` of CPU; return whether that used up what it may use."""
         seconds = min(seconds, MAX_CHARGE)
         is_member = self._is_member(source)
         key = source if is_member else source.host

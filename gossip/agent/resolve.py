@@ -5,10 +5,12 @@ so that names that nobody answers hold up nothing but further look-ups.
 """
 
 import socket
+from collections.abc import Sequence
 from functools import partial
 
 import trio
 
+from gossip.agent.endpoint import parse_seed
 from gossip.wire.address import Address
 
 RESOLVE_TIMEOUT = 10.0
@@ -17,6 +19,10 @@ MAX_LOOKUPS = 16
 """Look-ups at once; a stuck one keeps its place until the resolver gives up."""
 MAX_ADDRESSES_PER_NAME = 128
 """A name with more addresses than this is cut: joining through the first ones is enough."""
+MAX_JOIN_ADDRESSES = 256
+"""Addresses tried by one join."""
+CONCURRENCY = 8
+"""Seeds looked up at once by one join."""
 
 _lookups: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("lookups")
 
@@ -39,6 +45,29 @@ async def resolve(host: str, port: int) -> list[Address]:
         raise OSError(f"lookup {host!r}: not a host name") from None
     addresses = dict.fromkeys(Address(str(where[0]), int(where[1])) for *_, where in found)
     return list(addresses)[:MAX_ADDRESSES_PER_NAME]
+
+
+async def resolve_all(seeds: Sequence[str], default_port: int) -> tuple[list[Address], list[str]]:
+    """Return the addresses of all seeds, each once, and an error for each seed that has none."""
+    found: list[list[Address] | str] = [[] for _ in seeds]
+    limiter = trio.Semaphore(CONCURRENCY)
+
+    async def look_up(index: int, text: str) -> None:
+        async with limiter:
+            try:
+                seed = parse_seed(text, default_port)
+                found[index] = await resolve(seed.host, seed.port)
+            except (OSError, ValueError) as error:
+                found[index] = f"Failed to resolve {text}: {error}"
+
+    async with trio.open_nursery() as nursery:
+        for index, text in enumerate(seeds):
+            nursery.start_soon(look_up, index, text)
+    errors = [outcome for outcome in found if isinstance(outcome, str)]
+    addresses = list(dict.fromkeys(to for outcome in found if isinstance(outcome, list) for to in outcome))
+    if len(addresses) > MAX_JOIN_ADDRESSES:
+        errors.append(f"Failed to join {len(addresses)} addresses: only {MAX_JOIN_ADDRESSES} are tried")
+    return addresses[:MAX_JOIN_ADDRESSES], errors
 
 
 _Found = list[tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]]

@@ -5,6 +5,7 @@ to the rules is closed; only the one that talked nonsense notices.
 """
 
 import errno
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol, TypeVar
@@ -33,6 +34,8 @@ ROW_BYTES = 400
 """Memory of a decoded row, whatever its length on the wire."""
 INLINE_BYTES = 4096
 """From this size on, or if it is compressed, a message is decoded in a thread: it must not hold up probes."""
+SWITCH_SECONDS = 0.001
+"""How long such a thread may hold the interpreter while a packet waits; Python's default is 0.005."""
 COMPRESSED = b"\x09"
 
 T = TypeVar("T")
@@ -47,7 +50,7 @@ class StreamHost(Protocol):
     def encode_state(self, *, join: bool) -> bytes:
         """Return this node's whole state as a push/pull message."""
 
-    def merge(self, remote: PushPull, *, initiated: bool, replay: bool = False) -> None:
+    async def merge(self, remote: PushPull, *, initiated: bool, replay: bool = False) -> None:
         """Merge a peer's state."""
 
     def answer_ping(self, ping: Ping) -> Ack | None:
@@ -78,6 +81,7 @@ class Streams:
 
     async def serve(self, nursery: trio.Nursery, host: StreamHost) -> None:
         """Accept and answer streams, for ever."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         while True:
             stream = await self._transport.accept()
             peer = _peer_of(stream)
@@ -151,7 +155,7 @@ class Streams:
                 held = place.held
                 answer = await self._seal(host.encode_state(join=message.join), place)
                 try:
-                    host.merge(message, initiated=False)
+                    await host.merge(message, initiated=False)
                 except RemoteProtocolError as error:
                     host.complain(talk.peer, str(error))
                 del message

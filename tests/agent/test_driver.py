@@ -5,7 +5,8 @@ import pytest
 import trio
 
 from gossip.agent import driver as driver_module
-from gossip.agent.driver import JoinResult
+from gossip.agent import resolve as resolve_module
+from gossip.agent.driver import ROWS_A_TURN, JoinResult
 from gossip.agent.transport import open_transport
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.serf.effects import MemberFailed, MemberJoined, MemberLeft, MemberSuspected
@@ -18,7 +19,16 @@ from gossip.swim.effects import (
 )
 from gossip.wire.address import Address
 from gossip.wire.codec import encode
-from gossip.wire.messages import Ack, Alive, Dead, Ping
+from gossip.wire.messages import (
+    PROTOCOL_VERSIONS,
+    Ack,
+    Alive,
+    Dead,
+    MemberState,
+    NodeState,
+    Ping,
+    PushPull,
+)
 from tests.agent.harness import eventually, join, running, statuses, where
 
 KEY = "AAECAwQFBgcICQoLDA0ODw=="
@@ -165,7 +175,7 @@ async def test_one_dead_seed_does_not_spoil_a_join():
 
 @pytest.mark.parametrize("extra", [0, 1])
 async def test_addresses_of_one_join_are_bounded(monkeypatch, extra):
-    monkeypatch.setattr(driver_module, "MAX_JOIN_ADDRESSES", 3)
+    monkeypatch.setattr(resolve_module, "MAX_JOIN_ADDRESSES", 3)
     async with running("a", "127.1.10.46") as a:
         result = await a.driver.join([f"127.1.10.47:{port}" for port in range(1, 4 + extra)])
     assert [error for error in result.errors if "are tried" in error] == (
@@ -401,3 +411,28 @@ async def test_packets_of_strangers_without_the_key_change_nothing():
         await eventually(lambda: a.driver.rejected_packets == 1, "the packet to be rejected")
         stranger.close()
         assert statuses(a) == {"a": "alive"}
+
+
+@pytest.mark.parametrize("rows", [ROWS_A_TURN, ROWS_A_TURN + 1, 3 * ROWS_A_TURN])
+async def test_a_large_state_is_merged_in_several_turns(rows):
+    def row(number):
+        addr = bytes((127, 1, 200 + number // 250, number % 250))
+        return NodeState(f"m{number}", addr, 7946, b"", 1, MemberState.ALIVE, PROTOCOL_VERSIONS)
+
+    async with running("a", "127.1.10.60") as a:
+        merged_before_a_turn = []
+        remote = PushPull(False, tuple(map(row, range(rows))), b"")
+        done = trio.Event()
+
+        async def merge():
+            await a.driver.merge(remote, initiated=False)
+            done.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(merge)
+            while not done.is_set():
+                merged_before_a_turn.append(len(a.driver.node.members()))
+                await trio.lowlevel.checkpoint()
+        assert len(a.driver.node.members()) == rows + 1
+        # Trio runs ready tasks in any order: other tasks may see every second turn only.
+        assert len(set(merged_before_a_turn)) >= (2 if rows == 3 * ROWS_A_TURN else 1)
