@@ -53,9 +53,10 @@ class Move(Act, frozen=True, tag="move"):
 
 
 class Leave(Act, frozen=True, tag="leave"):
-    """The agent leaves gracefully."""
+    """The agent leaves gracefully; once it has said so, it drains for some seconds."""
 
     node: str
+    drain: Seconds = 0.0
 
 
 class ForceLeave(Act, frozen=True, tag="force-leave"):

@@ -24,6 +24,7 @@ from gossip.serf.effects import (
 )
 from gossip.serf.members import MemberStatus
 from gossip.sim.driver import ROUNDING
+from gossip.sim.leaves import Leaves
 from gossip.sim.observer import Observer
 from gossip.sim.rules import RuleBrokenError
 from gossip.swim.member import Member
@@ -66,6 +67,7 @@ def all_checkers(cluster: Cluster) -> list[Observer]:
         Suspicions(cluster),
         Persistence(cluster),
         NoStorm(cluster),
+        Leaves(cluster),
     ]
 
 

@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from gossip.errors import LocalProtocolError
+from gossip.serf.members import MemberStatus
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.sim.driver import Driver
 from gossip.sim.host import Absence, Host, Stall
@@ -147,8 +148,13 @@ class Cluster:
         finally:
             self.driver.flush(host)
 
-    def leave(self, host: Host) -> None:
-        """Let the agent leave gracefully; it stops by itself when that is done."""
+    def leave(self, host: Host, *, drain: float = 0.0) -> None:
+        """Let the agent leave gracefully, with `drain` seconds between saying so and the farewell.
+
+        It stops by itself when that is done. A second command does not change the first.
+        """
+        if host.node is not None and host.node.status is MemberStatus.ALIVE:
+            host.drain = drain
         self.command(host, lambda node, now: node.begin_leave(now), "is told to leave")
 
     # --- faults of processes ------------------------------------------------------------------------------

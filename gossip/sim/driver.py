@@ -122,10 +122,25 @@ class Driver:
         elif isinstance(effect, OpenStreamPing):
             self._when_able(host, partial(self.streams.stream_ping, host, effect))
         elif isinstance(effect, LeaveAnnounced):
-            node.finish_leave(host.local_time(self._schedule.now))
+            if host.drain:
+                end = partial(self._finish_leave, host, host.life)
+                self._schedule.at(self._schedule.now + host.drain, end)
+            else:
+                node.finish_leave(host.local_time(self._schedule.now))
         elif isinstance(effect, LeaveFinished):
             # Not yet: the rest of this batch is still to be carried out.
             self._schedule.at(self._schedule.now, partial(self._leave_is_over, host, host.life))
+
+    def _finish_leave(self, host: Host, life: int) -> None:
+        """The drain is over; an agent that stands still finishes when it runs again."""
+        if host.life != life or host.node is None:
+            return
+        if host.stall is not Stall.NONE:
+            host.hold_back(partial(self._finish_leave, host, life))
+            return
+        self.note(host.name, "has drained")
+        host.node.finish_leave(host.local_time(self._schedule.now))
+        self.flush(host)
 
     def _leave_is_over(self, host: Host, life: int) -> None:
         if host.life == life and host.node is not None:

@@ -56,6 +56,7 @@ class Host:
         "bytes_sent",
         "cost",
         "down_since",
+        "drain",
         "inbox",
         "incoming",
         "is_flushing",
@@ -92,6 +93,7 @@ class Host:
         self.life = 0  # how often the agent was started
         self.absence = Absence.CRASHED
         self.known: tuple[Address, ...] = ()  # members that the last life knew, for a snapshot
+        self.drain = 0.0  # seconds between the announcement of a leave and the farewell
         self.remembers = False  # this life began with a snapshot of the last
         self.up_since = 0.0
         self.down_since = 0.0

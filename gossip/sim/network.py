@@ -178,6 +178,10 @@ class Network:
         conditions = [imposed.conditions for imposed in self._conditions(source, target, protocol)]
         return all(each.loss < 1.0 and not each.hold for each in conditions)
 
+    def is_disturbed(self, name: str) -> bool:
+        """Tell whether anything is imposed at present on links from or to `name`."""
+        return any(name in imposed.sources or name in imposed.targets for imposed in self._imposed)
+
     def send(self, source: str, target: str, size: int, delivery: Action) -> None:
         """Let a datagram of `size` bytes travel; `delivery` is called for each copy that arrives."""
         schedule = self._schedule

@@ -113,7 +113,7 @@ class Performer:
                     f"declares that {about} has left" + (", and erases it" if prune else ""),
                 )
             case Leave():
-                cluster.leave(host)
+                cluster.leave(host, drain=act.drain)
             case JoinAgain():
                 names = self._scenario.expand(act.to)
                 cluster.join(host, [cluster.hosts[name].address for name in names])

@@ -163,7 +163,9 @@ class _Draw:
         return SendEvent(at=at, node=self._one(), name="deploy", payload=str(self._rng.randrange(100)))
 
     def _leave(self, at: float) -> AnyAct:
-        return Leave(at=at, node=self._no_anchor())
+        # Most leaves drain, some for long enough that others come and go meanwhile.
+        longest = self._rng.choice([0.0, 2.0, 30.0, 60.0]) * self._slowness
+        return Leave(at=at, node=self._no_anchor(), drain=round(longest * self._rng.random(), 2))
 
     def _join(self, at: float) -> AnyAct:
         return JoinAgain(at=at, node=self._one(), to=(self._one(),))

@@ -126,10 +126,10 @@ class ClusterMachine(RuleBasedStateMachine):
         self.perform(Heal())
 
     @precondition(lambda self: not self.has_cut)
-    @rule(node=LEAVERS)
-    def leave(self, node):
+    @rule(node=LEAVERS, drain=st.sampled_from([0.0, 5.0, 40.0]))
+    def leave(self, node, drain):
         self.has_left = True
-        self.perform(Leave(node=node))
+        self.perform(Leave(node=node, drain=drain))
 
     @precondition(lambda self: not self.has_cut)
     @rule(node=NAMES, about=LEAVERS, prune=st.booleans())
