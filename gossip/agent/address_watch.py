@@ -6,6 +6,7 @@ namespace of a container is left in an empty one when that container is started 
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ async def watch_address(
     missed = 0
     while missed < MISSED_LOOKS:
         await trio.sleep(WATCH_INTERVAL)
-        missed = 0 if _has(addresses(), told) else missed + 1
+        with suppress(OSError):  # out of descriptors: that says nothing about the address
+            missed = 0 if _has(addresses(), told) else missed + 1
     log.error("no interface has our address any more: stopping, to be started anew", extra={"addr": told})
     agent.stop(EXIT_MOVED)
 

@@ -1,3 +1,4 @@
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -45,6 +46,22 @@ async def test_an_address_that_stays_away_stops_the_agent(autojump_clock):
     await watch_address(agent, looks(HERE, HERE, GONE, GONE, GONE))
     assert agent.exit_code == EXIT_MOVED
     assert trio.current_time() == pytest.approx(4.0)
+
+
+async def test_lack_of_descriptors_says_nothing_about_the_address(autojump_clock):
+    agent, looked = StoppableAgent(), []
+
+    def look():
+        looked.append(1)
+        if 1 < len(looked) < 10:
+            raise OSError(errno.EMFILE, "too many open files")
+        if len(looked) == 10:
+            raise EndOfTestError
+        return HERE
+
+    with pytest.raises(EndOfTestError):
+        await watch_address(agent, look)
+    assert agent.exit_code is None
 
 
 async def test_an_address_that_comes_back_in_time_does_not(autojump_clock):
