@@ -18,6 +18,7 @@ from gossip.toml_file import read_text, read_toml
 from lb.deploy.adoption import Carried
 from lb.deploy.deployer import DeploymentConfig
 from lb.deploy.foreign_edit import OnForeignEdit
+from lb.deploy.last_view import VIEW_NAME
 from lb.deploy.take_over import read_carried, with_carried
 from lb.haproxy.client import Sockets
 from lb.haproxy.config_check import FILE_PLACEHOLDER, Validator
@@ -93,6 +94,11 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         state = Path(self.state_file) if self.state_file else self.target.parent / STATE_NAME
         masters = (Path(self.master_socket),) if self.master_socket else MASTER_SOCKETS
         return Sockets(masters[0], Path(self.admin_socket), state, masters[1:])
+
+    @property
+    def view_file(self) -> Path:
+        """Where the addresses of members are kept for the next start."""
+        return self.sockets.state_file.parent / VIEW_NAME
 
     @property
     def render(self) -> RenderConfig:

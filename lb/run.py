@@ -11,7 +11,6 @@ import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from lb.deploy.bootstrap import Inheritance, Origin, inherit
 from lb.deploy.config_file import ConfigFile, SwapError
 from lb.deploy.deployer import Deployment
 from lb.deploy.foreign_edit import OnForeignEdit, keep_edit
+from lb.deploy.last_view import keep_view, read_view, seeds
 from lb.deploy.lock import DirectoryLock
 from lb.deploy.take_over import take_over
 from lb.haproxy.cli_socket import HAProxyError
@@ -124,7 +124,7 @@ class LoadBalancer:
     @property
     def panels(self) -> Sequence[Panel]:
         """What has to run beside the agent; a panel that fails is started again, and disturbs no other."""
-        return (self.supervise, self.deploy, self.decide, self.watch)
+        return (self.supervise, self.deploy, self.decide, self.watch, self.remember)
 
     async def check(self) -> None:
         """Look whether HAProxy can be run at all, before gossip begins.
@@ -161,6 +161,10 @@ class LoadBalancer:
         """Turn members into decisions."""
         await self._settled.wait()
         await self._balancer.run(agent)
+
+    async def remember(self, agent: Agent) -> None:
+        """Keep the members' addresses for the next start."""
+        await keep_view(agent.driver.node, self._config.view_file)
 
     async def watch(self, _agent: Agent) -> None:
         """Say when HAProxy does not serve."""
@@ -256,11 +260,20 @@ async def run(
     try:
         await balancer.check()
         balancer.begin(inheritance)
-        code = await _serve(agent_config, balancer, None if reload is None else partial(reload, balancer))
+        extra = seeds(await trio.to_thread.run_sync(read_view, config.view_file), inheritance.claims)
+        fresh = None if reload is None else lambda: _with_seeds(reload(balancer), extra)
+        code = await _serve(_with_seeds(agent_config, extra), balancer, fresh)
         await balancer.end(code)
     finally:
         balancer.close()
     return code
+
+
+def _with_seeds(config: AgentConfig, extra: Sequence[str]) -> AgentConfig:
+    """Return the configuration with more seeds to retry; that none of these answers is no reason to end."""
+    attempts = config.retry_max_attempts if config.retry_join else 0
+    retry_join = tuple(dict.fromkeys((*config.retry_join, *extra)))
+    return msgspec.structs.replace(config, retry_join=retry_join, retry_max_attempts=attempts)
 
 
 async def _serve(

@@ -1,11 +1,15 @@
 """Gossip's word alone takes no server out that a real HAProxy calls UP."""
 
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
-from tests.lb.test_run import balancing
+from gossip.agent import service
+from lb.deploy.last_view import read_view, seeds
+from tests.lb.test_run import agent_config, balancing, lb_config
 from tests.real_haproxy import Site, eventually, web_servers
 
 pytestmark = [pytest.mark.haproxy, pytest.mark.trio]
@@ -44,3 +48,18 @@ async def test_old_servers_that_answer_stay_though_a_newcomer_is_all_that_gossip
             await eventually(lambda: "disputed" in scene.balancer._balancer.state, 60)
             await trio.sleep(3.0)
             assert scene.servers() == ["a", "b", "c", "d"]
+
+
+async def test_a_balancer_restarted_without_seeds_joins_the_servers_of_its_last_run(site: Site) -> None:
+    async with web_servers("a", "b") as ports, balancing(site) as scene:
+        for name in "ab":
+            await scene.join_server(name, ports[name])
+        await scene.runs("a", "b")
+        view = lb_config(site).view_file
+        await eventually(lambda: len(read_view(view)) == 2)
+        async with trio.open_nursery() as nursery:
+            lone = agent_config("lb-2", {"role": "lb"})
+            config = msgspec.structs.replace(lone, retry_join=seeds(read_view(view), ()))
+            agent = await nursery.start(partial(service.run, config, handle_signals=False))
+            await eventually(lambda: {"a", "b"} <= {m.name for m in agent.driver.node.members()})
+            nursery.cancel_scope.cancel()

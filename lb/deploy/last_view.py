@@ -1,0 +1,99 @@
+"""Where the cluster was when this load balancer last saw it: seeds for its next life.
+
+A balancer that is restarted without seeds would know nobody, while its file is full of servers whose agents
+could be asked. So the addresses of members are kept in a small file beside HAProxy's state file, and the
+hosts of the servers in the configuration are asked, too.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+
+import msgspec
+import trio
+
+from gossip.serf.members import MemberStatus, SerfMember
+from gossip.serf.node import SerfNode
+from lb.policy.plan import Claim
+
+log = logging.getLogger(__name__)
+
+VIEW_NAME = ".lb.members"
+VIEW_INTERVAL = 5.0
+"""Seconds between two looks whether the view has changed."""
+MAX_REMEMBERED = 32
+"""Members whose addresses are kept, those first that have been alive for longest."""
+MAX_SEEDS = 64
+"""Addresses that are asked at a start."""
+MAX_VIEW_BYTES = 64 * 1024
+
+
+def read_view(path: Path) -> tuple[str, ...]:
+    """Return the addresses (``host:port``) that a former life kept; () if there are none to be read."""
+    try:
+        with path.open("rb") as file:
+            addresses = msgspec.json.decode(file.read(MAX_VIEW_BYTES), type=list[str])
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.DecodeError) as error:
+        log.warning("cannot read the members of the last run", extra={"file": path, "reason": str(error)})
+        return ()
+    return tuple(address for address in addresses[:MAX_REMEMBERED] if _is_address(address))
+
+
+def write_view(path: Path, addresses: Iterable[str]) -> None:
+    """Replace the kept addresses, as a whole or not at all; blocks.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{VIEW_NAME}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(list(addresses)))
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def addresses_of(members: Iterable[SerfMember], me: str) -> tuple[str, ...]:
+    """Return where the others that are alive listen, the longest alive first."""
+    others = [m for m in members if m.status is MemberStatus.ALIVE and m.name != me]
+    others.sort(key=lambda m: (m.changed_at, m.name))
+    return tuple(str(m.address) for m in others[:MAX_REMEMBERED])
+
+
+def seeds(view: Iterable[str], claims: Iterable[Claim]) -> tuple[str, ...]:
+    """Return whom to ask at the start: the members of the last view, then the hosts of the file's servers."""
+    hosts = [f"[{claim.host}]" if ":" in claim.host else claim.host for claim in claims]
+    return tuple(dict.fromkeys((*view, *hosts)))[:MAX_SEEDS]
+
+
+async def keep_view(node: SerfNode, path: Path) -> None:
+    """Keep the addresses of `node`'s members until cancelled; a node that is alone changes nothing."""
+    kept: frozenset[str] = frozenset()
+    while True:
+        await trio.sleep(VIEW_INTERVAL)
+        addresses = addresses_of(node.members(), node.name)
+        if not addresses or kept == frozenset(addresses):
+            continue
+        try:
+            await trio.to_thread.run_sync(write_view, path, addresses)
+        except OSError as error:
+            log.warning("cannot keep the members for the next start", extra={"reason": str(error)})
+        kept = frozenset(addresses)
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return port.isdecimal() and 0 < int(port) <= 65535
