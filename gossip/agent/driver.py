@@ -423,7 +423,7 @@ class Driver:
             )
 
     async def _push_pull(self, to: Address, *, join: bool, replay: bool = False) -> PushPull:
-        reply = await self._streams.exchange(to, self.encode_state(join=join))
+        reply = await self._streams.exchange(to, lambda: self.encode_state(join=join))
         if not isinstance(reply, PushPull):
             raise RemoteProtocolError(f"answered a push/pull with {type(reply).__name__}")
         await self.merge(reply, initiated=True, replay=replay)

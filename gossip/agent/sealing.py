@@ -56,7 +56,7 @@ class Sealer:
 
     def reader(self) -> StreamReader:
         """Return a reader for one side of one stream."""
-        return StreamReader(encryption=self.keyring)
+        return StreamReader(encryption=self.keyring, pauses=True)
 
     def _nonce(self) -> bytes:
         return os.urandom(NONCE_BYTES) if self.keyring is not None else b""

@@ -21,7 +21,8 @@ from gossip.wire.address import Address
 from gossip.wire.codec import encode
 from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessage, UserMessage
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 4096
+"""Read and decoded at once; rows may be one byte long."""
 MAX_INCOMING_STREAMS = 128
 """As memberlist's bound of concurrent push/pulls."""
 MAX_STREAMS_PER_SOURCE = 64
@@ -33,10 +34,9 @@ MAX_HELD_BYTES_PER_SOURCE = 16 * 1024 * 1024
 ROW_BYTES = 400
 """Memory of a decoded row, whatever its length on the wire."""
 INLINE_BYTES = 4096
-"""From this size on, or if it is compressed, a message is decoded in a thread: it must not hold up probes."""
+"""A state that is longer is compressed in a thread, as all are decompressed: neither may hold up probes."""
 SWITCH_SECONDS = 0.001
 """How long such a thread may hold the interpreter while a packet waits; Python's default is 0.005."""
-COMPRESSED = b"\x09"
 
 T = TypeVar("T")
 
@@ -93,8 +93,8 @@ class Streams:
                 continue
             nursery.start_soon(self._serve_one, stream, Conversation(place, str(peer)), host)
 
-    async def exchange(self, to: Address, message: bytes) -> StreamMessage:
-        """Say `message` to `to` and return the reply.
+    async def exchange(self, to: Address, message: bytes | Callable[[], bytes]) -> StreamMessage:
+        """Say `message` to `to`, a large one as what encodes it, and return the reply.
 
         Raises:
             OSError: there is no stream to be had, or it broke.
@@ -104,7 +104,10 @@ class Streams:
         place = Place(f"to {to.host}", 0.0)
         try:
             with trio.fail_after(self._timeout):
-                sealed = await self._seal(message, place)
+                if isinstance(message, bytes):
+                    sealed = self._sealer.stream(message)
+                else:
+                    sealed = await self._seal(message, place)
                 async with await connect(to) as stream:
                     try:
                         await stream.send_all(sealed)
@@ -136,11 +139,16 @@ class Streams:
     async def _converse(self, stream: trio.SocketStream, talk: "Conversation", host: StreamHost) -> None:
         """Read one message and answer it."""
         place = talk.place
+        refusal = ""
+        message: StreamMessage | None = None
         try:
             message = await self._read(stream, place)
         except RemoteProtocolError as error:
-            host.complain(talk.peer, str(error))
-            await stream.send_all(self._sealer.stream(encode(ErrorMessage(str(error)))))
+            refusal = str(error)  # sent below: the error itself keeps all that was read
+        if refusal:
+            self.places.hold(place, -place.held)
+            host.complain(talk.peer, refusal)
+            await stream.send_all(self._sealer.stream(encode(ErrorMessage(refusal))))
             return
         place.since = None  # from here on it waits for us
         match message:
@@ -153,7 +161,8 @@ class Streams:
                 # Ours is made before theirs comes in: the reply must not contain what they just said. It goes
                 # out afterwards, so that a peer that reads slowly does not keep its rows here.
                 held = place.held
-                answer = await self._seal(host.encode_state(join=message.join), place)
+                is_join = message.join
+                answer = await self._seal(lambda: host.encode_state(join=is_join), place)
                 try:
                     await host.merge(message, initiated=False)
                 except RemoteProtocolError as error:
@@ -170,43 +179,43 @@ class Streams:
     async def _read(self, stream: trio.SocketStream, place: Place) -> StreamMessage | None:
         """Return the next message, None if the peer closed without saying anything."""
         reader = self._sealer.reader()
-        size = rows = 0
-        is_compressed = False
+        is_empty = True
         while True:
             chunk = await stream.receive_some(CHUNK_BYTES)
-            if not chunk and not size:
+            if not chunk and is_empty:
                 return None
-            is_compressed = is_compressed or (not size and chunk.startswith(COMPRESSED))
-            size += len(chunk)
+            is_empty = False
             self.places.hold(place, len(chunk))
             if chunk:
                 reader.receive_data(chunk)
             else:
                 reader.receive_eof()
-            is_large = is_compressed or size >= INLINE_BYTES
-            message = await self._do(is_large, place.source, reader.next_event)
-            self.places.hold(place, (reader.rows - rows) * ROW_BYTES)
             rows = reader.rows
+            message = reader.next_event()
+            while reader.has_work:
+                async with self._turns.of(place.source):
+                    message = await trio.to_thread.run_sync(reader.next_event)
+            self.places.hold(place, (reader.rows - rows) * ROW_BYTES)
             if message is not None:
                 return message
 
-    async def _seal(self, message: bytes, place: Place) -> bytes:
-        """Return what goes over a stream to say `message`; raise `OSError` if it is more than peers take."""
+    async def _seal(self, encode: Callable[[], bytes], place: Place) -> bytes:
+        """Return what goes over a stream to say what `encode` returns.
+
+        Raises:
+            OSError: that is more than peers take.
+        """
         try:
-            sealed = await self._do(
-                len(message) >= INLINE_BYTES, place.source, lambda: self._sealer.stream(message)
-            )
+            async with self._turns.of(place.source):  # only one state at a time exists unsealed
+                message = encode()
+                if len(message) < INLINE_BYTES:
+                    sealed = self._sealer.stream(message)
+                else:
+                    sealed = await trio.to_thread.run_sync(self._sealer.stream, message)
         except LocalProtocolError as error:
             raise OSError(errno.EMSGSIZE, str(error)) from None
         self.places.hold(place, len(sealed))
         return sealed
-
-    async def _do(self, is_large: bool, source: str, work: Callable[[], T]) -> T:
-        """Do small work here, large work in a thread, one at a time."""
-        if not is_large:
-            return work()
-        async with self._turns.of(source):
-            return await trio.to_thread.run_sync(work)
 
 
 class Conversation(NamedTuple):

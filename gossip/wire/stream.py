@@ -78,8 +78,8 @@ PING, ACK, PUSH_PULL, USER, COMPRESS, ENCRYPT, ERROR, LABEL = (
 )  # fmt: skip
 
 T = TypeVar("T")
-Reading = Generator[None, None, T]
-"""Returns a T in the end; each yield means that more bytes must arrive first."""
+Reading = Generator[bool, None, T]
+"""Returns a T in the end. Yields False when more bytes must arrive first, True when much work comes next."""
 
 
 class StreamReader:
@@ -89,16 +89,22 @@ class StreamReader:
     `receive_eof` and once more `next_event`. Bytes after the message are ignored.
     """
 
-    __slots__ = ("_error", "_incoming", "_reading", "_rows")
+    __slots__ = ("_error", "_incoming", "_pauses", "_reading", "_rows", "has_work")
 
-    def __init__(self, *, encryption: Keyring | None, label: bytes = b"", reply: bool = False) -> None:
+    def __init__(
+        self, *, encryption: Keyring | None, label: bytes = b"", reply: bool = False, pauses: bool = False
+    ) -> None:
         """Start reading.
 
         Args:
             encryption: The keys that the message must be encrypted with; None: it must not be.
             label: The label that the stream must start with; empty: it must have none.
             reply: We opened this stream, and the answer repeats no label header.
+            pauses: Return None, with `has_work` set, before anything that takes long: decompression, and what
+                is decoded all at once after it. The next call does it; it may run in another thread.
         """
+        self.has_work = False
+        self._pauses = pauses
         self._incoming = _Incoming(b"", ended=False)
         self._rows: list[NodeState] = []
         reading = _read_stream(self._incoming, encryption, label, reply, self._rows)
@@ -136,13 +142,15 @@ class StreamReader:
         if self._reading is None:
             return None
         try:
-            next(self._reading)
+            self.has_work = next(self._reading)
+            while self.has_work and not self._pauses:
+                self.has_work = next(self._reading)
         except StopIteration as stop:
-            self._reading = None
+            self.has_work, self._reading = False, None
             message: StreamMessage = stop.value
             return message
         except RemoteProtocolError as error:
-            self._reading, self._error = None, str(error)
+            self.has_work, self._reading, self._error = False, None, str(error)
             raise
         return None
 
@@ -225,7 +233,7 @@ class _Incoming:
             raise RemoteProtocolError(f"stream ended after {self._total} bytes, {where}")
         if self._total > MAX_MESSAGE_BYTES:
             raise RemoteProtocolError(f"stream of more than {MAX_MESSAGE_BYTES} bytes")
-        yield
+        yield False
 
 
 class _Objects:
@@ -327,12 +335,14 @@ def _read_frame(incoming: _Incoming, encryption: Keyring | None, label: bytes) -
     if size > MAX_FRAME_BYTES:
         raise RemoteProtocolError(f"encrypted frame of {size} bytes: expected at most {MAX_FRAME_BYTES}")
     frame = yield from incoming.take(size)
+    yield True
     return _Incoming(encryption.decrypt(frame, ENCRYPT + length + label), ended=True)
 
 
 def _read_compressed(incoming: _Incoming) -> Reading[_Incoming]:
     objects = _Objects(incoming, MAX_COMPRESSED_BYTES, max_elements=0)
     fields = yield from objects.next_flat_map()
+    yield True
     limit = min(MAX_MESSAGE_BYTES, MAX_EXPANSION * len(read_bytes(fields, b"Buf")))
     return _Incoming(read_compressed(fields, limit), ended=True)
 

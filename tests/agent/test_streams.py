@@ -247,9 +247,9 @@ async def test_large_states_are_handled_outside_of_the_event_loop(monkeypatch):
     threads = []
     original = trio.to_thread.run_sync
 
-    async def run_sync(work, **options):
+    async def run_sync(work, *args):
         threads.append(work)
-        return await original(work, **options)
+        return await original(work, *args)
 
     monkeypatch.setattr(streams_module.trio.to_thread, "run_sync", run_sync)
     monkeypatch.setattr(streams_module, "INLINE_BYTES", 10)

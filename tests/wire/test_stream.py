@@ -415,3 +415,27 @@ def test_reading_byte_by_byte_costs_in_proportion_to_the_bytes(monkeypatch):
         message, _ = fed(StreamReader(encryption=None), data, 1)
         assert len(message.nodes) == rows
         assert asked <= len(data) + rows + 1
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("keys", [None, KEYS])
+def test_a_reader_that_pauses_says_when_much_work_comes_next(compress, keys):
+    data = seal_stream(PLAIN, compress=compress, encryption=keys, nonce=NONCE)
+    reader = StreamReader(encryption=keys, pauses=True)
+    reader.receive_data(data)
+    pauses = 0
+    while (message := reader.next_event()) is None:
+        assert reader.has_work
+        pauses += 1
+    assert (message, pauses) == (STATE, int(compress) + (keys is not None))
+    assert (reader.has_work, reader.rows) == (False, 2)
+
+
+def test_a_reader_has_no_work_after_an_error():
+    reader = StreamReader(encryption=None, pauses=True)
+    reader.receive_data(b"\x09" + packb({"Algo": 1, "Buf": b""}, use_bin_type=False))
+    assert reader.next_event() is None
+    assert reader.has_work
+    with pytest.raises(RemoteProtocolError, match="unknown compression"):
+        reader.next_event()
+    assert not reader.has_work
