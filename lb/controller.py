@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 import trio
 
-from gossip.agent.duration import Seconds
 from gossip.agent.service import Agent
 from gossip.errors import ConfigError
 from gossip.serf.effects import Effect
@@ -18,6 +17,7 @@ from lb.deploy.deployer import Deployment, Goal
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
 from lb.haproxy.config_text import ServerName, ServerPlace
+from lb.haproxy.connect_check import MAX_CONNECTS, find_answering
 from lb.policy.decision import Change
 from lb.policy.plan import Claim, Plan, PlanConfig, Server
 from lb.policy.reconciler import Reconciler, Step
@@ -53,6 +53,8 @@ class Balancer:
         self._wake = trio.Event()
         self._drained: dict[ServerName, None] = {}
         self._healths: Healths | None = None
+        self._answering: frozenset[tuple[str, int]] = frozenset()
+        self._moves_tried = 0
         self._asked_at = 0.0
         self._state_since = 0.0
         self._undone: tuple[Step, str] | None = None  # decided, and not carried out yet
@@ -82,15 +84,16 @@ class Balancer:
         while True:
             self._wake = trio.Event()
             self._decide(trio.current_time())
-            if await self._ask_haproxy(trio.current_time()):
+            if await self._look_around(trio.current_time()):
                 self._decide(trio.current_time())
             with trio.move_on_at(self._reconciler.next_deadline()):
                 await self._wake.wait()
 
-    async def _ask_haproxy(self, now: float) -> bool:
-        """Ask HAProxy what it says of its servers, while that matters; tell whether there is an answer."""
+    async def _look_around(self, now: float) -> bool:
+        """Ask HAProxy about servers, and try their new places, while that matters; tell if there is news."""
         if not self._reconciler.needs_health:
             self._healths = None
+            self._answering = frozenset()
             return False
         if self._healths is not None and now < self._asked_at + HEALTH_INTERVAL:
             return False
@@ -99,22 +102,29 @@ class Balancer:
         try:
             rows = await self._haproxy.runtime.servers()
         except HAProxyError:
-            self._healths = {}  # it vouches for nobody, and agrees to nothing: failed servers stay
-            return True
+            rows = ()  # it vouches for nobody, and agrees to nothing: servers stay
         self._healths = {servers[row.place]: row.health for row in rows if row.place in servers}
+        self._answering = await find_answering(self._some_moves())
         return True
+
+    def _some_moves(self) -> list[tuple[str, int]]:
+        """Return the new places to try, each time others first."""
+        moves = [(claim.host, claim.port) for claim in self._reconciler.moves]
+        self._moves_tried += MAX_CONNECTS
+        first = self._moves_tried % len(moves) if moves else 0
+        return moves[first:] + moves[:first]
 
     @property
     def _plan(self) -> tuple[Server, ...]:
         return self._reconciler.plan.servers
 
     def _decide(self, now: float) -> None:
-        step = self._reconciler.handle_timeout(self._healths, now)
+        step = self._reconciler.handle_timeout(self._healths, now, self._answering)
         if step is not None:
             self._carry_out(step, _words(step.decision.changes))
         state = str(self._reconciler.state)
         if state != self.state:
-            extra = {"event": "lb.state", "before": self.state, "for": Seconds(now - self._state_since)}
+            extra = {"event": "lb.state", "before": self.state, "for": f"{now - self._state_since:.2f}s"}
             log.info(state, extra=extra)
             self.state, self._state_since = state, now
 

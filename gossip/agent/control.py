@@ -162,9 +162,11 @@ class _Conversation:
 
     async def _read(self) -> Request | None:
         """Return the next request, None at the end."""
+        self._is_head = False
         head = await self._next_event()
         if not isinstance(head, self._h11.Request):
             return None
+        self._is_head = head.method == b"HEAD"
         body = b""
         while isinstance(event := await self._next_event(), self._h11.Data):
             body += event.data
@@ -172,7 +174,6 @@ class _Conversation:
                 raise _RefusedError(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY_BYTES} bytes"
                 )
-        self._is_head = head.method == b"HEAD"
         path, _, query = head.target.decode("ascii", "replace").partition("?")
         return Request(head.method.decode("ascii", "replace"), path, query, body)
 

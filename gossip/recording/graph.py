@@ -57,8 +57,8 @@ MAX_OBJECTS = 2**20
 """Most objects of one state; 16,384 members take a twentieth."""
 SHORTEST, LONGEST = 0.001, 1e9
 """Times of a configuration that is read, in seconds; the shortest of ours is 100 ms, the longest a day."""
-LARGEST = 2**20
-"""Number in a configuration that is read; the largest of ours is 16,384."""
+LARGEST = 2**22
+"""Number in a configuration that is read; the largest of ours are the bytes of buffered events."""
 DIGEST_BYTES = 16
 
 

@@ -68,10 +68,9 @@ class UserEvents:
         for time, events in sorted(self.recent, reverse=True):
             ends = list(accumulate(map(_size, events)))
             fitting = bisect_right(ends, room)
-            history.append(PastEvents(time, tuple(events[:fitting])))
-            if fitting < len(events):
-                break
-            room -= ends[-1]
+            if fitting:
+                history.append(PastEvents(time, tuple(events[:fitting])))
+            room = max(room - ends[-1], 0)
         return tuple(history)
 
 

@@ -1,11 +1,16 @@
 """One member as the load balancer sees it: what it says, what it has in the file, and since when."""
 
+import math
+
 from msgspec import Struct
 
 from gossip.serf.members import MemberStatus
 from lb.policy.damping import FlapConfig, FlapPenalty
 from lb.policy.guard import HoldReason
 from lb.policy.plan import Claim
+
+RIVAL_MEMORY = 600.0
+"""Seconds for which a second claimant of a name is remembered after it was seen last."""
 
 
 class Sighting(Struct, frozen=True):
@@ -25,11 +30,16 @@ class Candidate:
         "claim",
         "failed_since",
         "hold",
+        "is_admitted",
+        "is_blocked",
         "is_drained",
+        "is_spared",
+        "is_turned_away",
         "listed",
         "member",
         "penalty",
         "ready_since",
+        "rival_seen_at",
         "status",
     )
 
@@ -44,18 +54,23 @@ class Candidate:
         self.failed_since: float | None = None  # since when its failure is pending
         self.hold: HoldReason | None = None
         self.is_drained = False
+        self.is_spared = False  # gone, but among the last servers that HAProxy does not call DOWN
+        self.is_admitted = False  # there is room for it in the backend that it asks for
+        self.is_blocked = False  # it may not have what it asks for, for now
+        self.is_turned_away = False
+        self.rival_seen_at = -math.inf  # when another agent claimed its name
         self.penalty = FlapPenalty(flapping)
 
     def see(self, sighting: Sighting, now: float) -> bool:
         """Take in a sighting at `now` and return whether it changes anything."""
-        status = sighting.status
+        status = self._believable(sighting.status, now)
         # only an alive member speaks for itself; of the others gossip repeats old words
         claim = sighting.claim if status is MemberStatus.ALIVE else self.claim
         if (status, claim) == (self.status, self.claim):
             return False
         if status is not self.status:
             self._count_flap(status, now)
-            self.is_drained = False
+            self.is_drained = self.is_spared = self.is_admitted = self.is_turned_away = False
             if status is MemberStatus.ALIVE:
                 self.alive_since = now
         self.status = status
@@ -63,6 +78,18 @@ class Candidate:
         self.changed_at = now
         self.ready_since = None
         return True
+
+    def _believable(self, status: MemberStatus, now: float) -> MemberStatus:
+        """Return what `status` says of the member at our address.
+
+        A name that two agents claim can be said to leave by either. It may be the other one that goes: then
+        the server stays, unless HAProxy calls it DOWN.
+        """
+        if now >= self.rival_seen_at + RIVAL_MEMORY:
+            return status
+        if status is MemberStatus.LEAVING:
+            return self.status
+        return MemberStatus.FAILED if status is MemberStatus.LEFT else status
 
     @property
     def home(self) -> str:
@@ -93,6 +120,17 @@ class Candidate:
     def wants_change(self) -> bool:
         """Whether it asks for a place that it does not have."""
         return self.is_staying and self.claim != self.listed
+
+    @property
+    def is_newcomer(self) -> bool:
+        """Whether it asks for a place in a backend in which it has none."""
+        return self.is_staying and self.claim is not None and self.claim.backend != self.home
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether its server is to be found elsewhere than the file says."""
+        claim, listed = self.claim, self.listed
+        return self.is_staying and claim is not None and listed is not None and claim.place != listed.place
 
     @property
     def is_ours(self) -> bool:

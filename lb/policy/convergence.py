@@ -42,6 +42,7 @@ class DetectorView(Struct, frozen=True, kw_only=True):
     local_health: int  # 0 is best
     others_alive: int  # members beside this node that are alive or suspect
     healths: Healths | None = None  # HAProxy's word by member; None: it was not asked
+    answering: frozenset[tuple[str, int]] = frozenset()  # hosts and ports that took a connection just now
 
     @property
     def quiet_period(self) -> float:

@@ -66,6 +66,8 @@ class Topic(StrEnum):
     DAMPED = "damped"
     SUSPECT = "suspect"
     DRAINING = "draining"
+    MOVING = "moving"  # it is said to be elsewhere, but HAProxy may find it where it was
+    NO_ROOM = "no room"
 
 
 class Note(Struct, frozen=True, order=True):

@@ -7,15 +7,17 @@ on virtual time.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gossip.serf.effects import Effect
 from gossip.serf.members import MemberStatus
 from gossip.serf.node import SerfNode
+from gossip.swim.effects import NameConflict
 from lb.policy.convergence import DetectorView
-from lb.policy.decision import Decision, State, Word
+from lb.policy.decision import Decision, Note, State, Word
 from lb.policy.discovery import Membership
 from lb.policy.plan import Claim, MappedName, Plan, PlanConfig, Rejection, make_plan
 from lb.policy.settle import Settle
@@ -41,7 +43,17 @@ class Reconciler:
     the node's own monotonic clock.
     """
 
-    __slots__ = ("_complain", "_config", "_membership", "_node", "_resync_at", "_settle", "plan", "state")
+    __slots__ = (
+        "_complain",
+        "_config",
+        "_membership",
+        "_node",
+        "_resync_at",
+        "_settle",
+        "notes",
+        "plan",
+        "state",
+    )
 
     def __init__(
         self,
@@ -53,6 +65,7 @@ class Reconciler:
         self.plan: Plan = make_plan((), config).plan
         self.state = State(Word.EMPTY)  # as of the last `handle_timeout`
         self._settle = settle
+        self.notes: tuple[Note, ...] = ()  # what is remarkable about single members, as of then too
         self._config = config
         self._complain = complain
         self._membership = Membership(config, complain)
@@ -71,24 +84,31 @@ class Reconciler:
     def observe(self, effects: Sequence[Effect], now: float) -> bool:
         """Take in a batch of effects of the node; tell whether there is reason to call `handle_timeout`."""
         sightings, is_relevant = self._membership.read(effects, self._is_member)
+        for effect in effects:
+            if isinstance(effect, NameConflict):
+                self._settle.note_rival(effect.name, now)
         if sightings:
             self._settle.observe(sightings, now)
         return is_relevant
 
-    def handle_timeout(self, healths: Healths | None, now: float) -> Step | None:
+    def handle_timeout(
+        self, healths: Healths | None, now: float, answering: Collection[tuple[str, int]] = ()
+    ) -> Step | None:
         """Return what has to become true now, None if nothing new has.
 
         Args:
             healths: HAProxy's word on each member's server, None if it was not asked; see `needs_health`.
             now: monotonic seconds.
+            answering: hosts and ports of `moves` that took a connection just now.
         """
         node = self._node
         assert node is not None, "a reconciler that has not begun"
         if now >= self._resync_at:
             self._resync(node, now)
-        view = detector_view(node, healths)
+        view = replace(detector_view(node, healths), answering=frozenset(answering))
         decision = self._settle.handle_timeout(view, now)
         self.state = self._settle.state(view, now)
+        self.notes = self._settle.notes(view, now)
         return None if decision is None else self._plan(decision)
 
     def next_deadline(self) -> float:
@@ -99,6 +119,16 @@ class Reconciler:
     def needs_health(self) -> bool:
         """Whether HAProxy's word on its servers matters, as of the last `handle_timeout`."""
         return self._settle.needs_health
+
+    @property
+    def moves(self) -> tuple[Claim, ...]:
+        """New places of servers, which may be taken as soon as somebody answers there."""
+        return self._settle.moves
+
+    @property
+    def full(self) -> Mapping[str, int]:
+        """Backends that are full, and how many newcomers wait for room in each."""
+        return self._settle.full
 
     def _is_member(self, name: str) -> bool:
         return self._node is not None and self._node.member(name) is not None

@@ -11,21 +11,27 @@ Agreement of peers (C4), the guard's other reasons and the acknowledged drain co
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gossip.serf.members import MemberStatus
 from lb.policy.address_claims import Allocation, Wish, allocate
+from lb.policy.admission import Admission
 from lb.policy.allowlist import HASH_DIGITS, is_clean, replaced_name
 from lb.policy.candidate import Candidate, Sighting
 from lb.policy.convergence import Condition, DetectorView
 from lb.policy.damping import FlapConfig
 from lb.policy.decision import Change, Decision, Note, Reason, State, Topic, Word
-from lb.policy.failure_lane import FailureLane, serves
+from lb.policy.failure_lane import MIN_GAP, FailureLane
+from lb.policy.guard import HoldReason
+from lb.policy.leave_lane import drain, spare_last
 from lb.policy.plan import Claim
+from lb.policy.witness import Health, health_of
 
+MOVE_RECHECK = 1.0
+"""Seconds between two looks whether a server answers at its new place."""
 RECHECK = 0.25
 """Seconds between two looks at the detector while something waits for it: isolation has to show within 1."""
 
@@ -39,6 +45,7 @@ class SettleConfig(Struct, frozen=True, kw_only=True):
     settle_max: float = 30.0  # a failure that waits longer is starved
     join_wait: float = 15.0  # how long the servers of an old file may stay unmentioned
     min_backends: int = 1
+    max_servers: int = 1000  # in one backend
     max_members: int = 65_536
     flapping: FlapConfig = FlapConfig()
 
@@ -51,6 +58,7 @@ class Settle:
     """
 
     __slots__ = (
+        "_admission",
         "_allocation",
         "_candidates",
         "_config",
@@ -60,6 +68,7 @@ class Settle:
         "_join_until",
         "_last_change",
         "ignored",
+        "moves",
     )
 
     def __init__(self, config: SettleConfig) -> None:
@@ -74,6 +83,8 @@ class Settle:
         self._last_change = -math.inf
         self._draining: frozenset[str] = frozenset()
         self._deadline = math.inf
+        self._admission = Admission(config.max_servers)
+        self.moves: tuple[Claim, ...] = ()  # new places of servers that HAProxy does not call DOWN at the old
         self.ignored = 0  # members that came when `max_members` were known already
 
     def seed(self, listed: Iterable[Claim], now: float) -> None:
@@ -92,6 +103,7 @@ class Settle:
         for sighting in sightings:
             candidate = self._find(sighting.member)
             if candidate is None:
+                # only a member that is alive can become a server
                 if sighting.status is not MemberStatus.ALIVE or sighting.claim is None:
                     continue
                 if not self._has_room(now):
@@ -102,10 +114,17 @@ class Settle:
             if candidate.see(sighting, now):
                 self._deadline = min(self._deadline, now)
 
+    def note_rival(self, member: str, now: float) -> None:
+        """Take in that another agent claims the name of `member`."""
+        if (candidate := self._find(member)) is not None:
+            candidate.rival_seen_at = now
+
     def handle_timeout(self, view: DetectorView, now: float) -> Decision | None:
         """Return what has to become true now, or None if nothing new has."""
         self._end_join_wait(now)
-        self._allocation = allocate(self._wishes(view, now))
+        self._find_room(view, now)
+        spare_last(self._candidates.values(), view, self._config.min_backends)
+        self._allocation = allocate(self._wishes())
         self._note_readiness(now)
         self._failures.track(now, self._join_until)
         failing = self._failures.removable(
@@ -116,7 +135,7 @@ class Settle:
         if failing or any(now >= due for due in self._lanes_due()):
             changes, settled_in = self._apply(failing, now)
             self._failures.track(now, self._join_until)
-        draining = self._drain(view)
+        draining = drain(self._candidates.values(), view)
         self._forget(now)
         self._deadline = self._arm(view, now)
         if not changes and draining == self._draining:
@@ -131,10 +150,20 @@ class Settle:
     @property
     def needs_health(self) -> bool:
         """Whether HAProxy's word on its servers matters now: some server may be on its way out."""
-        return bool(self._failures.pending) or any(
+        return bool(self._failures.pending or self.moves) or any(
             c.listed is not None and not c.is_drained and (c.is_going or c.is_gone)
             for c in self._candidates.values()
         )
+
+    @property
+    def full(self) -> Mapping[str, int]:
+        """Backends that are full, and how many newcomers wait for room in each."""
+        return self._admission.waiting
+
+    @property
+    def turned_away(self) -> int:
+        """How often a newcomer found its backend full."""
+        return self._admission.turned_away
 
     @property
     def members(self) -> tuple[Claim, ...]:
@@ -143,12 +172,18 @@ class Settle:
 
     def state(self, view: DetectorView, now: float) -> State:
         """Return the state as of the last `handle_timeout`, in words."""
-        if (state := self._failures.state) is not None:
-            return state
+        return self._failures.state or self._waiting_state(now) or self._calm_state(view, now)
+
+    def _waiting_state(self, now: float) -> State | None:
+        if any(c.is_spared for c in self._candidates.values()):
+            return State(Word.HELD, HoldReason.MIN_BACKENDS)
         if self._is_joining(now):
             return State(Word.WAITING, "join")
         if self._lanes_due():
             return State(Word.SETTLE)
+        return State(Word.WAITING, Topic.MOVING) if self.moves else None
+
+    def _calm_state(self, view: DetectorView, now: float) -> State:
         if view.others_alive and view.is_isolated(now):
             return State(Word.DEGRADED, Condition.NOT_ISOLATED)
         return State(Word.OBSERVE if view.others_alive else Word.EMPTY)
@@ -161,7 +196,12 @@ class Settle:
             Note(member, Topic.DISPUTED, holder) for member, holder in self._allocation.disputed.items()
         ]
         notes += self._failures.notes
+        notes += [Note(claim.member, Topic.MOVING, f"{claim.host} {claim.port}") for claim in self.moves]
         for candidate in self._candidates.values():
+            if candidate.is_spared:
+                notes.append(Note(candidate.member, Topic.HELD, HoldReason.MIN_BACKENDS))
+            if candidate.is_turned_away and candidate.is_newcomer and not candidate.is_admitted:
+                notes.append(Note(candidate.member, Topic.NO_ROOM))
             if candidate.wants_change and candidate.penalty.is_shown(now):
                 notes.append(Note(candidate.member, Topic.DAMPED))
         return tuple(sorted(notes))
@@ -188,20 +228,36 @@ class Settle:
         ):
             self._join_until = now  # everybody in the old file has been accounted for
 
-    def _wishes(self, view: DetectorView, now: float) -> list[Wish]:
-        """Return what each member has and may have; who is gone has nothing left to wish for."""
+    def _find_room(self, view: DetectorView, now: float) -> None:
+        """Let newcomers in as far as there is room; note who has moved and has to wait."""
         peers = Counter(c.home for c in self._candidates.values() if c.is_staying)
+        newcomers = []
+        moves = []
+        for candidate in self._candidates.values():
+            claim = candidate.claim
+            candidate.is_blocked = claim is None or candidate.member in view.suspects
+            if candidate.is_blocked or claim is None:
+                continue
+            if candidate.is_moving and not _may_move(candidate, claim, view):
+                candidate.is_blocked = True
+                moves.append(claim)
+            elif candidate.listed is None and peers[claim.backend] > 0:
+                candidate.is_blocked = now < candidate.welcome_at(now)
+            if candidate.is_newcomer and not candidate.is_blocked:
+                newcomers.append(candidate)
+        self._admission.admit(newcomers, self._candidates.values(), now)
+        self.moves = tuple(moves)
+
+    def _wishes(self) -> list[Wish]:
+        """Return what each member has and may have; who is gone has nothing left to wish for."""
         wishes: list[Wish] = []
         for candidate in self._candidates.values():
             listed, claim = candidate.listed, candidate.claim
             if candidate.is_staying and claim is not None:
-                is_blocked = candidate.member in view.suspects or (
-                    listed is None and peers[claim.backend] > 0 and now < candidate.welcome_at(now)
-                )
-                wanted = None if is_blocked and claim != listed else claim
+                wanted = None if candidate.is_blocked and claim != listed else claim
                 if listed is not None or wanted is not None:
                     wishes.append(Wish(candidate.member, listed, wanted, is_alive=True))
-            elif listed is not None and not candidate.is_gone:
+            elif listed is not None and (candidate.is_spared or not candidate.is_gone):
                 wishes.append(Wish(candidate.member, listed, None, is_alive=candidate.is_going))
         return wishes
 
@@ -222,7 +278,8 @@ class Settle:
         if ready := [c.ready_since for c in candidates if c.ready_since is not None]:
             calm = min(ready) >= self._last_change + self._config.calm
             due.append(min(ready) if calm else self._coalesced(ready))
-        if gone := [c.changed_at for c in candidates if c.listed is not None and c.is_gone]:
+        gone = [c.changed_at for c in candidates if c.listed is not None and c.is_gone and not c.is_spared]
+        if gone:
             due.append(self._coalesced(gone))
         return due
 
@@ -243,6 +300,7 @@ class Settle:
             changes.append(change)
             candidate.listed = line
             candidate.ready_since = None
+            candidate.is_admitted = False
         assert changes, "a lane was due for nobody"
         self._last_change = now
         return tuple(sorted(changes)), now - began
@@ -258,19 +316,6 @@ class Settle:
             return (Reason.FAILED if candidate.status is MemberStatus.FAILED else Reason.ABSENT), ""
         return Reason.REPLACED, self._allocation.replaced.get(candidate.member, "")
 
-    def _drain(self, view: DetectorView) -> frozenset[str]:
-        """Return whose servers take no new requests: who is gone, and who is going if somebody else is UP."""
-        listed = [c for c in self._candidates.values() if c.listed is not None]
-        leavers = [c for c in listed if c.is_going and not c.is_drained]
-        serving = Counter(c.home for c in listed if not (c.is_going or c.is_gone) and serves(c, view))
-        serving.update(c.home for c in leavers if serves(c, view))
-        for candidate in sorted(leavers, key=lambda c: (c.changed_at, c.member)):
-            own = 1 if serves(candidate, view) else 0
-            if serving[candidate.home] > own:
-                candidate.is_drained = True
-                serving[candidate.home] -= own
-        return frozenset(c.member for c in listed if c.is_drained or c.is_gone)
-
     def _has_room(self, now: float) -> bool:
         if len(self._candidates) >= self._config.max_members:
             self._forget(now)
@@ -285,13 +330,19 @@ class Settle:
         times = self._lanes_due()
         candidates = self._candidates.values()
         is_looking = bool(self._failures.pending) or any(
-            (c.listed is not None and c.is_going and not c.is_drained)
+            c.is_spared
+            or (c.listed is not None and c.is_going and not c.is_drained)
             or (c.wants_change and c.member in view.suspects)
             for c in candidates
         )
         if is_looking:
             times.append(now + RECHECK)
         times.append(self._failures.next_look(view))
+        if self.moves:
+            times.append(now + MOVE_RECHECK)
+        times.append(self._admission.next_admission())
+        if self.full and self._last_change == now:
+            times.append(now + MIN_GAP)  # perhaps there is room now
         if self._is_joining(now):
             times.append(self._join_until)
         times += [c.welcome_at(now) for c in candidates if c.wants_change and c.listed is None]
@@ -303,3 +354,13 @@ class Settle:
     def _is_ours(self, member: str) -> bool:
         candidate = self._candidates.get(member)
         return candidate is not None and candidate.is_ours
+
+
+def _may_move(candidate: Candidate, claim: Claim, view: DetectorView) -> bool:
+    """Return whether the server of a member that announces another place may be moved there.
+
+    Not while HAProxy may find it at the old place and nobody answers at the new one: one forged message would
+    send all traffic to a closed port.
+    """
+    is_down = health_of(candidate.member, view.healths) is Health.DOWN
+    return is_down or (claim.host, claim.port) in view.answering

@@ -112,7 +112,8 @@ class SimulatedBalancer:
         return self._clock
 
     def _decide(self, lb: Reconciler, healths: Healths | None, host: Host, now: float) -> None:
-        step = lb.handle_timeout(healths, now)
+        there = [(c.host, c.port) for c in lb.moves if self._answers(host, c)]
+        step = lb.handle_timeout(healths, now, there)
         if step is not None:
             self.history.record(step, self._process, self._cluster.now)
             self._file = tuple(_claim(server) for server in step.after.servers)
@@ -120,7 +121,7 @@ class SimulatedBalancer:
     def _healths(self, host: Host, lb: Reconciler) -> Healths:
         return {s.member: Health.UP if self._answers(host, s) else Health.DOWN for s in lb.plan.servers}
 
-    def _answers(self, host: Host, server: Server) -> bool:
+    def _answers(self, host: Host, server: Server | Claim) -> bool:
         target = self._cluster.driver.at.get(Address(server.host, host.address.port))
         if target is None or target.node is None or target.stall is Stall.ALL:
             return False

@@ -158,6 +158,19 @@ async def test_head_gets_the_head_of_the_answer_alone(tmp_path, path_, status, l
     assert b'"next"' in rest
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"HEAD /v1/none HTTP/1.1\r\nHost: x\r\n\r\nwhat?\r\n\r\n", b"404"),
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nwhat?\r\n", b"400"),
+    ],
+)
+async def test_what_is_broken_after_a_head_is_refused(tmp_path, caplog, request_, status):
+    async with serving(tmp_path / "c") as path:
+        assert (await say(path, request_)).startswith(b"HTTP/1.1 " + status)
+    assert "bug" not in caplog.text
+
+
 async def test_a_handler_that_fails_is_500_and_logged_and_harms_nobody_else(tmp_path, caplog):
     async with serving(tmp_path / "c") as path:
         for _ in range(3):

@@ -146,7 +146,7 @@ async def test_servers_follow_members_that_come_change_fail_and_leave(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with web_servers("a", "b") as ports, balancing(site) as scene:
+    async with web_servers("a", "b", "b later") as ports, balancing(site) as scene:
         await scene.runs()
         leaver = await scene.join_server("a", ports["a"])
         mover = await scene.join_server("b", ports["b"])
@@ -154,10 +154,10 @@ async def test_servers_follow_members_that_come_change_fail_and_leave(
         await scene.join("stranger", role="database", port="1")
         await scene.runs("a", "b", "c")
         mover.driver.apply(
-            lambda node, now: node.set_tags({"role": "backend", "port": str(ports["a"] ^ 1)}, now)
+            lambda node, now: node.set_tags({"role": "backend", "port": str(ports["b later"])}, now)
         )
         await eventually(
-            lambda: [p.port for p in configured_servers(site.config.read_bytes())][1] == ports["a"] ^ 1
+            lambda: [p.port for p in configured_servers(site.config.read_bytes())][1] == ports["b later"]
         )
         scene.crash("c")
         leaver.request_leave()

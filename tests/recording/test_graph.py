@@ -203,7 +203,7 @@ def test_so_many_objects_are_read_and_no_more(monkeypatch):
         (SwimConfig(probe_interval=SHORTEST / 2), "a time of 0.0005 s"),
         (SwimConfig(push_pull_interval=LONGEST * 2), "a time of 2000000000.0 s"),
         (SwimConfig(push_pull_interval=float("inf")), "a time of inf s"),
-        (SwimConfig(indirect_checks=LARGEST + 1), "a number of 1048577"),
+        (SwimConfig(indirect_checks=LARGEST + 1), "a number of 4194305"),
         (SwimConfig(gossip_nodes=-1), "a number of -1"),
     ],
 )

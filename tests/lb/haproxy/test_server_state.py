@@ -6,10 +6,12 @@ from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.config_text import ServerName, ServerPlace
 from lb.haproxy.server_state import (
     EMPTY_STATE,
+    ServerRow,
     difference,
     filter_state,
     parse_servers,
 )
+from lb.policy.witness import Health
 
 COLUMNS = (
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
@@ -79,3 +81,21 @@ def test_difference_names_what_is_missing_surplus_and_elsewhere() -> None:
 def test_difference_stays_short() -> None:
     expected = [place(f"s{number}", "10.0.0.1", number) for number in range(100)]
     assert difference(expected, []) == "missing: web/s0, web/s1, web/s10, web/s11, web/s12"
+
+
+@pytest.mark.parametrize(
+    ("operation", "result", "bits", "health"),
+    [
+        (0, 2, 6, Health.DOWN),
+        (0, 0, 0, Health.DOWN),
+        (2, 3, 6, Health.UP),
+        (2, 3, 7, Health.UP),
+        (1, 3, 6, Health.UP),
+        (2, 0, 6, Health.UNKNOWN),
+        (2, 0, 0, Health.UNCHECKED),
+    ],
+    ids=["failed", "tracked", "passed", "being checked", "warming up", "not checked yet", "no check"],
+)
+def test_health_is_what_the_checks_say(operation, result, bits, health):
+    place = ServerPlace(ServerName("web", "a"), "10.0.0.1", 80)
+    assert ServerRow(place, operation, 0, "", result, bits).health is health

@@ -34,6 +34,7 @@ class Balancer:
         self.healths = {}  # HAProxy's word where it is another one
         self.is_asked = True
         self.statuses = {}
+        self.answering = set()  # hosts and ports that take connections though they are in no file yet
         self.health = 0
         self.others = 3
         self.silent_since = None
@@ -52,6 +53,7 @@ class Balancer:
             last_heard=self.now if self.silent_since is None else self.silent_since,
             local_health=self.health,
             others_alive=self.others,
+            answering=frozenset(self.answering),
             healths=self.haproxy_says() if self.is_asked else None,
         )
 

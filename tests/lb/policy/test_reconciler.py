@@ -5,13 +5,23 @@ import random
 import pytest
 
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import MemberFailed, MemberJoined, PushPullReceived, UserEventReceived
+from gossip.serf.effects import (
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberUpdated,
+    PushPullReceived,
+    UserEventReceived,
+)
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.tags import encode_tags
 from gossip.swim.config import SwimConfig
+from gossip.swim.effects import NameConflict
+from gossip.wire.address import Address
 from gossip.wire.messages import Alive
 from gossip.wire.serf_messages import UserEvent
+from lb.policy.decision import Note, Topic
 from lb.policy.plan import Claim, MappedName, PlanConfig, Rejection
 from lb.policy.reconciler import RESYNC_INTERVAL, Reconciler, detector_view
 from lb.policy.settle import Settle, SettleConfig
@@ -48,6 +58,34 @@ def test_arrival_becomes_a_step_from_the_plan_before_to_the_plan_with_it():
     assert (members(step.before), members(step.after)) == ([], ["web-1"])
     assert step.after is lb.plan
     assert [change.member for change in step.decision.changes] == ["web-1"]
+
+
+def test_a_name_that_two_agents_claim_is_not_left_by_a_farewell():
+    lb = reconciler()
+    lb.begin(node(), 0.0)
+    lb.observe([MemberJoined(member()), MemberJoined(member("web-2", role="backend", port="81"))], 5.0)
+    lb.handle_timeout(None, 5.0)
+    lb.observe([NameConflict("web-1", Address("10.0.0.9", 7946), Address("10.0.0.7", 7946))], 6.0)
+    left = member()
+    left.become(MemberStatus.LEFT, 7.0)
+    lb.observe([MemberLeft(left)], 7.0)
+    lb.handle_timeout({"web-1": Health.UP}, 10.0)
+    assert "web-1" in members(lb.plan)
+
+
+def test_a_server_moves_when_its_new_place_answers():
+    lb = reconciler()
+    lb.begin(node(), 0.0)
+    lb.observe([MemberJoined(member())], 5.0)
+    lb.handle_timeout(None, 5.0)
+    lb.observe([MemberUpdated(member(role="backend", port="81"))], 10.0)
+    assert lb.handle_timeout({"web-1": Health.UP}, 10.0) is None
+    assert [(claim.host, claim.port) for claim in lb.moves] == [("10.0.0.9", 81)]
+    assert lb.notes == (Note("web-1", Topic.MOVING, "10.0.0.9 81"),)
+    step = lb.handle_timeout({"web-1": Health.UP}, 11.0, [("10.0.0.9", 81)])
+    assert [server.port for server in step.after.servers] == [81]
+    assert lb.moves == ()
+    assert not lb.full
 
 
 def test_nothing_new_is_no_step():
