@@ -181,6 +181,7 @@ class FailureDetector:
 
     def _end(self, probe: Probe, next_at: float) -> None:
         self._probe = None
+        probe.target.is_heard |= probe.succeeded
         self._health.apply(probe.health_delta)
         self._deadlines.cancel((PROBE_TIMEOUT, ""))
         self._deadlines.cancel((VERDICT, ""))

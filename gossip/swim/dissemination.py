@@ -77,6 +77,11 @@ class BroadcastQueue:
             self._by_key[key] = broadcast
         self._place(broadcast)
 
+    def discard(self, key: object) -> None:
+        """Forget what is queued under `key`, if anything is; it counts as finished."""
+        if key in self._by_key:
+            self._drop(self._by_key[key])
+
     def take(self, budget: int, limit: int, room: int = MAX_PARTS) -> list[bytes]:
         """Return at most `room` broadcasts that fit into `budget` bytes, each with its entry's cost.
 

@@ -31,12 +31,13 @@ def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old
 class Member:
     """A member as SWIM knows it. `alive` is the last accepted announcement, shared by reference."""
 
-    __slots__ = ("alive", "incarnation", "name", "rise_from", "rise_since", "since", "state")
+    __slots__ = ("alive", "incarnation", "is_heard", "name", "rise_from", "rise_since", "since", "state")
 
     def __init__(self, alive: Alive, now: float) -> None:
         self.name = alive.node
         self.alive = alive
         self.incarnation = alive.incarnation
+        self.is_heard = False  # ever: a packet came from its address, or it answered a probe of ours
         self.state = MemberState.ALIVE
         self.since = now  # when `state` was entered
         self.rise_from = alive.incarnation  # what the incarnation was at `rise_since`

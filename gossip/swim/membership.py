@@ -41,6 +41,13 @@ class Membership:
         place = int(self._rng.random() * len(ring))
         ring[place], ring[-1] = ring[-1], ring[place]
 
+    def drop(self, member: Member) -> None:
+        """Take `member` out, wherever the round is."""
+        place = self._ring.index(member)
+        del self._ring[place]
+        del self.by_name[member.name]
+        self._cursor -= place < self._cursor
+
     def next_target(self, me: Member) -> Member | None:
         """Return the next member to probe, or None at the end of the round.
 

@@ -54,6 +54,8 @@ NO_BYTE = -1
 ALIVE_BYTE = int(MessageType.ALIVE)
 USER_BYTE = int(MessageType.USER)
 GOSSIP_BYTES = (int(MessageType.SUSPECT), int(MessageType.DEAD))
+MAX_REPORTED_ROWS = 16
+"""Rejected rows of one push/pull that are reported; all are counted. A stranger may send 131,072 of them."""
 REQUEST_BYTES = (int(MessageType.PING), int(MessageType.INDIRECT_PING))
 MAX_REQUESTS = 2
 """Pings, and indirect pings, of one datagram that are answered; members put one request into a datagram.
@@ -145,11 +147,12 @@ class SwimNode:
         """
         self.view.versions.verify_any(remote.nodes)
         self.view.is_joining = joining
+        reported = self.rejected + MAX_REPORTED_ROWS
         for row in remote.nodes:
             try:
                 self.view.merge(row, now)
             except RemoteProtocolError as error:
-                self.reject(row.name, error)
+                self.reject(row.name, error, report=self.rejected < reported)
         self.view.is_joining = False
         self._settle(now)
 
@@ -213,10 +216,11 @@ class SwimNode:
         """Something was queued from above: see to it that it is sent."""
         self._settle(now)
 
-    def reject(self, source: str, error: RemoteProtocolError) -> None:
-        """Count and report a broken message from `source`."""
+    def reject(self, source: str, error: RemoteProtocolError, *, report: bool = True) -> None:
+        """Count a broken message from `source`, and report it."""
         self.rejected += 1
-        self._emit(MessageRejected(source, str(error)))
+        if report:
+            self._emit(MessageRejected(source, str(error)))
 
     def any_other_alive(self) -> bool:
         """Tell whether somebody else would still answer."""
@@ -309,7 +313,11 @@ class SwimNode:
 
     def _heard_from(self, source: Address, now: float) -> None:
         name = self.view.name_at.get(source)
-        if name is not None and self.membership.by_name[name].state is MemberState.ALIVE:
+        if name is None:
+            return
+        member = self.membership.by_name[name]
+        member.is_heard = True
+        if member.state is MemberState.ALIVE:
             self.last_heard = now
 
     def _settle(self, now: float) -> None:

@@ -111,13 +111,19 @@ class Reclaims:
         if claim is not None and member.is_gone:
             self._ping(member, claim, now)
 
+    def drop(self, name: str) -> None:
+        """Forget the claim to `name`, whose owner's row is no more: it is anybody's now."""
+        if name in self._claims:
+            self._forget(name)
+            self._view.deadlines.cancel((RECLAIM, name))
+
     def receive_ack(self, seq: int) -> None:
         """Take note of who answers; an owner that does is told what is said of it, so that it can refute."""
-        name, is_owner = self._pinged.pop(seq, ("", False))
-        claim = self._claims.get(name)
-        member = self._view.member(name)
-        if claim is None or member is None:
+        pinged = self._pinged.pop(seq, None)
+        if pinged is None:
             return
+        name, is_owner = pinged
+        claim, member = self._claims[name], self._view.member(name)
         if not is_owner:
             claim.claimant_answers = True
             return
@@ -133,7 +139,7 @@ class Reclaims:
             RemoteProtocolError: the name would pass on, but the claim breaks a rule for any announcement.
         """
         claim, member = self._claims[name], self._view.member(name)
-        if member is None or not member.is_gone or now >= claim.expires:
+        if not member.is_gone or now >= claim.expires:
             self._forget(name)
         elif claim.owner_answers:
             self._emit(NameConflict(name, member.address, claim.address))

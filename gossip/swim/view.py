@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.swim.config import suspicion_minimum
 from gossip.swim.effects import Effect, NameConflict
+from gossip.swim.eviction import EVICTION_INTERVAL, least_missed
 from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
 from gossip.swim.member import Member, supersedes
@@ -74,6 +75,8 @@ class View:
         self.is_joining = False  # hears what a cluster that it asked for holds of its earlier life
         self.refutations = 0
         self.refused_members = 0  # newcomers beyond `max_members`
+        self.evicted_members = 0  # who made room for newcomers
+        self._evicted_at = float("-inf")
         membership.add(self.me)
         queue.enqueue(encode(me), key=me.node)
 
@@ -185,31 +188,55 @@ class View:
         self.is_leaving = True
         self.dead(Dead(self.me.incarnation, self.me.name, self.me.name), None, now, token)
 
-    def member(self, name: str) -> Member | None:
-        """Return the row of `name`, None if there is none."""
-        return self._membership.by_name.get(name)
+    def member(self, name: str) -> Member:
+        """Return the row of `name`, which there is."""
+        return self._membership.by_name[name]
 
     def forget(self, members: Iterable[Member]) -> None:
-        """Drop the addresses of members that left the table."""
+        """Drop what is known about members that left the table."""
         for member in members:
             self._unlist(member)
             self.versions.remove(member.alive.versions)
+            self.reclaims.drop(member.name)
 
     # --- parts of the above -----------------------------------------------------------------------------
 
     def _admit(self, alive: Alive, part: bytes | None, now: float) -> None:
-        if len(self._membership) >= self.config.max_members:
-            self.refused_members += 1
-            return
         verify_first(alive.node, alive.incarnation)
         self.versions.verify(alive.node, alive.versions)
         alive, part = _shared(alive, part)
+        if len(self._membership) >= self.config.max_members:
+            self._make_room(alive.node, now)
         member = Member(alive, now)
         self.versions.add(alive.versions)
         self._membership.add(member)
         self.name_at[member.address] = member.name
         self._gossip(member.name, part)
         self._delegate.member_joined(member, now)
+
+    def _make_room(self, newcomer: str, now: float) -> None:
+        others = (member for member in self._membership.by_name.values() if member is not self.me)
+        if now - self._evicted_at >= EVICTION_INTERVAL:
+            evicted = least_missed(others, now - self.config.gossip_to_the_dead)
+            if evicted is not None:
+                self._evicted_at = now
+                self._evict(evicted, now)
+                return
+        self.refused_members += 1
+        raise RemoteProtocolError(
+            f"no room for member {newcomer!r}: {self.config.max_members} members, "
+            f"{self.refused_members} refused so far"
+        )
+
+    def _evict(self, member: Member, now: float) -> None:
+        self.evicted_members += 1
+        if not member.is_gone:
+            member.enter(MemberState.DEAD, member.incarnation, now)
+            self._delegate.member_gone(member, Evidence(self.me.name), now)
+        self._drop_suspicion(member.name)
+        self._queue.discard(member.name)
+        self._membership.drop(member)
+        self.forget((member,))
 
     def _renew(self, member: Member, alive: Alive, part: bytes | None, now: float) -> None:
         if member.alive.addr != alive.addr or member.alive.port != alive.port:

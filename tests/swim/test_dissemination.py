@@ -227,3 +227,12 @@ def test_the_queue_does_what_its_model_does(steps):
                 assert len(parts) <= room
         assert len(waiting) == len(model.items) <= 8
         assert finished == model.finished
+
+
+def test_what_is_discarded_is_finished_and_never_sent():
+    waiting, finished = queue()
+    waiting.enqueue(b"x", key="n1", token=7)
+    waiting.discard("n1")
+    waiting.discard("n1")
+    assert waiting.take(PACKET, OFTEN) == []
+    assert finished == [7]

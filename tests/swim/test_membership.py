@@ -136,3 +136,16 @@ def test_the_same_seed_makes_the_same_choices():
         return [m.name for m in membership.choose(3, lambda m: m is not me)] + walk(membership, me)
 
     assert run(5) == run(5) != run(6)
+
+
+@given(st.integers(2, 12), st.integers(), st.data())
+def test_a_round_goes_on_over_members_that_are_dropped_during_it(n, seed, data):
+    membership, me = table(n, seed)
+    walked = [membership.next_target(me).name for _ in range(data.draw(st.integers(0, n)))]
+    dropped = data.draw(st.sampled_from([f"n{number}" for number in range(1, n + 1)]))
+    membership.drop(membership.by_name[dropped])
+    walked += walk(membership, me)
+    everybody = {f"n{number}" for number in range(1, n + 1)}
+    assert sorted(set(walked) | {dropped}) == sorted(everybody)
+    assert len(walked) == len(set(walked))
+    assert len(membership) == n

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gossip.errors import RemoteProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, OpenPushPull
-from gossip.swim.node import MAX_QUEUED_CLAIMS, MAX_REQUESTS
+from gossip.swim.node import MAX_QUEUED_CLAIMS, MAX_REPORTED_ROWS, MAX_REQUESTS
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
     Ack,
@@ -238,6 +238,13 @@ def test_a_peer_of_incompatible_versions_is_refused():
     with pytest.raises(RemoteProtocolError, match="protocol version"):
         rig.merge(row("n1", versions=foreign), row("n2", versions=foreign))
     assert list(rig.node.membership.by_name) == [ME]
+
+
+def test_rejected_rows_are_reported_up_to_the_limit_and_all_are_counted():
+    rig = rig_of()
+    rig.merge(*(row(f"n{number}", meta=bytes(513)) for number in range(MAX_REPORTED_ROWS + 1)))
+    assert len(rig.emitted(MessageRejected)) == MAX_REPORTED_ROWS
+    assert rig.node.rejected == MAX_REPORTED_ROWS + 1
 
 
 @pytest.mark.parametrize("name", [ME, ""])

@@ -3,6 +3,7 @@ import pytest
 from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, NameConflict
+from gossip.swim.eviction import EVICTION_INTERVAL
 from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
 from gossip.swim.member import Member
@@ -13,6 +14,7 @@ from gossip.wire.messages import (
     MAX_NAME_BYTES,
     MAX_U32,
     PROTOCOL_VERSIONS,
+    Ack,
     Alive,
     Dead,
     MemberState,
@@ -215,10 +217,82 @@ def test_metadata_is_taken_at_the_limit_and_not_one_byte_above():
     assert "'n2' with 513 bytes of metadata: expected at most 512" in rig.emitted(MessageRejected)[0].reason
 
 
+def full_rig(*heard: str, silent: tuple[str, ...] = ()) -> Rig:
+    """Return a rig with a full table: members that were heard, after others that never were."""
+    rig = Rig(SwimConfig(max_members=1 + len(heard) + len(silent)))
+    rig.stop_probing()
+    rig.hear(*map(alive, silent))
+    rig.meet(*heard)
+    for name in heard:
+        rig.hear(Ack(1), source=home(name))
+    rig.drain_queue()
+    rig.forget()
+    return rig
+
+
 def test_members_are_admitted_up_to_the_limit_and_not_one_more():
-    rig = Rig(SwimConfig(max_members=3), members=["n1", "n2", "n3"])
+    rig = full_rig("n1", "n2")
+    rig.hear(alive("n3"), alive("n4"))
     assert list(rig.node.membership.by_name) == [ME, "n1", "n2"]
-    assert rig.node.view.refused_members == 1
+    assert rig.node.view.refused_members == rig.node.rejected == 2
+    assert rig.emitted(MessageRejected)[1].reason == "no room for member 'n4': 3 members, 2 refused so far"
+
+
+def test_the_longest_known_of_those_never_heard_makes_room_for_a_newcomer():
+    rig = full_rig("n1", silent=("n2", "n3"))
+    rig.suspect("n2")
+    rig.forget()
+    rig.hear(alive("n4"))
+    assert list(rig.node.membership.by_name) == [ME, "n3", "n1", "n4"]
+    assert rig.layer.heard == [("gone", "n2"), ("joined", "n4")]
+    assert rig.queued() == [alive("n4")]
+    assert home("n2") not in rig.node.view.name_at
+    assert rig.node.view.suspicions == {}
+    assert rig.node.view.evicted_members == 1
+    assert rig.node.rejected == 0
+
+
+def test_members_make_room_at_a_bounded_rate():
+    rig = full_rig(silent=("n1", "n2", "n3"))
+    rig.hear(alive("n4"), alive("n5"))
+    rig.now += EVICTION_INTERVAL - 0.01
+    rig.hear(alive("n6"))
+    assert list(rig.node.membership.by_name) == [ME, "n2", "n3", "n4"]
+    rig.now += 0.01
+    rig.hear(alive("n6"))
+    assert list(rig.node.membership.by_name) == [ME, "n3", "n4", "n6"]
+
+
+def test_a_member_that_answered_a_probe_stays():
+    rig = full_rig(silent=("n1", "n2"))
+    rig.node.detector.start(rig.now)
+    ping, to = rig.begin_probe()
+    rig.ack(ping)  # from another of its addresses
+    rig.hear(alive("n3"))
+    assert ping.node in rig.node.membership.by_name
+    assert to in rig.node.view.name_at
+
+
+@pytest.mark.parametrize(("ago", "stays"), [(30.0, True), (30.1, False)])
+def test_a_member_gone_for_long_makes_room_without_a_word(ago, stays):
+    rig = full_rig("n1", "n2")
+    rig.bury("n2")
+    rig.drain_queue()
+    rig.forget()
+    rig.now += ago
+    rig.hear(alive("n3"))
+    assert ("n2" in rig.node.membership.by_name) is stays
+    assert rig.layer.heard == ([] if stays else [("joined", "n3")])
+
+
+def test_a_member_that_makes_room_may_be_the_target_of_a_probe():
+    rig = full_rig(silent=("n1",))
+    rig.node.detector.start(rig.now)
+    rig.begin_probe()
+    rig.hear(alive("n2"))
+    rig.fire_until("verdict")
+    assert list(rig.node.membership.by_name) == [ME, "n2"]
+    assert rig.state("n2") is ALIVE
 
 
 # --- addresses --------------------------------------------------------------------------------------------
