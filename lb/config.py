@@ -37,7 +37,7 @@ _COMMAND = "validate_command"
 MASTER_SOCKETS = (Path("/run/haproxy/master.sock"), Path("/run/haproxy-master.sock"))
 """Ours, and that of Debian's systemd unit."""
 LIVE_KEYS = (
-    *("template", "haproxy", "listen", "stats_bind", "stop_haproxy_on_exit"),
+    *("template", "haproxy", "listen", "stats_bind", "stop_haproxy_on_exit", "on_foreign_edit"),
     *("min_reload_interval", "max_old_workers", "max_old_workers_wait", "reconcile_interval"),
 )
 """What a reload of the configuration changes in a running load balancer; every other key needs a restart."""

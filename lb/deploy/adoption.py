@@ -23,6 +23,8 @@ _REFUSED_GLOBAL = {
 }
 _REPLACED_DEFAULTS = ("retries", "retry-on", "default-server", "balance", "load-server-state-from-file")
 _REPLACED_OPTIONS = ("redispatch", "idle-close-on-response")
+_SAME = (("mode", "http"), ("load-server-state-from-file", "global"), ("option", "idle-close-on-response"))
+"""Lines that the template has as well."""
 _TIMEOUTS = ("connect", "client", "server", "check", "http-request", "http-keep-alive")
 
 
@@ -73,6 +75,8 @@ def adopt(content: bytes, admin_socket: str) -> Adoption:
             lost.append(Loss(0, _describe(section), "conditional blocks cannot be carried over"))
             continue
         for line in section.lines:
+            if line.words in _SAME:
+                continue
             verdict = _judge(section.keyword, line, admin_socket)
             if isinstance(verdict, str):
                 lost.append(Loss(line.number, " ".join(line.words), verdict))
@@ -119,7 +123,7 @@ def _judge_global(words: tuple[str, ...], admin_socket: str) -> Mapping[str, str
 def _judge_defaults(words: tuple[str, ...], _admin_socket: str) -> Mapping[str, str] | str:
     first, value = words[0], words[1] if len(words) > 1 else ""
     if first == "mode":
-        return "the template's proxies are HTTP" if value != "http" else _SET_BY_US
+        return "the template's proxies are HTTP"
     if first == "timeout" and value in _TIMEOUTS and len(words) == 3:
         duration = f"{words[2]}ms" if words[2].isdecimal() else words[2]
         if is_duration(duration):

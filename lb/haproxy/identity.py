@@ -62,9 +62,7 @@ def working_directory(master_socket: Path) -> Path:
 def files_read_by(master_socket: Path) -> tuple[Path, ...]:
     """Return the files (``-f``) that the running master was started with; none if nobody can tell."""
     peer = _peer(master_socket)
-    if peer is None:
-        return ()
-    found = identify(peer.pid)
+    found = None if peer is None else identify(peer.pid)
     return () if found is None else found.files
 
 
