@@ -27,6 +27,7 @@ from gossip.agent.endpoint import (
     parse_seed,
 )
 from gossip.agent.event_filter import parse_handlers
+from gossip.agent.key_file import read_key_file
 from gossip.errors import ConfigError, LocalProtocolError
 from gossip.serf.tags import encode_tags
 from gossip.toml_file import read_bounded, read_toml
@@ -62,6 +63,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     tags: dict[str, str] = {}
     encrypt_key: str = ""
     encrypt_file: str = ""
+    keyring_file: str = ""
     profile: str = "lan"
     disable_compression: bool = False
     start_join: tuple[str, ...] = ()
@@ -177,13 +179,10 @@ def secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> lis
         for key, flag, remedy in _SECRET_FLAGS
         if overrides.get(key)
     ]
-    if config.encrypt_file:
+    for path in filter(None, (config.encrypt_file, config.keyring_file)):
         with suppress(OSError):  # read a moment ago
-            mode = Path(config.encrypt_file).stat().st_mode
-            if mode & stat.S_IROTH:
-                warnings.append(
-                    f"every user of this machine can read the key in {config.encrypt_file} (chmod o-r)"
-                )
+            if Path(path).stat().st_mode & stat.S_IROTH:
+                warnings.append(f"every user of this machine can read the key in {path} (chmod o-r)")
     return warnings
 
 
@@ -346,6 +345,10 @@ def _check_secret(config: AgentConfig) -> None:
         _ = config.secret_key
     except ValueError as error:
         raise ConfigError(f"encrypt_key: {error}") from None
+    if config.keyring_file:
+        if config.encrypt_key:
+            raise ConfigError("encrypt_key and keyring_file are both given: choose one")
+        read_key_file(Path(config.keyring_file))
 
 
 def _decode_key(text: str) -> bytes:

@@ -24,15 +24,7 @@ from gossip.agent.sealing import Sealer
 from gossip.agent.streams import Streams
 from gossip.agent.transport import Transport
 from gossip.errors import GossipError, RemoteProtocolError
-from gossip.serf.effects import (
-    Effect,
-    LeaveAnnounced,
-    LeaveFinished,
-    QueryAcked,
-    QueryAnswered,
-    QueryFinished,
-    QueryReceived,
-)
+from gossip.serf.effects import Effect, LeaveAnnounced, LeaveFinished, QueryEffect
 from gossip.serf.node import SerfNode
 from gossip.swim.effects import (
     BroadcastFinished,
@@ -42,6 +34,7 @@ from gossip.swim.effects import (
 )
 from gossip.wire.address import Address
 from gossip.wire.codec import encode_push_pull
+from gossip.wire.keyring import Keyring
 from gossip.wire.messages import Ack, Ping, PushPull
 
 MAX_OUTGOING_STREAMS = 64
@@ -119,6 +112,11 @@ class Driver:
     def is_encrypted(self) -> bool:
         """Whether gossip is encrypted."""
         return self._sealer.keyring is not None
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """The keys that gossip is encrypted with, which may change while it runs; None in the clear."""
+        return self._sealer.keyring
 
     @property
     def key_name(self) -> str:
@@ -353,10 +351,9 @@ class Driver:
                 self.leave_announced.set()
             case LeaveFinished():
                 self.leave_finished.set()
-            case QueryReceived() | QueryAcked() | QueryAnswered() | QueryFinished():
-                pass  # for observers: each query has one that waits for it, or none
             case _:
-                self._chronicle.report(effect, self.now())
+                if not isinstance(effect, QueryEffect):  # observers wait for those
+                    self._chronicle.report(effect, self.now())
 
     def _send(self, effect: SendPacket) -> None:
         if effect.to != self._asked_by and not self._is_fit(effect.to):

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from gossip.agent.coalescence import Coalescence, MemberChanges
 from gossip.agent.duration import Seconds
 from gossip.agent.event_filter import EventHandler, parse_handlers
 from gossip.agent.ipc_streams import MEMBER_EVENTS, describe
+from gossip.errors import LocalProtocolError
 from gossip.ipc.bodies import Member
 from gossip.serf.effects import (
     Effect,
@@ -31,6 +32,7 @@ from gossip.serf.effects import (
     MemberUpdated,
     UserEventReceived,
 )
+from gossip.serf.queries import IncomingQuery
 from gossip.wire.address import unpack_address
 from gossip.wire.serf_messages import UserEvent
 
@@ -61,6 +63,7 @@ class Invocation(Struct, frozen=True):
     name: str  # of a user event, else ""
     variables: dict[str, str]
     stdin: bytes
+    query: IncomingQuery | None = None  # to be answered with what the script prints
 
 
 class _Lane:
@@ -76,10 +79,20 @@ class _Lane:
 class EventScripts:
     """Runs the handlers' scripts. An observer of the driver (`observe`) with a panel beside it (`run`)."""
 
-    def __init__(self, specifications: Sequence[str], time_limit: float = DEFAULT_TIME_LIMIT) -> None:
-        """Raises ConfigError for a specification that cannot be read; `time_limit` in seconds."""
+    def __init__(
+        self,
+        specifications: Sequence[str],
+        respond: Callable[[IncomingQuery, bytes], None],
+        time_limit: float = DEFAULT_TIME_LIMIT,
+    ) -> None:
+        """Answer queries through `respond`; `time_limit` in seconds.
+
+        Raises:
+            ConfigError: one of the specifications cannot be read.
+        """
         self.dropped = 0
         self.failed = 0
+        self._respond = respond
         self._time_limit = time_limit
         self._coalescence = Coalescence()
         self._wake = trio.Event()
@@ -122,6 +135,10 @@ class EventScripts:
             elif isinstance(effect, MemberJoined | MemberLeft | MemberFailed | MemberUpdated | MemberReaped):
                 self._coalescence.add_member(MEMBER_EVENTS[type(effect)], describe(effect.member), now)
         self._wake.set()
+
+    def query(self, query: IncomingQuery) -> None:
+        """Run the scripts for a query; the output of the first that has any is the answer."""
+        self._dispatch(_about_query(query))
 
     async def run(self, agent: "Agent") -> None:
         """Run scripts until cancelled; scripts that still run then are stopped."""
@@ -185,8 +202,16 @@ class EventScripts:
         elif status:
             self.failed += 1
             log.error("event script failed", extra=extra | {"status": status})
+        elif invocation.query is not None and output:
+            self._answer(invocation.query, output, extra)
         elif took > SLOW_SCRIPT:
             log.warning("event script is slow", extra=extra | {"took": Seconds(took)})
+
+    def _answer(self, query: IncomingQuery, output: bytes, extra: dict[str, object]) -> None:
+        try:
+            self._respond(query, output)
+        except LocalProtocolError as error:
+            log.warning("event script's answer not sent", extra=extra | {"reason": str(error)})
 
 
 def self_variables(name: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -286,7 +311,17 @@ def _about_event(event: UserEvent) -> Invocation:
         "SERF_USER_EVENT": event.name,
         "SERF_USER_LTIME": str(event.ltime),
     }
-    payload = event.payload
-    if payload and not payload.endswith(b"\n"):
-        payload += b"\n"
-    return Invocation("user", event.name, variables, payload)
+    return Invocation("user", event.name, variables, _line_of(event.payload))
+
+
+def _about_query(query: IncomingQuery) -> Invocation:
+    variables = {
+        "SERF_EVENT": "query",
+        "SERF_QUERY_NAME": query.name,
+        "SERF_QUERY_LTIME": str(query.ltime),
+    }
+    return Invocation("query", query.name, variables, _line_of(query.payload), query)
+
+
+def _line_of(payload: bytes) -> bytes:
+    return payload + b"\n" if payload and not payload.endswith(b"\n") else payload

@@ -15,7 +15,9 @@ from gossip.agent.config import AgentConfig
 from gossip.agent.driver import Driver
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.ipc_streams import describe
+from gossip.agent.keys import Keys
 from gossip.agent.log import LogRing, dropped_lines
+from gossip.agent.query_desk import QueryDesk
 from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
 from gossip.ipc.bodies import (
     ForceLeave,
@@ -28,6 +30,7 @@ from gossip.ipc.bodies import (
     TagChange,
 )
 from gossip.ipc.protocol import Command, Request
+from gossip.ipc.query_bodies import KeyChange, KeyReport, SendEvent
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.pattern import anchored
 
@@ -39,6 +42,10 @@ _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class CommandError(GossipError):
     """The command was understood and could not be done; the text goes to the client."""
 
+    def __init__(self, text: str, body: ResponseBody | None = None) -> None:
+        super().__init__(text)
+        self.body = body  # sent beside the error, where there is something to say
+
 
 class IpcHost(Protocol):
     """What the IPC needs of the agent."""
@@ -47,6 +54,8 @@ class IpcHost(Protocol):
     config: AgentConfig
     ring: LogRing
     event_scripts: EventScripts
+    queries: QueryDesk
+    keys: Keys
 
     async def leave(self) -> None:
         """Leave the cluster gracefully; returns when that is complete."""
@@ -118,6 +127,27 @@ async def change_tags(host: IpcHost, request: Request) -> None:
         raise CommandError("timeout waiting for update broadcast")
 
 
+async def send_event(host: IpcHost, request: Request) -> None:
+    """Send a user event to all members, this one included."""
+    wanted = request.body
+    assert isinstance(wanted, SendEvent)
+    try:
+        host.driver.apply(
+            lambda node, now: node.user_event(wanted.name, wanted.payload, coalesce=wanted.coalesce, now=now)
+        )
+    except LocalProtocolError as error:
+        raise CommandError(str(error)) from None
+
+
+async def change_keys(host: IpcHost, request: Request) -> KeyReport:
+    """Install, use, remove or list keys on all members."""
+    text = request.body.key if isinstance(request.body, KeyChange) else ""
+    error, report = await host.keys.change(request.command, text)
+    if error:
+        raise CommandError(error, report)
+    return report
+
+
 async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
     """Return figures about the agent, its process and its cluster."""
     driver = host.driver
@@ -153,6 +183,11 @@ COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]
     Command.FORCE_LEAVE: force_leave,
     Command.TAGS: change_tags,
     Command.STATS: show_stats,
+    Command.EVENT: send_event,
+    Command.INSTALL_KEY: change_keys,
+    Command.USE_KEY: change_keys,
+    Command.REMOVE_KEY: change_keys,
+    Command.LIST_KEYS: change_keys,
 }
 
 

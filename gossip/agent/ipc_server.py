@@ -14,11 +14,11 @@ import trio
 from gossip.agent.bugs import sole
 from gossip.agent.event_filter import EventFilter
 from gossip.agent.ipc_commands import COMMANDS, CommandError, IpcHost
-from gossip.agent.ipc_streams import EventFeed, EventStream, Monitor, Subscription
+from gossip.agent.ipc_streams import EventFeed, EventStream, Monitor, QuerySubscription, Subscription
 from gossip.agent.log import Complaints
 from gossip.agent.places import Place, Places
 from gossip.agent.rpc_listener import RpcListener, serve_clients
-from gossip.errors import RemoteProtocolError
+from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.ipc.bodies import Auth, Handshake, MonitorLevel, Stop, StreamFilter
 from gossip.ipc.protocol import (
     AUTH_REFUSED,
@@ -26,10 +26,12 @@ from gossip.ipc.protocol import (
     CHUNK_BYTES,
     DUPLICATE_HANDSHAKE,
     HANDSHAKE_REQUIRED,
+    INTERNAL_QUERY,
     INVALID_FILTER,
     IPC_VERSION,
     LOG_LEVELS,
     MONITOR_EXISTS,
+    NO_SUCH_QUERY,
     STREAM_EXISTS,
     UNKNOWN_LOG_LEVEL,
     UNSERVED,
@@ -40,6 +42,9 @@ from gossip.ipc.protocol import (
     RequestReader,
     encode_response,
 )
+from gossip.ipc.query_bodies import SendQuery, SendResponse
+from gossip.serf.queries import INTERNAL_PREFIX, IncomingQuery, QueryRequest
+from gossip.serf.query_exchange import PING_QUERY
 
 MAX_CONNECTIONS = 128
 """Clients at once. One more takes the place of the one that waits longest, strangers before others."""
@@ -53,6 +58,8 @@ MAX_WRONG_TOKENS = 3
 """Wrong tokens of one connection; then it is closed."""
 MAX_SUBSCRIPTIONS = 64
 """Streams and monitors of one connection."""
+MAX_ASKED_QUERIES = 1024
+"""Queries that one connection may still answer; beyond that the oldest is forgotten."""
 WRITE_TIMEOUT = 60.0
 """Seconds that a client may take to read one answer or record before its connection is closed."""
 FAREWELL_TIMEOUT = 2.0
@@ -80,10 +87,12 @@ class IpcServer:
     async def run(self) -> None:
         """Accept clients until cancelled; the listener is closed on the way out."""
         self.host.driver.observers.append(self.feed.observe)
+        self.host.queries.respondents.append(self.feed.query)
         try:
             await serve_clients(self._listener, self.places, self._serve, self.complain)
         finally:
             self.host.driver.observers.remove(self.feed.observe)
+            self.host.queries.respondents.remove(self.feed.query)
 
     async def _serve(self, stream: trio.SocketStream, place: Place) -> None:
         try:
@@ -127,7 +136,11 @@ class Connection:
             Command.STREAM: self._open_stream,
             Command.MONITOR: self._open_monitor,
             Command.STOP: self._stop,
+            Command.QUERY: self._open_query,
+            Command.RESPOND: self._respond,
         }
+        self._asked: dict[int, IncomingQuery] = {}  # queries that streams carried, by their numbers
+        self._last_number = 0
 
     async def run(self) -> None:
         """Answer requests until the client leaves.
@@ -209,7 +222,7 @@ class Connection:
         try:
             return encode_response(request, body=await COMMANDS[request.command](self._host, request))
         except CommandError as error:
-            return encode_response(request, error=str(error))
+            return encode_response(request, error=str(error), body=error.body)
 
     def _denial(self, request: Request) -> str | None:
         """Return why `request` is not even looked at."""
@@ -249,7 +262,7 @@ class Connection:
             wanted = EventFilter.parse(request.body.type)
         except ValueError:
             return INVALID_FILTER
-        stream = EventStream(request.seq, wanted)
+        stream = EventStream(request.seq, wanted, self._number)
         self._subscriptions[request.seq] = stream
         self._feed.add(stream)
         return ""
@@ -264,6 +277,53 @@ class Connection:
         if request.seq in self._subscriptions:
             return STREAM_EXISTS
         self._subscriptions[request.seq] = Monitor(request.seq, self._host.ring, level)
+        return ""
+
+    def _open_query(self, request: Request) -> str:
+        wanted = request.body
+        assert isinstance(wanted, SendQuery)
+        is_ping = wanted.name == PING_QUERY and not wanted.payload
+        if wanted.name.startswith(INTERNAL_PREFIX) and not is_ping:
+            return INTERNAL_QUERY
+        if request.seq in self._subscriptions or len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            return STREAM_EXISTS
+        query = QueryRequest(
+            name=wanted.name,
+            payload=wanted.payload,
+            nodes=wanted.nodes,
+            tags=wanted.tags or {},
+            wants_acks=wanted.wants_acks,
+            relay_factor=wanted.relay_factor,
+            timeout=wanted.timeout_ns / 1e9 or None,
+        )
+        subscription = QuerySubscription(request.seq)
+        try:
+            subscription.token = self._host.queries.ask(query, subscription.listen)
+        except LocalProtocolError as error:
+            return str(error)
+        self._subscriptions[request.seq] = subscription
+        return ""
+
+    def _number(self, query: IncomingQuery) -> int:
+        """Return the number under which the client may answer a query, until its deadline."""
+        now = trio.current_time()
+        for number in [number for number, asked in self._asked.items() if asked.deadline < now]:
+            del self._asked[number]
+        if len(self._asked) >= MAX_ASKED_QUERIES:
+            del self._asked[next(iter(self._asked))]
+        self._last_number += 1
+        self._asked[self._last_number] = query
+        return self._last_number
+
+    def _respond(self, request: Request) -> str:
+        assert isinstance(request.body, SendResponse)
+        query = self._asked.get(request.body.id)
+        if query is None:
+            return NO_SUCH_QUERY
+        try:
+            self._host.queries.respond(query, request.body.payload)
+        except LocalProtocolError as error:
+            return f"failed to respond to key query: {error}"  # Serf 0.9.4's words, whatever the query
         return ""
 
     def _stop(self, request: Request) -> str:
@@ -290,6 +350,8 @@ class Connection:
         subscription = self._subscriptions.pop(seq, None)
         if isinstance(subscription, EventStream):
             self._feed.remove(subscription)
+        elif isinstance(subscription, QuerySubscription):
+            self._host.queries.forget(subscription.token)
         if subscription is not None:
             subscription.close()
 

@@ -15,6 +15,7 @@ from gossip.agent.event_filter import EventFilter
 from gossip.agent.log import LEVELS, LogRing
 from gossip.ipc.bodies import LogLine, Member, Record, StreamEvent
 from gossip.ipc.protocol import encode_record
+from gossip.ipc.query_bodies import QueryRecord
 from gossip.serf.effects import (
     Effect,
     MemberFailed,
@@ -22,9 +23,13 @@ from gossip.serf.effects import (
     MemberLeft,
     MemberReaped,
     MemberUpdated,
+    QueryAcked,
+    QueryAnswered,
+    QueryFinished,
     UserEventReceived,
 )
 from gossip.serf.members import SerfMember
+from gossip.serf.queries import IncomingQuery
 
 QUEUED_RECORDS = 512
 """As Serf's own queue of a subscription."""
@@ -95,9 +100,11 @@ class Subscription:
 class EventStream(Subscription):
     """The subscription of the stream command."""
 
-    def __init__(self, seq: int, wanted: EventFilter) -> None:
+    def __init__(self, seq: int, wanted: EventFilter, number: Callable[[IncomingQuery], int]) -> None:
+        """Send what `wanted` admits; `number` makes a query answerable on the stream's connection."""
         super().__init__(seq)
         self.wanted = wanted
+        self.number = number
 
 
 class EventFeed:
@@ -129,6 +136,34 @@ class EventFeed:
         for stream in list(self._streams):
             if stream.wanted.admits(kind, name):
                 stream.offer(record)
+
+    def query(self, query: IncomingQuery) -> None:
+        """Pass on a query that this agent was asked."""
+        for stream in list(self._streams):
+            if stream.wanted.admits("query", query.name):
+                fields = {
+                    "Event": "query",
+                    "ID": stream.number(query),
+                    "LTime": query.ltime,
+                    "Name": query.name,
+                    "Payload": query.payload,
+                }
+                stream.offer(StreamEvent("query", fields))
+
+
+class QuerySubscription(Subscription):
+    """What comes back to a query that the client sent, until it is done."""
+
+    token = 0  # of the query, once it is sent
+
+    def listen(self, effect: QueryAcked | QueryAnswered | QueryFinished) -> None:
+        """Pass on an ack, an answer, or the end."""
+        if isinstance(effect, QueryAcked):
+            self.offer(QueryRecord("ack", effect.origin))
+        elif isinstance(effect, QueryAnswered):
+            self.offer(QueryRecord("response", effect.origin, effect.payload))
+        else:
+            self.offer(QueryRecord("done"))
 
 
 class Monitor(Subscription):

@@ -25,8 +25,12 @@ from gossip.agent.endpoint import Endpoint
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
 from gossip.agent.ipc_server import IpcServer
+from gossip.agent.key_file import read_key_file
+from gossip.agent.keys import Keys
 from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
+from gossip.agent.name_conflict import NameConflictVote
 from gossip.agent.panel import run_panel
+from gossip.agent.query_desk import QueryDesk
 from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
 from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
@@ -66,7 +70,13 @@ class Agent:
         self.ring = ring
         self.flight_recorder = flight_recorder
         self.routes: Routes = flight_recorder.routes if flight_recorder else {}  # of the control socket
-        self.event_scripts = EventScripts(config.event_handlers, config.event_handler_timeout)
+        self.queries = QueryDesk(driver)
+        key_file = Path(config.keyring_file) if config.keyring_file else None
+        self.keys = Keys(driver, self.queries, key_file)
+        self.event_scripts = EventScripts(
+            config.event_handlers, self.queries.respond, config.event_handler_timeout
+        )
+        self.queries.respondents.append(self.event_scripts.query)
         self.rpc_address = ""
         self.ready = trio.Event()  # serves, and has joined whom it must join
         self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
@@ -216,11 +226,12 @@ async def run(
         opened = await _open(config)
         opened.driver.observers.extend(observers)
         agent = Agent(config, opened.driver, ring, opened.flight_recorder)
-        opened.driver.observers.append(agent.event_scripts.observe)
+        opened.driver.observers += [agent.event_scripts.observe, agent.queries.observe]
         try:
             async with trio.open_nursery() as nursery:
                 if handle_signals:
                     await nursery.start(obey_signals, agent, reload, nursery, agent.bugs)
+                opened.driver.observers.append(NameConflictVote(agent, nursery).observe)
                 await _start_servers(agent, opened, nursery)
                 _log_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
@@ -295,6 +306,8 @@ async def _open(config: AgentConfig) -> _Opened:
 
 
 def _keyring(config: AgentConfig) -> Keyring | None:
+    if config.keyring_file:
+        return read_key_file(Path(config.keyring_file))
     return Keyring([config.secret_key]) if config.secret_key else None
 
 

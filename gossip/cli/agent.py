@@ -44,6 +44,7 @@ from gossip.cli.dialect import SerfCommand
 @click.option("--rpc-auth", metavar="TOKEN", help="Ask commands for this token.")
 @click.option("--encrypt", "encrypt_key", metavar="KEY", help="Encrypt gossip: base64 of 16, 24 or 32 bytes.")
 @click.option("--encrypt-file", metavar="FILE", help="Read that key from a file.")
+@click.option("--keyring-file", metavar="FILE", help="Read and rotate the keys in Serf's key file.")
 @click.option("--profile", metavar="PROFILE", help="Timing: lan, wan or local.  [default: lan]")
 @click.option(
     "--disable-compression/--enable-compression",

@@ -7,7 +7,7 @@ from gossip.cli.dialect import SerfCommand
 from gossip.cli.go_syntax import go_syntax
 from gossip.cli.output import one_line, printable
 from gossip.errors import CommandFailedError, GossipError
-from gossip.ipc.bodies import LogLine, Record
+from gossip.ipc.bodies import LogLine, Record, StreamEvent
 from gossip.ipc.client import Client
 
 
@@ -39,6 +39,7 @@ def _show(record: Record) -> None:
     if isinstance(record, LogLine):
         click.echo(printable(record.log))
         return
+    assert isinstance(record, StreamEvent)  # no other subscription is open
     click.echo("Event Info:")
     for key, value in sorted(record.fields.items()):
         click.echo(f"\t{printable(key)}: {go_syntax(value)}")

@@ -9,6 +9,14 @@ from typing import NamedTuple, Self
 
 from gossip.errors import RemoteProtocolError
 from gossip.ipc.fields import Fields, as_fields, flag, items, number, raw_bytes, text, text_map, texts
+from gossip.ipc.query_bodies import (
+    KeyChange,
+    KeyReport,
+    QueryRecord,
+    SendEvent,
+    SendQuery,
+    SendResponse,
+)
 
 MAX_PORT = 65535
 MAX_UINT8 = 255
@@ -156,7 +164,19 @@ class Stop(NamedTuple):
 
 
 RequestBody = (
-    Handshake | Auth | Join | ForceLeave | MemberFilter | TagChange | StreamFilter | MonitorLevel | Stop
+    Handshake
+    | Auth
+    | Join
+    | ForceLeave
+    | MemberFilter
+    | TagChange
+    | StreamFilter
+    | MonitorLevel
+    | Stop
+    | SendEvent
+    | SendQuery
+    | SendResponse
+    | KeyChange
 )
 
 
@@ -297,5 +317,5 @@ class StreamEvent(NamedTuple):
         return self.fields
 
 
-ResponseBody = MemberList | JoinCount | Stats
-Record = LogLine | StreamEvent
+ResponseBody = MemberList | JoinCount | Stats | KeyReport
+Record = LogLine | StreamEvent | QueryRecord

@@ -39,6 +39,14 @@ from gossip.ipc.protocol import (
     Pushed,
     Response,
 )
+from gossip.ipc.query_bodies import (
+    KeyChange,
+    KeyReport,
+    QueryRecord,
+    SendEvent,
+    SendQuery,
+    SendResponse,
+)
 
 Body = TypeVar("Body", bound=ResponseBody)
 
@@ -67,6 +75,14 @@ class AgentClosedError(AgentUnreachableError):
 
 class CommandRefusedError(GossipError):
     """The agent answered with an error; the text is the agent's and may hold any characters."""
+
+
+class KeyChangeError(CommandRefusedError):
+    """A change of keys did not reach every member; `report` says what each of them answered."""
+
+    def __init__(self, text: str, report: KeyReport) -> None:
+        super().__init__(text)
+        self.report = report
 
 
 class Client:
@@ -157,6 +173,40 @@ class Client:
         """Delete some of the agent's own tags, then set `tags`; returns when the change has spread."""
         self._ask(Command.TAGS, TagChange(tags, tuple(delete)), slow=True)
 
+    def send_event(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
+        """Send a user event to all members."""
+        self._ask(Command.EVENT, SendEvent(name, payload, coalesce))
+
+    def query(self, request: SendQuery) -> Iterator[QueryRecord]:
+        """Ask the cluster; return acks and responses as they come, until the query is done."""
+        return self._answers(self._ask(Command.QUERY, request).seq)
+
+    def _answers(self, seq: int) -> Iterator[QueryRecord]:
+        for pushed in self.records():
+            if pushed.seq == seq and isinstance(pushed.record, QueryRecord):
+                if pushed.record.type == "done":
+                    return
+                yield pushed.record
+        raise AgentClosedError(f"agent at {self._address} closed the connection")
+
+    def respond(self, number: int, payload: bytes) -> None:
+        """Answer the query that a stream of this connection carried as `number`."""
+        self._ask(Command.RESPOND, SendResponse(number, payload))
+
+    def change_key(self, command: Command, key: str = "") -> KeyReport:
+        """Install, use or remove a key on all members, or list the keys (`Command.LIST_KEYS`).
+
+        Raises:
+            KeyChangeError: some members did not do it; it has the report.
+        """
+        body = None if command is Command.LIST_KEYS else KeyChange(key)
+        response = self._ask(command, body, slow=True, checks=False)
+        report = response.body or KeyReport()
+        assert isinstance(report, KeyReport)  # RESPONSE_BODIES says so
+        if response.error:
+            raise KeyChangeError(response.error, report)
+        return report
+
     def stream(self, events: str = "*") -> int:
         """Subscribe to events (a comma list such as ``member-join,user:deploy``); return the number."""
         return self._ask(Command.STREAM, StreamFilter(events)).seq
@@ -189,12 +239,14 @@ class Client:
         assert isinstance(answer, kind)  # RESPONSE_BODIES says so
         return answer
 
-    def _ask(self, command: Command, body: RequestBody | None = None, *, slow: bool = False) -> Response:
+    def _ask(
+        self, command: Command, body: RequestBody | None = None, *, slow: bool = False, checks: bool = True
+    ) -> Response:
         seq, request = self._conversation.send(command, body)
         self._write(request)
         limit = None if slow else self._timeouts.answer
         response = self._wait_for(seq, None if limit is None else time.monotonic() + limit)
-        if response.error:
+        if response.error and checks:
             raise CommandRefusedError(response.error)
         return response
 

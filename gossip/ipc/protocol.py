@@ -35,6 +35,14 @@ from gossip.ipc.bodies import (
     TagChange,
 )
 from gossip.ipc.fields import Fields, as_fields, number, text
+from gossip.ipc.query_bodies import (
+    KeyChange,
+    KeyReport,
+    QueryRecord,
+    SendEvent,
+    SendQuery,
+    SendResponse,
+)
 
 IPC_VERSION = 1
 
@@ -60,6 +68,8 @@ AUTH_REFUSED = "Invalid authentication token"
 MONITOR_EXISTS = "Monitor already exists"
 STREAM_EXISTS = "Stream with given sequence exists"
 INVALID_FILTER = "Invalid event filter"
+NO_SUCH_QUERY = "No pending queries matching ID"
+INTERNAL_QUERY = "Queries cannot contain the '_serf_' prefix"
 UNKNOWN_LOG_LEVEL = "Unknown log level: {level}"
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 
@@ -82,6 +92,13 @@ class Command(StrEnum):
     STREAM = "stream"
     MONITOR = "monitor"
     STOP = "stop"
+    EVENT = "event"
+    QUERY = "query"
+    RESPOND = "respond"
+    INSTALL_KEY = "install-key"
+    USE_KEY = "use-key"
+    REMOVE_KEY = "remove-key"
+    LIST_KEYS = "list-keys"
 
 
 REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
@@ -94,38 +111,40 @@ REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
     Command.STREAM: StreamFilter,
     Command.MONITOR: MonitorLevel,
     Command.STOP: Stop,
+    Command.EVENT: SendEvent,
+    Command.QUERY: SendQuery,
+    Command.RESPOND: SendResponse,
+    Command.INSTALL_KEY: KeyChange,
+    Command.USE_KEY: KeyChange,
+    Command.REMOVE_KEY: KeyChange,
 }
-"""Which commands bring a request body; members, leave and stats bring none."""
+"""Which commands bring a request body; members, leave, stats and list-keys bring none."""
 
-NO_MEMBERS, NO_CONTACT, NO_STATS = MemberList(()), JoinCount(0), Stats({})
+NO_MEMBERS, NO_CONTACT, NO_STATS, NO_KEYS = MemberList(()), JoinCount(0), Stats({}), KeyReport()
 RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.MEMBERS: NO_MEMBERS,
     Command.MEMBERS_FILTERED: NO_MEMBERS,
     Command.JOIN: NO_CONTACT,
     Command.STATS: NO_STATS,
+    Command.INSTALL_KEY: NO_KEYS,
+    Command.USE_KEY: NO_KEYS,
+    Command.REMOVE_KEY: NO_KEYS,
+    Command.LIST_KEYS: NO_KEYS,
 }
 """Which commands bring a response body, and the one to send beside an error."""
 
-_NO_KEYS: Final[Fields] = {"Messages": {}, "Keys": {}, "NumNodes": 0, "NumErr": 0, "NumResp": 0}
 _NOWHERE: Final[Fields] = {"Adjustment": 0.0, "Error": 0.0, "Height": 0.0, "Vec": None}
-UNSERVED: Final[Mapping[str, Fields | None]] = {
-    "event": None,
-    "query": None,
-    "respond": None,
-    "get-coordinate": {"Coord": _NOWHERE, "Ok": False},
-    "install-key": _NO_KEYS,
-    "use-key": _NO_KEYS,
-    "remove-key": _NO_KEYS,
-    "list-keys": _NO_KEYS,
-}
+UNSERVED: Final[Mapping[str, Fields | None]] = {"get-coordinate": {"Coord": _NOWHERE, "Ok": False}}
 """Serf's commands that are always refused, and what its client reads beside the refusal.
 
 They are refused like any command that fails: were the connection closed, as after an unknown one, Serf's
 client would often see that first and not say why.
 """
-_UNSERVED_WITHOUT_REQUEST = "list-keys"
-
-RECORDS: Final[Mapping[str, type[Record]]] = {Command.STREAM: StreamEvent, Command.MONITOR: LogLine}
+RECORDS: Final[Mapping[str, type[Record]]] = {
+    Command.STREAM: StreamEvent,
+    Command.MONITOR: LogLine,
+    Command.QUERY: QueryRecord,
+}
 """Which commands open a subscription, and what it carries."""
 
 
@@ -248,7 +267,7 @@ class RequestReader:
         command, seq = self._header
         kind = REQUEST_BODIES.get(command)
         body = None
-        if kind is not None or (command in UNSERVED and command != _UNSERVED_WITHOUT_REQUEST):
+        if kind is not None or command in UNSERVED:
             message = self._messages.next_message()
             if message is None:
                 return None

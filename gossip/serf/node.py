@@ -256,6 +256,10 @@ class SerfNode:
         """Return the member called `name`, None if there is none."""
         return self._roster.members.get(name)
 
+    def count_alive(self) -> int:
+        """Return how many members have neither failed nor left, this node included."""
+        return self._roster.count_alive()
+
     @property
     def tags(self) -> Mapping[str, str]:
         """This node's own tags."""

@@ -39,6 +39,11 @@ def names(path):
     return {line.split("\t")[0] for text in runs(path) for line in text.splitlines()}
 
 
+def handlers(*specifications):
+    """Return scripts that answer no queries."""
+    return EventScripts(specifications, lambda query, payload: None)
+
+
 def event(name="deploy", payload=b"", *, ltime=1, coalesce=False):
     return UserEventReceived(UserEvent(ltime, name, payload, coalesce))
 
@@ -81,7 +86,7 @@ def test_tags_become_variables_in_capitals():
 
 
 def test_stats_show_handlers_as_serf_does():
-    scripts = EventScripts(["a.sh", "user:deploy,member-join=b.sh"])
+    scripts = handlers("a.sh", "user:deploy,member-join=b.sh")
     assert scripts.describe() == {"*:": "a.sh", "user:deploy": "b.sh", "member-join:": "b.sh"}
 
 
@@ -99,7 +104,8 @@ async def test_a_script_that_never_ends_is_stopped_with_its_children(tmp_path):
     script = f"trap '' TERM; sleep 1000 & echo $! $$ > {pids}; wait; wait"
     status, _ = await run_script(script, {}, b"", 0.2)
     assert status is None
-    assert not any(is_alive(int(pid)) for pid in pids.read_text().split())
+    started = [int(pid) for pid in pids.read_text().split()]
+    await eventually(lambda: not any(map(is_alive, started)), "script and child to end")
 
 
 async def test_a_child_in_the_background_does_not_hold_up_its_script(tmp_path):
@@ -138,12 +144,13 @@ async def test_a_stuck_script_delays_no_other_handler_and_stops_at_its_limit(tmp
             a.driver.apply(lambda node, now: node.user_event("deploy", b"", coalesce=False, now=now))
         await eventually(lambda: len(runs(shown)) == 2, "the other handler")
         await eventually(lambda: len(stuck.read_text().split()) == 2, "the next event of the stuck handler")
-    assert not any(is_alive(int(pid)) for pid in stuck.read_text().split())
+    started = [int(pid) for pid in stuck.read_text().split()]
+    await eventually(lambda: not any(map(is_alive, started)), "the scripts to end")
     assert "event script stopped: it ran too long" in caplog.text
 
 
 async def test_events_beyond_the_queue_of_a_handler_are_dropped_and_counted():
-    scripts = EventScripts(["user=true"])
+    scripts = handlers("user=true")
     scripts.observe([event(ltime=number) for number in range(MAX_QUEUED_EVENTS)], 0.0)
     assert scripts.dropped == 0
     scripts.observe([event()], 0.0)
@@ -151,7 +158,7 @@ async def test_events_beyond_the_queue_of_a_handler_are_dropped_and_counted():
 
 
 async def test_a_bad_specification_leaves_the_present_handlers():
-    scripts = EventScripts(["user=true"])
+    scripts = handlers("user=true")
     with pytest.raises(ConfigError):
         scripts.replace(["member-join=x", "foo=y"])
     assert scripts.describe() == {"user:": "true"}

@@ -1,8 +1,13 @@
 """Our command line against our agent: the same words, whoever answers."""
 
+import base64
+import subprocess
+
 import pytest
 
 from tests.agents import OURS, SERF, agents, eventually
+
+KEY_CHANGES = ("install", "use", "remove")
 
 
 @pytest.fixture
@@ -35,14 +40,50 @@ def test_serfs_command_line_prints_the_same_of_our_agent(agent, words):
     "words",
     [
         ("event", "deploy"),
-        ("query", "load"),
+        ("event", "-coalesce=false", "deploy", "v2"),
+        ("query", "-timeout=300ms", "load"),
+        ("query", "-timeout=300ms", "-no-ack", "load", "payload"),
+        ("query", "-timeout=300ms", "-format=json", "load"),
+        ("query", "-timeout=300ms", "-node=elsewhere", "load"),
+        ("query", "-timeout=300ms", "-tag=role=^w", "load"),
+    ],
+)
+def test_events_and_queries_print_the_same_from_either_command_line(agent, words):
+    ours, serfs = (agent.run(*words, client=client) for client in (OURS, SERF))
+    assert (ours.returncode, ours.stdout) == (serfs.returncode, serfs.stdout)
+
+
+@pytest.mark.serf
+def test_reachability_is_the_same_from_either_command_line(agent):
+    ours, serfs = (agent.run("reachability", client=client) for client in (OURS, SERF))
+    assert (ours.returncode, ours.stdout) == (serfs.returncode, serfs.stdout)
+    assert "Successfully contacted all live nodes" in ours.stdout
+
+
+@pytest.mark.serf
+@pytest.mark.parametrize(
+    "words", [("keys", "-list"), *(("keys", f"-{what}=AAAAAAAAAAAAAAAAAAAAAA==") for what in KEY_CHANGES)]
+)
+def test_key_changes_fail_alike_where_nothing_is_encrypted(agent, words):
+    ours, serfs = (agent.run(*words, client=client) for client in (OURS, SERF))
+    assert ours.returncode == serfs.returncode == 1
+    assert (ours.stdout + ours.stderr).split() == serfs.stdout.split()
+
+
+def test_a_new_key_is_32_random_bytes():
+    first, second = (
+        subprocess.run([*OURS, "keygen"], capture_output=True, text=True, check=True).stdout for _ in "ab"
+    )
+    assert len(base64.b64decode(first)) == 32
+    assert first != second
+
+
+@pytest.mark.serf
+@pytest.mark.parametrize(
+    "words",
+    [
         ("rtt", "o1", "o2"),
         ("rtt", "o2"),
-        ("reachability",),
-        ("keys", "-list"),
-        ("keys", "-install=AAAAAAAAAAAAAAAAAAAAAA=="),
-        ("keys", "-use=AAAAAAAAAAAAAAAAAAAAAA=="),
-        ("keys", "-remove=AAAAAAAAAAAAAAAAAAAAAA=="),
     ],
 )
 def test_serfs_command_line_says_what_our_agent_cannot_do(agent, words):

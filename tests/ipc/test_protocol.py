@@ -58,7 +58,19 @@ def spoken(messages):
 CONVERSATIONS = [
     v for v in json.loads((VECTORS / "rpc_cli.json").read_text()) if spoken(v["decoded"]["client"])
 ]
-EXCHANGES = [v for v in json.loads((VECTORS / "rpc.json").read_text()) if spoken(v["decoded"]["request"])]
+CROSSING = (
+    "event-with-stream",
+    "query-with-stream",
+    "respond",
+    "respond-unknown",
+    "query-serf-ping-nil-payload",
+)
+"""Recorded with records of subscriptions that were opened in another exchange."""
+EXCHANGES = [
+    v
+    for v in json.loads((VECTORS / "rpc.json").read_text())
+    if spoken(v["decoded"]["request"]) and v["name"] not in CROSSING
+]
 
 
 def named(vectors):
@@ -236,20 +248,17 @@ def test_errors_from_before_the_command_bring_no_body(error):
     assert events_of(conversation, data) == [Response("members", 1, error, None)]
 
 
-@pytest.mark.parametrize("command", ["event", "query", "respond", "no-such-command"])
+@pytest.mark.parametrize("command", ["get-coordinates", "no-such-command"])
 def test_an_unknown_command_is_refused_without_a_body(command):
     data = encode_response(Request(command, 4, None), error=UNSUPPORTED_COMMAND)
     assert unpack(data) == [{"Error": "Unsupported command", "Seq": 4}]
 
 
 @pytest.mark.parametrize("command", ["install-key", "use-key", "remove-key", "list-keys"])
-def test_serfs_client_reads_an_empty_body_beside_the_refusal_of_a_key_command(command):
-    data = encode_response(Request(command, 4, None), error=UNSUPPORTED_COMMAND)
+def test_serfs_client_reads_an_empty_body_beside_the_failure_of_a_key_command(command):
+    data = encode_response(Request(command, 4, None), error="no")
     counts = {"NumNodes": 0, "NumErr": 0, "NumResp": 0}
-    assert unpack(data) == [
-        {"Error": "Unsupported command", "Seq": 4},
-        {"Messages": {}, "Keys": {}, **counts},
-    ]
+    assert unpack(data) == [{"Error": "no", "Seq": 4}, {"Messages": {}, "Keys": None, **counts}]
 
 
 def test_serfs_client_reads_an_empty_body_beside_the_refusal_of_a_coordinate():

@@ -14,6 +14,7 @@ from tests.serf.rig import alive, home
 
 READS = {
     "answer_stream_ping",
+    "count_alive",
     "is_suspect",
     "last_heard",
     "local_health",

@@ -1,0 +1,167 @@
+"""The keys of gossip while it runs: Serf's key queries answered, and key changes asked of everybody.
+
+Serf's `keymanager.go` and `internal_query.go` (serf-wire 5.7). A rotation is three changes: install the new
+key everywhere, use it everywhere, remove the old one. Each member writes its ring to its key file, if any.
+"""
+
+import base64
+import binascii
+import logging
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from gossip.agent.driver import Driver
+from gossip.agent.key_file import write_key_file
+from gossip.agent.query_desk import QueryDesk
+from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
+from gossip.ipc.query_bodies import KeyReport
+from gossip.serf.queries import IncomingQuery, QueryRequest
+from gossip.wire.keyring import Keyring
+from gossip.wire.query_codec import (
+    KeyResponse,
+    decode_key_request,
+    decode_key_response,
+    encode_key_request,
+    encode_key_response,
+)
+
+INSTALL, USE, REMOVE, LIST = "install-key", "use-key", "remove-key", "list-keys"
+QUERY_NAME = "_serf_{operation}"
+NOT_ENCRYPTED = "No keyring to modify (encryption not enabled)"
+NOTHING_TO_LIST = "Keyring is empty (encryption not enabled)"
+
+log = logging.getLogger("gossip.agent")
+
+
+class Keys:
+    """The key ring of this agent, its file, and its part in changing the keys of the cluster."""
+
+    def __init__(self, driver: Driver, desk: QueryDesk, path: Path | None) -> None:
+        self._driver = driver
+        self._desk = desk
+        self._path = path
+        desk.agents_own.append(self._answer)
+
+    async def change(self, operation: str, text: str = "") -> tuple[str, KeyReport]:
+        """Ask every member to do `operation` with a key in base64; return what went wrong, and the report."""
+        try:
+            key = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            return "illegal base64 data at input byte 0", KeyReport()
+        if operation != LIST and not key:
+            return "no key given", KeyReport()
+        nodes = self._driver.node.count_alive()
+        request = QueryRequest(name=QUERY_NAME.format(operation=operation), payload=encode_key_request(key))
+        try:
+            answers = await self._desk.collect(request, nodes)
+        except LocalProtocolError as error:
+            return str(error), KeyReport(num_nodes=nodes)
+        responses = {answer.origin: _read(answer.payload) for answer in answers}
+        failure, report = _judge(responses, nodes)
+        if operation == LIST:
+            counts = Counter(key for response in responses.values() for key in response.keys)
+            report = report._replace(keys=counts)
+        return failure, report
+
+    def _answer(self, query: IncomingQuery) -> None:
+        """Carry out what another member asks of the ring, and say how it went."""
+        operations: dict[str, Callable[[bytes], KeyResponse]] = {
+            INSTALL: self._install,
+            USE: self._use,
+            REMOVE: self._remove,
+            LIST: self._list,
+        }
+        operation = query.name.removeprefix(QUERY_NAME.format(operation=""))
+        if operation not in operations:
+            return
+        try:
+            response = operations[operation](decode_key_request(query.payload))
+            if operation != LIST:
+                log.info(
+                    "keyring changed" if response.result else "keyring not changed",
+                    extra={"operation": operation, "asked_by": query.source_node, "reason": response.message},
+                )
+            self._respond(query, response)
+        except GossipError as error:
+            log.warning(
+                "cannot answer a key query", extra={"asked_by": query.source_node, "reason": str(error)}
+            )
+
+    def _respond(self, query: IncomingQuery, response: KeyResponse) -> None:
+        """Send `response`; a list that is too long is cut, as Serf cuts it."""
+        total = len(response.keys)
+        for shown in range(total, -1, -1):
+            if shown < total:
+                message = f"truncated key list response, showing first {shown} of {total} keys"
+                response = KeyResponse(
+                    result=response.result,
+                    message=message,
+                    keys=response.keys[:shown],
+                    primary=response.primary,
+                )
+            try:
+                self._desk.respond(query, encode_key_response(response))
+            except LocalProtocolError as error:
+                if shown == 0 or "exceeds limit" not in str(error):
+                    raise
+            else:
+                return
+
+    def _install(self, key: bytes) -> KeyResponse:
+        return self._modify(lambda ring: ring.add(key))
+
+    def _use(self, key: bytes) -> KeyResponse:
+        return self._modify(lambda ring: ring.use(key))
+
+    def _remove(self, key: bytes) -> KeyResponse:
+        return self._modify(lambda ring: ring.remove(key))
+
+    def _modify(self, change: Callable[[Keyring], None]) -> KeyResponse:
+        ring = self._driver.keyring
+        if ring is None:
+            return KeyResponse(result=False, message=NOT_ENCRYPTED)
+        try:
+            change(ring)
+        except LocalProtocolError as error:
+            return KeyResponse(result=False, message=str(error))
+        if self._path is None:
+            return KeyResponse(result=True)
+        try:
+            write_key_file(self._path, ring)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            log.warning("key file not written", extra={"file": str(self._path), "reason": reason})
+            return KeyResponse(
+                result=True, message=f"changed until a restart: key file not written: {reason}"
+            )
+        return KeyResponse(result=True)
+
+    def _list(self, _key: bytes) -> KeyResponse:
+        ring = self._driver.keyring
+        if ring is None:
+            return KeyResponse(result=False, message=NOTHING_TO_LIST)
+        keys = tuple(base64.b64encode(key).decode() for key in ring.keys)
+        return KeyResponse(result=True, keys=keys, primary=keys[0])
+
+
+def _read(payload: bytes) -> KeyResponse:
+    try:
+        return decode_key_response(payload)
+    except RemoteProtocolError as error:
+        return KeyResponse(result=False, message=f"failed to decode key query response: {error}")
+
+
+def _judge(responses: dict[str, KeyResponse], nodes: int) -> tuple[str, KeyReport]:
+    failures = sum(not response.result for response in responses.values())
+    report = KeyReport(
+        messages={name: response.message for name, response in responses.items() if response.message},
+        num_nodes=nodes,
+        num_err=failures,
+        num_resp=len(responses),
+    )
+    if failures:
+        return f"{failures}/{nodes} nodes reported failure", report
+    if len(responses) != nodes:
+        return f"{len(responses)}/{nodes} nodes reported success", report
+    return "", report
