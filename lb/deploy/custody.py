@@ -18,7 +18,7 @@ from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
 from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
 from lb.haproxy.runtime import Drains, WorkerIdentity
-from lb.haproxy.server_state import difference
+from lb.haproxy.server_state import difference, parse_servers
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,20 @@ log = logging.getLogger(__name__)
 class Custody:
     """Our part of one configuration file and one HAProxy. One task at a time may call it, drains aside."""
 
-    __slots__ = ("_file", "_haproxy", "_kept", "_left", "_record", "_servers_seen", "_writing", "cause")
+    __slots__ = (
+        "_file",
+        "_haproxy",
+        "_kept",
+        "_left",
+        "_record",
+        "_servers_seen",
+        "_writing",
+        "cause",
+        "is_verified",
+    )
 
     def __init__(self, file: ConfigFile, haproxy: HAProxy) -> None:
+        self.is_verified = False  # the last `inspect` found file, worker and servers to be those of the goal
         self.cause = ""  # what somebody else did, in words; "" once it was put right
         self._file = file
         self._haproxy = haproxy
@@ -50,6 +61,7 @@ class Custody:
         Raises:
             SwapError: it cannot be read, or a copy cannot be written.
         """
+        self.is_verified = False
         self.cause = await trio.to_thread.run_sync(self._inspect_file, goal)
         if not self.cause and self._left == goal:
             self.cause = await self._inspect_servers(goal)
@@ -146,10 +158,10 @@ class Custody:
             if digest is None or digest != embedded_digest(goal) or await self.doubt(goal):
                 return ""
             table = await self._haproxy.runtime.servers_table()
-            rows = await self._haproxy.runtime.servers()
+            changed = difference(configured_servers(goal), parse_servers(table))
         except HAProxyError:
             return ""
-        changed = difference(configured_servers(goal), rows)
+        self.is_verified = not changed
         if changed and changed != self._servers_seen:
             self._servers_seen = changed
             copy = await trio.to_thread.run_sync(self._file.keep_copy, table.encode(), RUNTIME)

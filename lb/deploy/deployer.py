@@ -144,6 +144,9 @@ class Deployment:
         return 0.0 if self._goal is not goal else self._config.reconcile_interval
 
     async def _is_fulfilled(self, goal: Goal) -> bool:
+        if self._custody.is_verified:  # just now: a table of a thousand servers takes a second
+            await self._accept(goal)
+            return True
         try:
             present = await trio.to_thread.run_sync(self._file.read)
         except SwapError as error:
