@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.attacks import attackers, datagrams
-from benchmarks.attacks.victim import PEERS, VICTIM, Agent, Meter, alive, cluster
+from benchmarks.attacks.victim import PEERS, VICTIM, Agent, Meter, alive, cluster, environment
 from gossip.errors import GossipError
 
 TOKEN_FLAGS = ("-rpc-auth=secret",)
@@ -103,9 +103,9 @@ def watch(peer: Agent, failed: threading.Event, stop: threading.Event) -> None:
 def show_costs(python: str) -> None:
     """Print what single datagrams cost."""
     script = Path(datagrams.__file__)
-    output = subprocess.run([python, str(script)], check=True, capture_output=True, text=True).stdout
+    run = subprocess.run([python, str(script)], check=True, capture_output=True, text=True, env=environment())
     print("| datagram | bytes | ms | answers |\n|---|--:|--:|--:|")
-    for name, size, milliseconds, answers in json.loads(output):
+    for name, size, milliseconds, answers in json.loads(run.stdout):
         print(f"| {name} | {size:,} | {milliseconds:.2f} | {answers} |")
     print()
 

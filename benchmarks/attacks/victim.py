@@ -25,6 +25,11 @@ PERIOD = 0.02
 """Seconds between two pings of the meter."""
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of what is measured: its own packages, not the harness's."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 class Agent:
     """One agent."""
 
@@ -34,7 +39,9 @@ class Agent:
         self.host = host
         self.token = next((flag.partition("=")[2] for flag in flags if flag.startswith("-rpc-auth=")), "")
         with log.open("wb") as sink:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment()
+            )
 
     def memory(self, key: str = "VmRSS") -> float:
         """Return resident megabytes: now, or with ``VmHWM`` at most so far."""

@@ -86,7 +86,8 @@ def decompress(data: bytes, limit: int) -> bytes:
         RemoteProtocolError: a code is not in the table, the end code is missing, the table is cleared again
             and again, or `limit` is exceeded.
     """
-    output: list[bytes] = []
+    whole = bytearray()
+    output: list[bytes] = []  # what the latest codes mean
     table = _LITERALS.copy()
     early_clears = 0
     room, width, position, end = limit, FIRST_WIDTH, 0, 8 * len(data)
@@ -100,13 +101,16 @@ def decompress(data: bytes, limit: int) -> bytes:
         held = len(output)
         done = _expand(bits, width, count, table, output)
         room -= sum(map(len, output[held:]))
+        if held > TABLE_SIZE:  # each piece alone takes several times its length
+            whole += b"".join(output[:held])
+            del output[:held]
         if room < 0:
             raise RemoteProtocolError(f"decompressing {len(data)} bytes gives more than {limit} bytes")
         if done == count:
             position = stop
             width += len(table) == 1 << width and width < MAX_WIDTH
         elif bits >> done * width & 1:  # the end code is odd, the clear code even
-            return b"".join(output)
+            return b"".join((whole, *output)) if whole else b"".join(output)
         else:
             early_clears += len(table) < TABLE_SIZE - 1
             if early_clears > MAX_EARLY_CLEARS:
