@@ -28,8 +28,9 @@ from gossip.errors import ConfigError
 from lb.config import LIVE_KEYS, LbConfig, load_lb_config
 from lb.controller import Balancer
 from lb.deploy.bootstrap import Inheritance, Origin, inherit
-from lb.deploy.config_file import ConfigFile, SwapError
+from lb.deploy.config_file import ConfigFile
 from lb.deploy.deployer import Deployment
+from lb.deploy.directory import SwapError
 from lb.deploy.foreign_edit import OnForeignEdit, keep_edit
 from lb.deploy.last_view import keep_view, read_view, seeds
 from lb.deploy.lock import DirectoryLock

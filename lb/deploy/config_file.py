@@ -17,8 +17,8 @@ from time import gmtime, perf_counter, strftime
 
 from msgspec import Struct
 
-from gossip.errors import ConfigError, GossipError
-from lb.deploy.lock import DirectoryLock
+from gossip.errors import ConfigError
+from lb.deploy.directory import Directory, SwapError
 from lb.haproxy.config_check import Validator
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
@@ -30,14 +30,6 @@ GOOD_NAME = ".lb.good"
 MAX_COPIES = 100
 """Copies of one kind beside the file. None is removed here: with so many nothing is overwritten any more."""
 MOUNTINFO = Path("/proc/self/mountinfo")
-
-
-class SwapError(GossipError):
-    """The swap stopped at `step`; the target is the old file, or the whole new one after ``replace``."""
-
-    def __init__(self, step: str, reason: str) -> None:
-        super().__init__(reason)
-        self.step = step
 
 
 class RejectedError(SwapError):
@@ -68,10 +60,10 @@ class ConfigFile:
     """The file that HAProxy reads, and the only way to change it.
 
     `open` it once, `swap` as often as needed, `close` it at the end. All methods block: call them from a
-    thread, one at a time.
+    thread, swaps one at a time.
     """
 
-    __slots__ = ("_directory", "_lock", "_validator", "directory", "good_path", "target")
+    __slots__ = ("_files", "_validator", "directory", "good_path", "target")
 
     def __init__(self, target: Path, validator: Validator) -> None:
         # A rename onto a symbolic link would replace the link: work on what it points to.
@@ -79,8 +71,7 @@ class ConfigFile:
         self.directory = self.target.parent
         self.good_path = self.directory / GOOD_NAME
         self._validator = validator
-        self._lock = DirectoryLock(self.directory)
-        self._directory: int | None = None
+        self._files = Directory(self.directory)
 
     def open(self) -> None:
         """Lock the directory, remove what a killed writer left, prove that a swap can work here.
@@ -92,7 +83,7 @@ class ConfigFile:
             raise ConfigError(f"cannot write {self.target}: {self.directory} is not a directory (create it)")
         if self.target.exists() and not self.target.is_file():
             raise ConfigError(f"cannot write {self.target}: it is not a regular file")
-        self._hold_directory()
+        self._files.hold()
         try:
             self._remove_stale_candidates()
             self._probe()
@@ -102,10 +93,7 @@ class ConfigFile:
 
     def close(self) -> None:
         """Give up the lock."""
-        if self._directory is not None:
-            os.close(self._directory)
-            self._directory = None
-        self._lock.release()
+        self._files.release()
 
     def read(self) -> bytes | None:
         """Return the present content, None if there is no file.
@@ -114,12 +102,12 @@ class ConfigFile:
             SwapError: the file cannot be read or is larger than `MAX_CONFIG_BYTES`, or its directory is not
                 the one that is held any more.
         """
-        self._expect_directory()
-        return self._read(self.target)
+        self._files.check()
+        return self._read(self.target.name)
 
     def read_good(self) -> bytes | None:
         """Return the last content that a running HAProxy was seen to have, None if there is none yet."""
-        return self._read(self.good_path)
+        return self._read(self.good_path.name)
 
     def read_beside(self, name: str) -> bytes | None:
         """Return the content of the file `name` in the directory, None if there is none.
@@ -127,7 +115,7 @@ class ConfigFile:
         Raises:
             SwapError: it cannot be read or is larger than `MAX_CONFIG_BYTES`.
         """
-        return self._read(self.directory / name)
+        return self._read(name)
 
     def validate(self, content: bytes) -> None:
         """Ask HAProxy about `content` without touching the target.
@@ -140,7 +128,7 @@ class ConfigFile:
         try:
             self._validate(candidate)
         finally:
-            self._unlink(candidate)
+            self._files.unlink(candidate.name)
 
     def swap(self, content: bytes, *, may_replace: Collection[bytes | None] | None = None) -> Swapped:
         """Make `content` the configuration file; equal content is left alone.
@@ -173,7 +161,7 @@ class ConfigFile:
                 raise ChangedError(f"{self.target} was changed by somebody else meanwhile")
             self._replace(candidate)
         finally:
-            self._unlink(candidate)
+            self._files.unlink(candidate.name)
         self._expect(self.target, digest, "read back")
         return Swapped(True, digest, previous, validated_in, perf_counter() - start)
 
@@ -195,9 +183,9 @@ class ConfigFile:
         """
         candidate = self._write_candidate(content)
         try:
-            self._rename(candidate, self.directory / name)
+            self._files.rename(candidate.name, name)
         except OSError as error:
-            self._unlink(candidate)
+            self._files.unlink(candidate.name)
             raise SwapError("keep", f"cannot write {self.directory / name}: {error.strerror}") from error
 
     def keep_copy(self, content: bytes, kind: str) -> Path:
@@ -209,8 +197,8 @@ class ConfigFile:
             SwapError: it could not be written, or there are `MAX_COPIES` of this kind.
         """
         prefix = f"{self.target.name}.{kind}-"
-        copies = sorted(name for name in self._names() if name.startswith(prefix))
-        if copies and self._read(self.directory / copies[-1]) == content:
+        copies = sorted(name for name in self._files.names() if name.startswith(prefix))
+        if copies and self._read(copies[-1]) == content:
             return self.directory / copies[-1]
         if len(copies) >= MAX_COPIES:
             raise SwapError(
@@ -222,12 +210,12 @@ class ConfigFile:
             for suffix in ("", *(f"-{number}" for number in range(2, MAX_COPIES + 2))):
                 path = self.directory / f"{prefix}{stamp}{suffix}"
                 with suppress(FileExistsError):  # a link, unlike a rename, never replaces anything
-                    self._link(candidate, path)
+                    self._files.link(candidate.name, path.name)
                     return path
         except OSError as error:
             raise SwapError("copy", f"cannot keep a copy of {self.target}: {error.strerror}") from error
         finally:
-            self._unlink(candidate)
+            self._files.unlink(candidate.name)
         raise SwapError("copy", f"cannot keep a copy of {self.target}: no name is free")
 
     def _write_candidate(self, content: bytes) -> Path:
@@ -235,10 +223,10 @@ class ConfigFile:
             raise RejectedError(
                 f"a configuration of {len(content)} bytes exceeds the limit of {MAX_CONFIG_BYTES}"
             )
-        self._expect_directory()
+        self._files.check()
         candidate = self.directory / f"{TEMP_PREFIX}{token_hex(8)}{TEMP_SUFFIX}"
         try:
-            fd = self._open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            fd = self._files.open(candidate.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise SwapError(
                 "write", f"cannot create a candidate in {self.directory}: {error.strerror}"
@@ -250,14 +238,14 @@ class ConfigFile:
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
-            self._unlink(candidate)
+            self._files.unlink(candidate.name)
             raise SwapError("write", f"cannot write the candidate {candidate}: {error.strerror}") from error
         return candidate
 
     def _adopt_owner(self, fd: int) -> None:
         """Give the candidate the owner and the mode of the file that it will replace."""
         try:
-            wanted = os.stat(self._at(self.target), dir_fd=self._directory)
+            wanted = self._files.stat(self.target.name)
         except FileNotFoundError:
             os.fchmod(fd, NEW_FILE_MODE)
             return
@@ -273,23 +261,26 @@ class ConfigFile:
 
     def _replace(self, candidate: Path) -> None:
         try:
-            self._rename(candidate, self.target)
+            self._files.rename(candidate.name, self.target.name)
         except OSError as error:
             raise SwapError(
                 "replace", f"cannot rename {candidate} to {self.target}: {error.strerror}"
             ) from error
 
+    def _read(self, name: str) -> bytes | None:
+        return self._files.read(name, MAX_CONFIG_BYTES)
+
     def _expect(self, path: Path, digest: str, step: str) -> None:
         """Make sure that nobody wrote to `path` behind our back."""
-        found = self._read(path)
+        found = self._read(path.name)
         if found is None or content_digest(found) != digest:
             raise SwapError(step, f"{path} is not what was written to it: somebody else changes it")
 
     def _remove_stale_candidates(self) -> None:
         """The lock is ours, so nobody can be writing these any more."""
-        for name in self._names():
+        for name in self._files.names():
             if name.startswith(TEMP_PREFIX) and name.endswith(TEMP_SUFFIX):
-                self._unlink(self.directory / name)
+                self._files.unlink(name)
 
     def _probe(self) -> None:
         """Do in small what a swap does, and look for what would make the real rename fail."""
@@ -301,8 +292,8 @@ class ConfigFile:
         try:
             candidate = self._write_candidate(b"probe\n")
             renamed = candidate.with_name(f"{TEMP_PREFIX}probe{TEMP_SUFFIX}")
-            self._rename(candidate, renamed, sync=False)
-            os.unlink(self._at(renamed), dir_fd=self._directory)
+            self._files.rename(candidate.name, renamed.name, sync=False)
+            self._files.unlink(renamed.name)
         except SwapError as error:
             raise ConfigError(
                 f"{error} (the directory must be writable, and this user must be allowed to give a file "
@@ -315,85 +306,6 @@ class ConfigFile:
         elsewhere = self.target.stat().st_dev != self.directory.stat().st_dev
         # A bind mount from the same file system has the same st_dev: only the mount table tells.
         return elsewhere or str(self.target) in _mount_points()
-
-    def _hold_directory(self) -> None:
-        """Lock the directory and hold it by descriptor: what the path leads to later is compared with it."""
-        self._lock.acquire()
-        try:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._directory = os.open(self.directory, flags)
-        except OSError as error:
-            self._lock.release()
-            raise ConfigError(f"cannot open the directory {self.directory}: {error.strerror}") from error
-
-    def _expect_directory(self) -> None:
-        """Make sure that the path still leads to the directory that is locked.
-
-        One that was removed and made again is locked in turn. One behind a symbolic link is not: whoever put
-        the link there chose which file HAProxy reads.
-        """
-        if self._directory is None:
-            return
-        held = os.fstat(self._directory)
-        try:
-            found = self.directory.lstat()
-        except OSError as error:
-            raise SwapError("directory", f"cannot use {self.directory}: {error.strerror}") from error
-        if (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino):
-            return
-        if Path(os.path.realpath(self.directory)) != self.directory:
-            raise SwapError(
-                "directory", f"{self.directory} was replaced by a symbolic link: nothing is written"
-            )
-        self.close()
-        try:
-            self._hold_directory()
-        except ConfigError as error:
-            raise SwapError("directory", str(error)) from error
-
-    def _at(self, path: Path) -> str:
-        """Return how system calls name a path in the directory: relative to its descriptor if it is held."""
-        return str(path) if self._directory is None else path.name
-
-    def _open(self, path: Path, flags: int, mode: int = 0) -> int:
-        flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(self._at(path), flags, mode, dir_fd=self._directory)
-
-    def _rename(self, source: Path, target: Path, *, sync: bool = True) -> None:
-        directory = self._directory
-        os.replace(self._at(source), self._at(target), src_dir_fd=directory, dst_dir_fd=directory)
-        if sync:
-            self._sync()
-
-    def _link(self, source: Path, target: Path) -> None:
-        directory = self._directory
-        os.link(self._at(source), self._at(target), src_dir_fd=directory, dst_dir_fd=directory)
-        self._sync()
-
-    def _unlink(self, path: Path) -> None:
-        with suppress(OSError):
-            os.unlink(self._at(path), dir_fd=self._directory)
-
-    def _names(self) -> list[str]:
-        with os.scandir(self.directory if self._directory is None else self._directory) as entries:
-            return [entry.name for entry in entries]
-
-    def _sync(self) -> None:
-        """Make a rename survive a power cut."""
-        if self._directory is not None:
-            os.fsync(self._directory)
-
-    def _read(self, path: Path) -> bytes | None:
-        try:
-            with os.fdopen(self._open(path, os.O_RDONLY), "rb") as source:
-                content = source.read(MAX_CONFIG_BYTES + 1)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise SwapError("read", f"cannot read {path}: {error.strerror}") from error
-        if len(content) > MAX_CONFIG_BYTES:
-            raise SwapError("read", f"{path} is larger than the limit of {MAX_CONFIG_BYTES} bytes")
-        return content
 
 
 def content_digest(content: bytes) -> str:

@@ -11,7 +11,8 @@ import msgspec
 import trio
 
 from lb.deploy.bootstrap import Origin, origin_of
-from lb.deploy.config_file import ConfigFile, SwapError, Swapped, content_digest
+from lb.deploy.config_file import ConfigFile, Swapped, content_digest
+from lb.deploy.directory import SwapError
 from lb.deploy.foreign_edit import RUNTIME, keep_edit
 from lb.deploy.worker_record import WorkerRecord, read_record, started_after_change, write_record
 from lb.haproxy.cli_socket import HAProxyError

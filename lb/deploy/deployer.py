@@ -14,8 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gossip.agent.duration import Seconds
-from lb.deploy.config_file import ChangedError, ConfigFile, RejectedError, SwapError, Swapped
+from lb.deploy.config_file import ChangedError, ConfigFile, RejectedError, Swapped
 from lb.deploy.custody import Custody
+from lb.deploy.directory import SwapError
 from lb.deploy.foreign_edit import OnForeignEdit
 from lb.haproxy.cli_socket import HAProxyError, UnreachableError
 from lb.haproxy.client import HAProxy

@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from lb.deploy.config_file import ConfigFile, SwapError, content_digest
+from lb.deploy.config_file import ConfigFile, content_digest
+from lb.deploy.directory import SwapError
 from lb.haproxy.config_text import ServerName
 from lb.haproxy.runtime import WorkerIdentity
 

@@ -20,9 +20,9 @@ from lb.deploy.config_file import (
     MAX_CONFIG_BYTES,
     ConfigFile,
     RejectedError,
-    SwapError,
     content_digest,
 )
+from lb.deploy.directory import SwapError
 from lb.haproxy.config_check import Validator
 
 ACCEPT = Validator(("true", "{file}"))

@@ -8,7 +8,8 @@ import pytest
 
 from gossip.errors import ConfigError
 from lb.deploy.adoption import Carried
-from lb.deploy.config_file import MAX_COPIES, ConfigFile, SwapError
+from lb.deploy.config_file import MAX_COPIES, ConfigFile
+from lb.deploy.directory import SwapError
 from lb.deploy.take_over import CARRIED_NAME, read_carried, take_over
 from lb.haproxy.config_check import Validator
 from lb.haproxy.config_text import BLANK_DIGEST, set_digest
