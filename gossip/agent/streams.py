@@ -76,7 +76,8 @@ class Streams:
             most_bytes=MAX_HELD_BYTES,
             most_bytes_per_source=MAX_HELD_BYTES_PER_SOURCE,
         )
-        self._turns = Turns()
+        self._turns = Turns()  # for whole states
+        self._pieces = Turns()  # for what arrives of them
         self._bugs = Bugs()
 
     async def serve(self, nursery: trio.Nursery, host: StreamHost) -> None:
@@ -107,7 +108,8 @@ class Streams:
                 if isinstance(message, bytes):
                     sealed = self._sealer.stream(message)
                 else:
-                    sealed = await self._seal(message, place)
+                    async with self._turns.of(place.source):
+                        sealed = await self._seal(message, place)
                 async with await connect(to) as stream:
                     try:
                         await stream.send_all(sealed)
@@ -162,11 +164,12 @@ class Streams:
                 # out afterwards, so that a peer that reads slowly does not keep its rows here.
                 held = place.held
                 is_join = message.join
-                answer = await self._seal(lambda: host.encode_state(join=is_join), place)
-                try:
-                    await host.merge(message, initiated=False)
-                except RemoteProtocolError as error:
-                    host.complain(talk.peer, str(error))
+                async with self._turns.of(place.source):  # only one state at a time is encoded and merged
+                    answer = await self._seal(lambda: host.encode_state(join=is_join), place)
+                    try:
+                        await host.merge(message, initiated=False)
+                    except RemoteProtocolError as error:
+                        host.complain(talk.peer, str(error))
                 del message
                 self.places.hold(place, -held)
                 place.since = host.now()
@@ -179,25 +182,30 @@ class Streams:
     async def _read(self, stream: trio.SocketStream, place: Place) -> StreamMessage | None:
         """Return the next message, None if the peer closed without saying anything."""
         reader = self._sealer.reader()
-        is_empty = True
+        is_first = True
         while True:
             chunk = await stream.receive_some(CHUNK_BYTES)
-            if not chunk and is_empty:
+            if not chunk and is_first:
                 return None
-            is_empty = False
             self.places.hold(place, len(chunk))
             if chunk:
                 reader.receive_data(chunk)
             else:
                 reader.receive_eof()
             rows = reader.rows
-            message = reader.next_event()
+            if is_first:
+                message = reader.next_event()
+            else:
+                async with self._pieces.of(place.source):
+                    message = reader.next_event()
+                    await trio.lowlevel.checkpoint()
             while reader.has_work:
                 async with self._turns.of(place.source):
                     message = await trio.to_thread.run_sync(reader.next_event)
             self.places.hold(place, (reader.rows - rows) * ROW_BYTES)
             if message is not None:
                 return message
+            is_first = False
 
     async def _seal(self, encode: Callable[[], bytes], place: Place) -> bytes:
         """Return what goes over a stream to say what `encode` returns.
@@ -206,12 +214,11 @@ class Streams:
             OSError: that is more than peers take.
         """
         try:
-            async with self._turns.of(place.source):  # only one state at a time exists unsealed
-                message = encode()
-                if len(message) < INLINE_BYTES:
-                    sealed = self._sealer.stream(message)
-                else:
-                    sealed = await trio.to_thread.run_sync(self._sealer.stream, message)
+            message = encode()
+            if len(message) < INLINE_BYTES:
+                sealed = self._sealer.stream(message)
+            else:
+                sealed = await trio.to_thread.run_sync(self._sealer.stream, message)
         except LocalProtocolError as error:
             raise OSError(errno.EMSGSIZE, str(error)) from None
         self.places.hold(place, len(sealed))
