@@ -9,7 +9,7 @@ from tests.containers.engine import Container, EngineError, Site, Standalone, wa
 from tests.containers.load import requests
 from tests.containers.site import is_served_by, names
 
-NO_PORT = ("-e", "GOSSIP_TAGS=")
+NO_PORT = ("-e", "GOSSIP_TAGS=", "-e", "PORT=")
 """Such an application is ready as soon as it runs."""
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
