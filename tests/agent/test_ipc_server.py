@@ -67,10 +67,11 @@ async def test_a_command_that_fails_ends_its_connection_alone(monkeypatch, caplo
     assert line.exc_info[0] is ZeroDivisionError
 
 
-async def test_a_client_that_does_not_read_is_dropped(monkeypatch, caplog):
+async def test_a_client_that_does_not_read_is_dropped(monkeypatch, caplog, tmp_path):
     monkeypatch.setattr(ipc_server, "WRITE_TIMEOUT", 0.05)
     dropped = "a client does not read its answers"
-    async with running("a", "127.1.21.41") as a, ipc(a) as client, ipc(a) as other:
+    unix = f"unix:{tmp_path}/rpc"  # its buffers do not grow
+    async with running("a", "127.1.21.41", rpc_addr=unix) as a, ipc(a) as client, ipc(a) as other:
         with trio.fail_after(60), suppress(trio.BrokenResourceError):
             while dropped not in reasons(caplog):  # ask more than can be answered unread
                 with trio.move_on_after(0.05):
