@@ -12,8 +12,8 @@ import trio
 from gossip.agent.service import Agent
 from gossip.errors import ConfigError
 from gossip.serf.effects import Effect
-from lb.complaints import Complaints
 from lb.deploy.deployer import Deployment, Goal
+from lb.event_log import EventLog
 from lb.haproxy.cli_socket import HAProxyError
 from lb.haproxy.client import HAProxy
 from lb.haproxy.config_text import ServerName, ServerPlace
@@ -46,7 +46,8 @@ class Balancer:
         haproxy: HAProxy,
     ) -> None:
         self.state = ""
-        self._reconciler = Reconciler(settle, plan_config, Complaints().add)
+        self._events = EventLog()
+        self._reconciler = Reconciler(settle, plan_config, self._events.complain)
         self._renderer = renderer
         self._deployment = deployment
         self._haproxy = haproxy
@@ -121,12 +122,13 @@ class Balancer:
     def _decide(self, now: float) -> None:
         step = self._reconciler.handle_timeout(self._healths, now, self._answering)
         if step is not None:
+            self._events.tell_changes(step)
             self._carry_out(step, _words(step.decision.changes))
-        state = str(self._reconciler.state)
-        if state != self.state:
-            extra = {"event": "lb.state", "before": self.state, "for": f"{now - self._state_since:.2f}s"}
-            log.info(state, extra=extra)
-            self.state, self._state_since = state, now
+        self._events.tell_room(self._reconciler.full, self._reconciler.turned_away)
+        state = self._reconciler.state
+        if str(state) != self.state:
+            self._events.tell_state(state, self.state, now - self._state_since, self._reconciler.kept)
+            self.state, self._state_since = str(state), now
 
     def _carry_out(self, step: Step, reason: str) -> None:
         self._undone = (step, reason)

@@ -19,6 +19,7 @@ class Sighting(Struct, frozen=True):
     member: str
     status: MemberStatus
     claim: Claim | None
+    said_by: tuple[str, ...] = ()  # who said so, if it was not the member itself
 
 
 class Candidate:
@@ -40,6 +41,7 @@ class Candidate:
         "penalty",
         "ready_since",
         "rival_seen_at",
+        "said_by",
         "status",
     )
 
@@ -58,6 +60,7 @@ class Candidate:
         self.is_admitted = False  # there is room for it in the backend that it asks for
         self.is_blocked = False  # it may not have what it asks for, for now
         self.is_turned_away = False
+        self.said_by: tuple[str, ...] = ()  # who said what `status` says
         self.rival_seen_at = -math.inf  # when another agent claimed its name
         self.penalty = FlapPenalty(flapping)
 
@@ -76,6 +79,7 @@ class Candidate:
         self.status = status
         self.claim = claim
         self.changed_at = now
+        self.said_by = sighting.said_by or (self.member,)
         self.ready_since = None
         return True
 

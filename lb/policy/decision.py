@@ -5,6 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from lb.policy.plan import Claim
+from lb.policy.witness import Health
 
 
 class Reason(StrEnum):
@@ -27,6 +28,15 @@ class Change(Struct, frozen=True, order=True):
     successor: str = ""  # the newcomer at its address; "" if there is none
 
 
+class Account(Struct, frozen=True):
+    """How a change came about: what one wants to read of it in the log."""
+
+    change: Change
+    said_by: tuple[str, ...]  # members; () if nobody said anything
+    seconds: float  # from the first word about it to the change
+    health: Health  # what HAProxy said of the server
+
+
 class Decision(Struct, frozen=True):
     """What has to be true now: these lines in the file, these servers drained and all others ready."""
 
@@ -34,21 +44,22 @@ class Decision(Struct, frozen=True):
     changes: tuple[Change, ...]  # empty: only `draining` is new, the file stays as it is
     draining: frozenset[str]
     settled_in: float  # seconds from the oldest of the changes to this decision
+    accounts: tuple[Account, ...] = ()  # one for each of `changes`
 
 
 class Word(StrEnum):
     """The state in one word."""
 
-    OBSERVE = "OBSERVE"
-    SETTLE = "SETTLE"
+    OBSERVE = "observing"
+    SETTLE = "settling"
     WAITING = "waiting"
-    HELD = "HELD"
+    HELD = "held"
     DEGRADED = "degraded"
     EMPTY = "empty"
 
 
 class State(Struct, frozen=True):
-    """The state as a person reads it, as in ``OBSERVE``, ``waiting(suspect)`` or ``HELD(min_backends)``."""
+    """The state as a person reads it, as in ``observing`` or ``held(min_backends)``."""
 
     word: Word
     detail: str = ""

@@ -5,6 +5,8 @@ A member is judged by itself here (is its address allowed, does it name a port).
 
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec.structs import replace
+
 from gossip.serf.effects import (
     Effect,
     MemberFailed,
@@ -18,10 +20,12 @@ from gossip.serf.effects import (
     SuspicionRefuted,
 )
 from gossip.serf.members import MemberStatus, SerfMember
+from gossip.swim.evidence import Evidence
 from lb.policy.candidate import Sighting
 from lb.policy.plan import MemberFact, PlanConfig, Rejection, read_claim
 
-_ABOUT_A_MEMBER = (MemberJoined, MemberUpdated, MemberLeaving, MemberLeft, MemberFailed)
+MAX_WITNESSES = 5
+_ABOUT_A_MEMBER = (MemberJoined, MemberUpdated, MemberLeaving, MemberLeft)
 _ABOUT_SUSPICION = (MemberSuspected, SuspicionRefuted)
 
 
@@ -54,7 +58,9 @@ class Membership:
         sightings: list[Sighting] = []
         is_relevant = False
         for effect in effects:
-            if isinstance(effect, _ABOUT_A_MEMBER):
+            if isinstance(effect, MemberFailed):
+                sightings.append(replace(self.sight(effect.member), said_by=_witnesses(effect.evidence)))
+            elif isinstance(effect, _ABOUT_A_MEMBER):
                 sightings.append(self.sight(effect.member))
             elif isinstance(effect, MemberReaped):
                 sightings.append(Sighting(effect.member.name, MemberStatus.LEFT, None))
@@ -70,3 +76,9 @@ class Membership:
     def sight_all(self, members: Iterable[SerfMember]) -> list[Sighting]:
         """Return sightings of all members."""
         return [self.sight(member) for member in members]
+
+
+def _witnesses(evidence: Evidence) -> tuple[str, ...]:
+    """Return who declared a failure, who suspected it first and who confirmed that, each once."""
+    names = dict.fromkeys((evidence.reporter, evidence.accuser, *evidence.witnesses))
+    return tuple(name for name in names if name)[:MAX_WITNESSES]

@@ -126,6 +126,16 @@ class Reconciler:
         return self._settle.moves
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """Members whose servers stay as they are although gossip says otherwise."""
+        return self._settle.kept
+
+    @property
+    def turned_away(self) -> int:
+        """How often a newcomer found its backend full."""
+        return self._settle.turned_away
+
+    @property
     def full(self) -> Mapping[str, int]:
         """Backends that are full, and how many newcomers wait for room in each."""
         return self._settle.full

@@ -23,7 +23,7 @@ from lb.policy.allowlist import HASH_DIGITS, is_clean, replaced_name
 from lb.policy.candidate import Candidate, Sighting
 from lb.policy.convergence import Condition, DetectorView
 from lb.policy.damping import FlapConfig
-from lb.policy.decision import Change, Decision, Note, Reason, State, Topic, Word
+from lb.policy.decision import Account, Change, Decision, Note, Reason, State, Topic, Word
 from lb.policy.failure_lane import MIN_GAP, FailureLane
 from lb.policy.guard import HoldReason
 from lb.policy.leave_lane import drain, spare_last
@@ -130,18 +130,21 @@ class Settle:
         failing = self._failures.removable(
             view, placed=self._allocation.claims, last_change=self._last_change, now=now
         )
-        changes: tuple[Change, ...] = ()
-        settled_in = 0.0
+        accounts: list[Account] = []
         if failing or any(now >= due for due in self._lanes_due()):
-            changes, settled_in = self._apply(failing, now)
+            accounts = self._apply(failing, view, now)
             self._failures.track(now, self._join_until)
         draining = drain(self._candidates.values(), view)
         self._forget(now)
         self._deadline = self._arm(view, now)
-        if not changes and draining == self._draining:
+        if not accounts and draining == self._draining:
             return None
         self._draining = draining
-        return Decision(self.members, changes, draining, settled_in)
+        changes = tuple(account.change for account in accounts)
+        # a member that is replaced may have failed long ago: its successor's time counts
+        times = (a.seconds for a in accounts if a.change.reason is not Reason.REPLACED)
+        settled_in = max(times, default=0.0)
+        return Decision(self.members, changes, draining, settled_in, tuple(accounts))
 
     def next_deadline(self) -> float:
         """Return when to call `handle_timeout` at the latest, infinity if nothing is pending."""
@@ -154,6 +157,15 @@ class Settle:
             c.listed is not None and not c.is_drained and (c.is_going or c.is_gone)
             for c in self._candidates.values()
         )
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Members whose servers stay as they are although gossip says otherwise, as of `handle_timeout`."""
+        kept = {c.member for c in self._candidates.values() if c.is_spared}
+        kept |= self._failures.pending | {claim.member for claim in self.moves}
+        if not kept:
+            kept = {c.member for c in self._candidates.values() if c.is_missing}  # during `join_wait`
+        return tuple(sorted(kept))
 
     @property
     def full(self) -> Mapping[str, int]:
@@ -286,24 +298,24 @@ class Settle:
     def _coalesced(self, times: Collection[float]) -> float:
         return min(max(times) + self._config.quiet, min(times) + self._config.at_most)
 
-    def _apply(self, failing: Collection[str], now: float) -> tuple[tuple[Change, ...], float]:
-        """Change the lines of all who are ready, gone, replaced or in `failing`; say what and since when."""
-        changes: list[Change] = []
-        began = now
+    def _apply(self, failing: Collection[str], view: DetectorView, now: float) -> list[Account]:
+        """Change the lines of all that are ready, gone, replaced or in `failing`; tell how that came."""
+        accounts: list[Account] = []
         for member, candidate in self._candidates.items():
             line = None if member in failing else self._allocation.claims.get(member)
             if line == candidate.listed:
                 continue
             change = Change(member, *self._reason(candidate, line, failing))
-            if change.reason is not Reason.REPLACED:
-                began = min(began, candidate.changed_at)
-            changes.append(change)
+            is_silent = candidate.status is MemberStatus.NONE
+            said_by = () if is_silent else candidate.said_by
+            seconds, health = now - candidate.changed_at, health_of(member, view.healths)
+            accounts.append(Account(change, said_by, seconds, health))
             candidate.listed = line
             candidate.ready_since = None
             candidate.is_admitted = False
-        assert changes, "a lane was due for nobody"
+        assert accounts, "a lane was due for nobody"
         self._last_change = now
-        return tuple(sorted(changes)), now - began
+        return sorted(accounts, key=lambda account: account.change)
 
     def _reason(
         self, candidate: Candidate, line: Claim | None, failing: Collection[str]

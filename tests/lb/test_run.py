@@ -176,7 +176,7 @@ async def test_last_server_that_fails_is_held_until_another_is_up(site: Site) ->
         await scene.join("witness")  # or the only peer's failure would be isolation
         await scene.runs("a")
         scene.crash("a")
-        await eventually(lambda: scene.balancer._balancer.state == "HELD(min_backends)", 40)
+        await eventually(lambda: scene.balancer._balancer.state == "held(min_backends)", 40)
         await scene.join_server("b", ports["b"])
         await scene.runs("b")
 
@@ -195,8 +195,8 @@ async def test_hostile_members_never_reach_the_file_and_are_logged_once(
     assert "evil" not in text.replace("x-listen-evil-", "")
     assert "shutdown frontend" not in text
     assert "bind *:1" not in text
-    assert [r.member for r in caplog.records if r.getMessage() == "member is no server"] == ["good"]
-    renamed = [r.server for r in caplog.records if r.getMessage() == "member gets another name"]
+    assert [r.member for r in caplog.records if r.getMessage() == "member ignored"] == ["good"]
+    renamed = [r.server for r in caplog.records if r.getMessage() == "member renamed"]
     assert len(renamed) == len(set(renamed)) == 2
 
 

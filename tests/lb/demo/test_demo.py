@@ -359,7 +359,7 @@ def test_witness_understands_the_log() -> None:
         record(logger="lb", event="lb.server", server="web/web-1", state="ready"),
         record(logger="lb", event="lb.refused", reason="no"),
         record(logger="lb", event="lb.alarm", msg="nothing to roll back to"),
-        record(logger="lb", event="lb.state", msg="OBSERVE"),
+        record(logger="lb", event="lb.state", msg="observing"),
         record(logger="lb", msg="other"),
         b"[1, 2]",
         b"Traceback",

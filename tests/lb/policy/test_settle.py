@@ -151,7 +151,7 @@ def test_leavers_go_out_together_half_a_second_after_the_last_one_left():
     lb.see("web-1", LEFT)
     lb.advance(0.3)
     lb.see("web-2", LEFT)
-    assert lb.state == "SETTLE"
+    assert lb.state == "settling"
     lb.advance(5.0)
     assert [(round(at - start, 3), changes(d)) for at, d in lb.swaps] == [
         (0.8, [("web-1", "left"), ("web-2", "left")])
@@ -185,7 +185,7 @@ def test_the_last_up_server_is_drained_when_it_left_not_when_it_says_so():
     assert lb.decisions == []
     lb.see("web-1", LEFT)
     assert lb.decisions == []
-    assert lb.state == "HELD(min_backends)"
+    assert lb.state == "held(min_backends)"
     lb.up = set()
     lb.advance(1.0)
     assert lb.servers == ["web-2"]
@@ -270,7 +270,7 @@ def test_a_failed_server_goes_out_after_a_quiet_period():
     assert lb.state == "waiting(quiet)"
     lb.advance(5.0)
     assert [(round(at - start, 3), changes(d)) for at, d in lb.swaps] == [(Q, [("web-1", "failed")])]
-    assert lb.state == "OBSERVE"
+    assert lb.state == "observing"
 
 
 def test_a_failure_that_is_taken_back_in_time_changes_nothing():
@@ -379,7 +379,7 @@ def test_an_isolated_balancer_removes_nobody_and_says_so_within_a_second():
     lb.see("web-2", FAILED)
     assert lb.state == "waiting(quiet)"
     lb.advance(0.8)  # isolated since 0.3
-    assert lb.state == "HELD(isolated)"
+    assert lb.state == "held(isolated)"
     assert Note("web-1", Topic.HELD, "isolated") in lb.notes
     lb.advance(300.0)
     assert lb.servers == ["web-1", "web-2", "web-3"]
@@ -412,7 +412,7 @@ def test_members_that_return_when_isolation_ends_were_never_out():
         lb.see(member, ALIVE)
         lb.advance(0.6)
     lb.advance(10.0)
-    assert (lb.decisions, lb.state) == ([], "OBSERVE")
+    assert (lb.decisions, lb.state) == ([], "observing")
 
 
 def test_isolation_without_failures_is_only_said():
@@ -432,7 +432,7 @@ def test_the_last_servers_are_held_and_everything_else_goes_on():
     lb.see("web-1", FAILED)
     lb.see("web-2", FAILED)
     lb.advance(60.0)
-    assert lb.state == "HELD(min_backends)"
+    assert lb.state == "held(min_backends)"
     assert lb.notes == (
         Note("web-1", Topic.HELD, "min_backends"),
         Note("web-2", Topic.HELD, "min_backends"),
@@ -468,7 +468,7 @@ def test_a_held_member_that_returns_is_held_no_longer():
     lb.see("web-1", FAILED)
     lb.advance(10.0)
     lb.see("web-1", ALIVE)
-    assert (lb.state, lb.notes, lb.swaps) == ("OBSERVE", (), [])
+    assert (lb.state, lb.notes, lb.swaps) == ("observing", (), [])
 
 
 def test_a_leave_is_never_held():
@@ -479,7 +479,7 @@ def test_a_leave_is_never_held():
     lb.see("web-1", LEFT)
     lb.advance(1.0)
     assert changes(lb.swaps[0][1]) == [("web-1", "left")]
-    assert lb.state == "HELD(min_backends)"
+    assert lb.state == "held(min_backends)"
 
 
 def test_a_leaver_is_nobody_to_fall_back_on():
@@ -487,7 +487,7 @@ def test_a_leaver_is_nobody_to_fall_back_on():
     lb.see("web-1", LEAVING)
     lb.see("web-2", FAILED)
     lb.advance(5.0)
-    assert lb.state == "HELD(min_backends)"
+    assert lb.state == "held(min_backends)"
 
 
 def test_one_backend_held_does_not_hold_another():
@@ -499,14 +499,14 @@ def test_one_backend_held_does_not_hold_another():
     lb.see("web-1", FAILED)
     lb.advance(5.0)
     assert [changes(d) for _, d in lb.swaps] == [[("web-1", "failed")]]
-    assert lb.state == "HELD(min_backends)"
+    assert lb.state == "held(min_backends)"
 
 
 def test_a_new_failure_beside_held_ones_waits_for_certainty_first():
     lb = Balancer("web-1", "web-2", min_backends=2)
     lb.see("web-1", FAILED)
     lb.advance(5.0)
-    assert lb.state == "HELD(min_backends)"
+    assert lb.state == "held(min_backends)"
     lb.see("web-2", FAILED)
     assert lb.state == "waiting(quiet)"
     assert lb.notes == (Note("web-1", Topic.HELD, "min_backends"),)
@@ -524,7 +524,7 @@ def test_a_server_that_haproxy_calls_up_is_not_removed_for_its_agents_failure():
     lb.advance(1.0)
     assert lb.state == "waiting(haproxy)"
     lb.advance(3600.0)
-    assert (lb.state, lb.swaps) == ("HELD(disputed)", [])
+    assert (lb.state, lb.swaps) == ("held(disputed)", [])
     assert lb.notes == tuple(Note(f"web-{i}", Topic.HELD, "disputed") for i in (1, 2, 3))
 
 
@@ -536,7 +536,7 @@ def test_a_dispute_ends_when_haproxy_agrees():
     lb.up = {"web-2"}
     lb.advance(RECHECK)
     assert changes(lb.swaps[0][1]) == [("web-1", "failed")]
-    assert lb.state == "OBSERVE"
+    assert lb.state == "observing"
     assert not lb.settle.needs_health
 
 
@@ -548,7 +548,7 @@ def test_a_dispute_ends_when_the_member_returns_or_leaves(status, servers):
     lb.advance(600.0)
     lb.see("web-1", status)
     lb.advance(1.0)
-    assert (lb.state, lb.servers) == ("OBSERVE", servers)
+    assert (lb.state, lb.servers) == ("observing", servers)
 
 
 def test_a_dispute_ends_though_forged_suspicions_keep_this_node_slow():
@@ -583,7 +583,7 @@ def test_a_disputed_server_delays_the_removal_of_others_for_a_moment_only():
     assert (lb.state, lb.swaps) == ("waiting(haproxy)", [])
     lb.advance(RECHECK)
     assert changes(lb.swaps[0][1]) == [("web-2", "failed")]
-    assert lb.state == "HELD(disputed)"
+    assert lb.state == "held(disputed)"
 
 
 def test_a_stream_of_disputes_does_not_starve_a_confirmed_failure():
@@ -605,7 +605,7 @@ def test_a_disputed_server_counts_as_one_that_stays():
     lb.advance(60.0)
     lb.see("web-2", FAILED)
     lb.advance(60.0)
-    assert (lb.state, lb.servers) == ("HELD(disputed)", ["web-1"])
+    assert (lb.state, lb.servers) == ("held(disputed)", ["web-1"])
 
 
 def test_while_haproxy_does_not_answer_a_failed_server_stays():
@@ -613,7 +613,7 @@ def test_while_haproxy_does_not_answer_a_failed_server_stays():
     lb.healths = {"web-1": Health.UNKNOWN}
     lb.see("web-1", FAILED)
     lb.advance(3600.0)
-    assert (lb.state, lb.swaps) == ("HELD(unconfirmed)", [])
+    assert (lb.state, lb.swaps) == ("held(unconfirmed)", [])
     lb.healths = {}
     lb.advance(RECHECK)
     assert lb.servers == ["web-2"]
@@ -624,7 +624,7 @@ def test_a_server_without_a_check_goes_after_a_minute_of_certain_failure():
     lb.healths = {"web-1": Health.UNCHECKED, "web-2": Health.UNCHECKED}
     lb.see("web-1", FAILED)
     lb.advance(59.0)
-    assert (lb.state, lb.swaps) == ("HELD(unconfirmed)", [])
+    assert (lb.state, lb.swaps) == ("held(unconfirmed)", [])
     lb.advance(1.5)
     assert lb.servers == ["web-2"]
 
@@ -635,7 +635,7 @@ def test_the_last_servers_without_a_check_are_held_as_any_others():
     lb.see("web-1", FAILED)
     lb.see("web-2", FAILED)
     lb.advance(600.0)
-    assert (lb.state, lb.servers) == ("HELD(min_backends)", ["web-1", "web-2"])
+    assert (lb.state, lb.servers) == ("held(min_backends)", ["web-1", "web-2"])
 
 
 def test_different_holds_are_named_together():
@@ -644,7 +644,7 @@ def test_different_holds_are_named_together():
     lb.see("web-1", FAILED)
     lb.see("web-2", FAILED)
     lb.advance(60.0)
-    assert lb.state == "HELD(disputed,min_backends)"
+    assert lb.state == "held(disputed,min_backends)"
 
 
 # --- one address, one member
@@ -667,7 +667,7 @@ def test_a_newcomer_replaces_even_the_only_held_server():
     lb.advance(60.0)
     lb.see("web-2", ALIVE, claim("web-2", 1))
     assert lb.servers == ["web-2"]
-    assert lb.state == "OBSERVE"
+    assert lb.state == "observing"
 
 
 def test_two_alive_claimants_are_disputed_until_one_is_gone():
@@ -676,7 +676,7 @@ def test_two_alive_claimants_are_disputed_until_one_is_gone():
     lb.advance(10.0)
     assert lb.servers == ["web-1", "web-2"]
     assert lb.notes == (Note("web-3", Topic.DISPUTED, "web-1"),)
-    assert (lb.state, lb.settle.next_deadline()) == ("OBSERVE", math.inf)
+    assert (lb.state, lb.settle.next_deadline()) == ("observing", math.inf)
     lb.see("web-1", FAILED)
     assert lb.servers == ["web-2", "web-3"]
 
@@ -802,13 +802,13 @@ def test_a_balancer_that_finds_nobody_keeps_the_old_file():
     lb.silent_since = -math.inf
     lb.others = 0
     lb.advance(3600.0)
-    assert (lb.state, lb.servers) == ("HELD(isolated)", ["web-1", "web-2"])
+    assert (lb.state, lb.servers) == ("held(isolated)", ["web-1", "web-2"])
 
 
 def test_an_empty_old_file_is_no_reason_to_wait():
     lb = seeded()
     assert lb.settle.next_deadline() == math.inf
-    assert lb.state == "OBSERVE"
+    assert lb.state == "observing"
 
 
 @pytest.mark.parametrize("digits", [8, 16, 32])
@@ -845,7 +845,7 @@ def test_a_server_that_nobody_has_mentioned_stays_unless_haproxy_calls_it_down(w
     lb.see("web-4", ALIVE)
     lb.advance(3600.0)
     assert lb.servers == ["web-1", "web-2", "web-3", "web-4"]
-    assert lb.state == ("HELD(disputed)" if word is Health.UP else "HELD(unconfirmed)")
+    assert lb.state == ("held(disputed)" if word is Health.UP else "held(unconfirmed)")
     lb.healths = {}
     lb.advance(RECHECK)
     assert lb.servers == ["web-4"]
@@ -863,7 +863,7 @@ def test_one_web_killed_stays_and_is_held():
     lb.see("web-1", FAILED)
     lb.others = 0
     lb.advance(600.0)
-    assert (lb.swaps, lb.state, lb.servers) == ([], "HELD(isolated)", ["web-1"])
+    assert (lb.swaps, lb.state, lb.servers) == ([], "held(isolated)", ["web-1"])
 
 
 def test_two_webs_one_killed_is_out_within_eight_seconds_in_one_swap_without_a_hold():
@@ -879,7 +879,7 @@ def test_two_webs_one_killed_is_out_within_eight_seconds_in_one_swap_without_a_h
         lb.advance(0.1)
         states.add(lb.state)
     assert lb.now - killed <= 8.0
-    assert states == {"waiting(quiet)", "OBSERVE"}
+    assert states == {"waiting(quiet)", "observing"}
     assert len(lb.swaps) == 1
 
 
@@ -894,7 +894,7 @@ def test_two_webs_both_killed_are_kept_until_newcomers_are_up():
     lb.see("web-1", FAILED)
     lb.see("web-2", FAILED)
     lb.advance(60.0)
-    assert (lb.state, lb.swaps) == ("HELD(isolated)", [])
+    assert (lb.state, lb.swaps) == ("held(isolated)", [])
     lb.hear()
     lb.see("web-3", ALIVE, claim("web-3", 1))  # at a reused address
     assert lb.servers == ["web-2", "web-3"]
@@ -904,7 +904,7 @@ def test_two_webs_both_killed_are_kept_until_newcomers_are_up():
     lb.up = {"web-3", "web-4"}
     lb.advance(1.0)
     assert lb.servers == ["web-3", "web-4"]
-    assert lb.state == "OBSERVE"
+    assert lb.state == "observing"
 
 
 def test_three_webs_two_killed_go_in_one_swap():
@@ -934,7 +934,7 @@ def test_a_rolling_release_drains_leavers_and_takes_newcomers_without_a_hold():
         states.add(lb.state)
         lb.advance(5.0)
     assert lb.servers == ["web-4", "web-5", "web-6"]
-    assert states == {"OBSERVE"}
+    assert states == {"observing"}
     assert len(lb.swaps) == 6
 
 
@@ -962,8 +962,8 @@ def test_a_balancer_cut_off_for_five_minutes_removes_nobody():
     for member in ("web-1", "web-2", "web-3"):
         lb.see(member, FAILED)
     lb.advance(300.0)
-    assert (lb.state, lb.swaps) == ("HELD(isolated)", [])
+    assert (lb.state, lb.swaps) == ("held(isolated)", [])
     lb.hear()
     for member in ("web-1", "web-2", "web-3"):
         lb.see(member, ALIVE)
-    assert (lb.state, lb.swaps) == ("OBSERVE", [])
+    assert (lb.state, lb.swaps) == ("observing", [])

@@ -27,7 +27,7 @@ def test_leaves_of_all_servers_at_once_leave_one_that_haproxy_calls_up():
     leave_together(lb, *names)
     assert lb.decisions[0][1].draining == set(names[1:])
     lb.advance(600.0)
-    assert (lb.state, lb.servers) == ("HELD(min_backends)", ["web-0"])
+    assert (lb.state, lb.servers) == ("held(min_backends)", ["web-0"])
     assert lb.notes == (Note("web-0", Topic.HELD, "min_backends"),)
     assert lb.settle.needs_health
 
@@ -92,7 +92,7 @@ def test_a_spared_server_that_returns_is_as_any_other():
     lb.advance(5.0)
     lb.see("web-1", ALIVE)
     lb.advance(60.0)
-    assert (lb.state, lb.swaps, lb.notes) == ("OBSERVE", [], ())
+    assert (lb.state, lb.swaps, lb.notes) == ("observing", [], ())
 
 
 def test_a_newcomer_at_the_address_of_a_spared_server_takes_its_place():
@@ -114,7 +114,7 @@ def test_a_second_agent_of_the_same_name_that_leaves_drains_nobody(status):
     lb.advance(10.0)
     assert lb.decisions == []
     lb.see("web-1", ALIVE)
-    assert lb.state == "OBSERVE"
+    assert lb.state == "observing"
 
 
 def test_the_member_whose_name_another_claims_goes_when_haproxy_agrees():
@@ -147,7 +147,7 @@ def test_a_server_that_haproxy_calls_up_does_not_move_to_a_place_where_nobody_an
     assert lb.notes == (Note("web-1", Topic.MOVING, "10.0.0.1 8"), Note("web-2", Topic.MOVING, "10.0.0.1 9"))
     for member in ("web-1", "web-2"):
         lb.see(member, ALIVE)
-    assert (lb.state, lb.notes) == ("OBSERVE", ())
+    assert (lb.state, lb.notes) == ("observing", ())
 
 
 @pytest.mark.parametrize("word", [Health.UP, Health.UNKNOWN, Health.UNCHECKED])
