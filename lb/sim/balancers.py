@@ -3,7 +3,8 @@
 Every host that starts with the tag ``role=lb`` has a balancer: the `Reconciler` of `lb.balancer`, fed with
 the effects of the host's own core and woken by the simulator's clock. Its file outlives its process, as on a
 disk. It only watches: the cluster does the same with and without it. HAProxy is played by the truth: a server
-is UP while an agent runs at its address, is not frozen, and both directions of the link carry TCP.
+is UP while an agent runs at its address, is not frozen, and both directions of the link carry TCP. Servers of
+some hosts outlive their agents (`lb.sim.cast`). Each step is held against `lb.sim.rules`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from lb.policy.plan import Claim, MemberFact, PlanConfig, read_claim
 from lb.policy.reconciler import Reconciler
 from lb.policy.settle import Settle, SettleConfig
 from lb.policy.witness import Health, Healths
-from lb.sim.cast import cast, is_balancer
+from lb.sim.cast import cast, is_balancer, outlives
 from lb.sim.history import History, Process
+from lb.sim.rules import check_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,6 +117,7 @@ class SimulatedBalancer:
         there = [(c.host, c.port) for c in lb.moves if self._answers(host, c)]
         step = lb.handle_timeout(healths, now, there)
         if step is not None:
+            check_step(step, partial(self._answers, host), self._cluster.now)
             self.history.record(step, self._process, self._cluster.now)
             self._file = tuple(_claim(server) for server in step.after.servers)
 
@@ -123,7 +126,7 @@ class SimulatedBalancer:
 
     def _answers(self, host: Host, server: Server | Claim) -> bool:
         target = self._cluster.driver.at.get(Address(server.host, host.address.port))
-        if target is None or target.node is None or target.stall is Stall.ALL:
+        if target is None or target.stall is Stall.ALL or (target.node is None and not outlives(target.tags)):
             return False
         network = self._cluster.network
         there = network.is_reachable(host.name, target.name, TCP)

@@ -4,6 +4,7 @@ Drawn from the scenario's seed with a generator of its own. A scenario in which 
 role already is left as it is.
 """
 
+from collections.abc import Mapping
 from random import Random
 
 from msgspec.structs import replace
@@ -13,6 +14,10 @@ from gossip.sim.scenario import Scenario
 
 BALANCER = {"role": "lb"}
 BACKEND = {"role": "backend", "port": "8000"}
+OUTLIVES = {"outlives": "agent"}
+"""The tag of a host whose server answers on when its agent is gone, as one beside a sidecar does."""
+MANY_OUTLIVE = 0.3
+"""How likely the server of a backend does."""
 MOST_BACKENDS = 8
 KEEPS_ROLE = 0.5
 """How likely a backend that announces other tags is one still; the others withdraw."""
@@ -26,7 +31,9 @@ def cast(scenario: Scenario) -> Scenario:
     names = list(scenario.names)
     balancer = names.pop(rng.randrange(len(names)))
     backends = rng.sample(names, rng.randint(1, min(MOST_BACKENDS, len(names))))
-    roles = {balancer: BALANCER} | dict.fromkeys(sorted(backends), BACKEND)
+    roles = {balancer: BALANCER} | {
+        name: BACKEND | (OUTLIVES if rng.random() < MANY_OUTLIVE else {}) for name in sorted(backends)
+    }
     acts = tuple(_in_role(act, roles, rng) for act in scenario.acts)
     tags = scenario.tags | {name: scenario.tags.get(name, {}) | role for name, role in roles.items()}
     return replace(scenario, tags=tags, acts=acts)
@@ -35,6 +42,11 @@ def cast(scenario: Scenario) -> Scenario:
 def is_balancer(tags: dict[str, str]) -> bool:
     """Tell whether a host that starts with `tags` has a balancer beside its agent."""
     return tags.get("role") == BALANCER["role"]
+
+
+def outlives(tags: Mapping[str, str]) -> bool:
+    """Tell whether the server of a host with `tags` answers on when its agent is gone."""
+    return tags.get("outlives") == OUTLIVES["outlives"]
 
 
 def _in_role(act: AnyAct, roles: dict[str, dict[str, str]], rng: Random) -> AnyAct:

@@ -9,7 +9,7 @@ from gossip.sim.swarm import swarm
 from gossip.sim.trial import Trial
 from lb.policy.reconciler import Reconciler
 from lb.sim.balancers import Balancers
-from lb.sim.cast import BACKEND, BALANCER, cast
+from lb.sim.cast import BACKEND, BALANCER, OUTLIVES, cast
 
 
 def scenario(*acts, duration=60.0, nodes=5, backends=("n1..n4",), **rest):
@@ -143,3 +143,39 @@ def test_two_balancers_end_with_the_same_plan():
 def test_it_is_the_object_that_production_holds():
     balancers, _ = ride(scenario(duration=5.0))
     assert type(balancers.by_host["n0"].reconciler) is Reconciler
+
+
+def alone(*backends):
+    return {"n0": BALANCER} | dict.fromkeys(backends, BACKEND | OUTLIVES)
+
+
+def test_agents_that_die_beside_healthy_servers_change_nothing():
+    acts = tuple(Crash(at=20.0, node=f"n{i}") for i in (1, 2, 3))
+    balancers, _ = ride(replace(scenario(*acts, duration=120.0), tags=alone("n1..n4")))
+    assert [swap.size for swap in swaps(balancers)] == [4]
+    assert str(balancers.by_host["n0"].reconciler.state) == "held(disputed)"
+
+
+def test_a_dispute_in_a_cluster_ends_when_the_agents_are_back():
+    acts = (
+        *(Crash(at=20.0, node=f"n{i}") for i in (1, 2, 3)),
+        *(Restart(at=60.0, node=f"n{i}") for i in (1, 2, 3)),
+    )
+    balancers, _ = ride(replace(scenario(*acts, duration=120.0, seeds=2), tags=alone("n1..n4")))
+    assert [swap.size for swap in swaps(balancers)] == [4]
+    assert str(balancers.by_host["n0"].reconciler.state) == "observing"
+
+
+def test_a_balancer_that_is_back_among_strangers_keeps_the_servers_of_its_file():
+    acts = (
+        *(Crash(at=20.0, node=f"n{i}") for i in (0, 1, 2, 3)),
+        Restart(at=30.0, node="n0"),
+    )
+    balancers, _ = ride(replace(scenario(*acts, duration=150.0, seeds=5), tags=alone("n1..n4")))
+    assert [swap.size for swap in swaps(balancers)] == [4]
+    assert servers(balancers) == ["n1", "n2", "n3", "n4"]
+
+
+def test_the_last_server_that_answers_stays_though_its_agent_left():
+    balancers, _ = ride(replace(scenario(Leave(at=20.0, node="n1"), duration=90.0), tags=alone("n1")))
+    assert servers(balancers) == ["n1"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gossip.sim.acts import Crash, SetTags
 from gossip.sim.scenario import Scenario, read_scenario
 from gossip.sim.swarm import swarm
-from lb.sim.cast import BACKEND, MOST_BACKENDS, cast, is_balancer
+from lb.sim.cast import BACKEND, MOST_BACKENDS, cast, is_balancer, outlives
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
@@ -58,11 +58,17 @@ def test_backends_that_announce_other_tags_stay_backends_or_withdraw():
     seen = set()
     for seed in range(40):
         scenario = cast(Scenario(seed=seed, nodes=2, acts=(act, Crash(at=2.0, node="n1"))))
-        if scenario.tags["n1"] == BACKEND:
-            seen.add(scenario.acts[0].tags == BACKEND | {"version": "2"})
+        tags = scenario.tags["n1"]
+        if tags["role"] == "backend":
+            seen.add(scenario.acts[0].tags == tags | {"version": "2"})
     assert seen == {True, False}
 
 
 def test_role_lb_makes_a_balancer():
     assert is_balancer({"role": "lb"})
     assert not is_balancer(BACKEND)
+
+
+def test_some_servers_outlive_their_agents():
+    seen = {outlives(cast(Scenario(seed=seed, nodes=2)).tags["n1"]) for seed in range(40)}
+    assert seen == {True, False}
