@@ -23,43 +23,64 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 _CONFIG_FILE = click.Path(path_type=Path)
 _AGENT_OPTIONS = (
     click.option("--node", "node_name", metavar="NAME", help="Name in the cluster.  [default: the hostname]"),
-    click.option("--bind", metavar="HOST[:PORT]", help="Listen for gossip here.  [default: 0.0.0.0:7946]"),
-    click.option("--iface", "interface", metavar="NAME", help="Listen on this network interface's address."),
-    click.option("--advertise", metavar="HOST[:PORT]", help="Tell peers to use this address."),
-    click.option("--join", "start_join", metavar="SEED", multiple=True, help="Join, or fail; repeatable."),
-    click.option("--retry-join", metavar="SEED", multiple=True, help="Join, try until it works; repeatable."),
-    click.option("--retry-interval", metavar="DURATION", help="Time between tries.  [default: 30s]"),
     click.option(
-        "--retry-max", "retry_max_attempts", type=int, metavar="N", help="Give up after N more tries."
+        "--bind", metavar="HOST[:PORT]", help="Address to listen on for gossip.  [default: 0.0.0.0:7946]"
     ),
     click.option(
-        "--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag of this agent; repeatable."
+        "--iface", "interface", metavar="NAME", help="Network interface whose address to listen on."
     ),
+    click.option("--advertise", metavar="HOST[:PORT]", help="Address that peers are told to use."),
+    click.option(
+        "--join",
+        "start_join",
+        metavar="SEED",
+        multiple=True,
+        help="Member to join at the start, or fail; repeatable.",
+    ),
+    click.option(
+        "--retry-join",
+        metavar="SEED",
+        multiple=True,
+        help="Member to join, retried until it answers; repeatable.",
+    ),
+    click.option("--retry-interval", metavar="DURATION", help="Time between retries.  [default: 30s]"),
+    click.option(
+        "--retry-max",
+        "retry_max_attempts",
+        type=int,
+        metavar="N",
+        help="Retries before giving up; 0: no limit.  [default: 0]",
+    ),
+    click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Tag of this agent; repeatable."),
     click.option("--rpc-addr", metavar="ADDRESS", help="HOST:PORT or unix:PATH.  [default: 127.0.0.1:7373]"),
-    click.option("--rpc-auth", metavar="TOKEN", help="Ask commands for this token."),
-    click.option("--encrypt", "encrypt_key", metavar="KEY", help="Encrypt gossip: base64 of the key."),
-    click.option("--encrypt-file", metavar="FILE", help="Read that key from a file."),
-    click.option("--profile", metavar="PROFILE", help="Timing: lan, wan or local.  [default: lan]"),
+    click.option("--rpc-auth", metavar="TOKEN", help="Token that RPC clients must present."),
+    click.option("--encrypt", "encrypt_key", metavar="KEY", help="Key that encrypts gossip, in base64."),
+    click.option("--encrypt-file", metavar="FILE", help="File with that key."),
+    click.option("--profile", metavar="PROFILE", help="Timing profile: lan, wan or local.  [default: lan]"),
     click.option("--disable-compression", is_flag=True, help="Send gossip uncompressed."),
-    click.option("--broadcast-timeout", metavar="DURATION", help="Wait so long for news to spread."),
+    click.option(
+        "--broadcast-timeout", metavar="DURATION", help="How long to wait for a broadcast to propagate."
+    ),
     click.option("--log-level", metavar="LEVEL", help="trace, debug, info, warn or err.  [default: info]"),
     click.option("--log-format", metavar="FORMAT", help="logfmt or json.  [default: logfmt]"),
-    click.option("--ready-fd", type=int, metavar="FD", help="Write a newline there when ready."),
+    click.option(
+        "--ready-fd", type=int, metavar="FD", help="File descriptor that gets a newline when ready."
+    ),
     click.option(
         "--config-file",
         "config_files",
         type=_CONFIG_FILE,
         multiple=True,
-        help="TOML for the agent; repeatable.",
+        help="TOML file for the agent; repeatable.",
     ),
 )
 _LB_OPTIONS = (
-    click.option("--lb-config", "lb_config_file", type=_CONFIG_FILE, help="TOML with a table [lb]."),
+    click.option("--lb-config", "lb_config_file", type=_CONFIG_FILE, help="TOML file with a table [lb]."),
     click.option(
-        "--config-path", metavar="FILE", help="HAProxy's file.  [default: /etc/haproxy/haproxy.cfg]"
+        "--config-path", metavar="FILE", help="HAProxy's configuration.  [default: /etc/haproxy/haproxy.cfg]"
     ),
-    click.option("--template", metavar="FILE", help="Jinja2 template.  [default: the one that comes along]"),
-    click.option("--listen", metavar="HOST:PORT", multiple=True, help="Where requests come in; repeatable."),
+    click.option("--template", metavar="FILE", help="Jinja2 template.  [default: the built-in one]"),
+    click.option("--listen", metavar="HOST:PORT", multiple=True, help="Address for requests; repeatable."),
     click.option(
         "--stats-bind", metavar="HOST:PORT", help="HAProxy's status page.  [default: 127.0.0.1:8404]"
     ),
@@ -69,32 +90,52 @@ _LB_OPTIONS = (
         help="[default: /run/haproxy/master.sock, or Debian's /run/haproxy-master.sock]",
     ),
     click.option("--admin-socket", metavar="PATH", help="[default: /run/haproxy/admin.sock]"),
-    click.option("--state-file", metavar="PATH", help="What workers hand over.  [default: beside the file]"),
+    click.option(
+        "--state-file", metavar="PATH", help="Server states kept across reloads.  [default: beside the file]"
+    ),
     click.option("--start-haproxy", is_flag=True, help="Start HAProxy and keep it running."),
     click.option(
         "--stop-haproxy-on-exit", is_flag=True, help="Stop the HAProxy that was started, after a clean leave."
     ),
-    click.option("--take-over", is_flag=True, help="Replace a file that somebody else wrote; keep a copy."),
+    click.option(
+        "--take-over", is_flag=True, help="Replace a file that gossip-lb did not write; keep a copy."
+    ),
     click.option(
         "--on-foreign-edit",
         metavar="POLICY",
-        help="Somebody else changed the file: restore it, or hold.  [default: restore]",
+        help="What to do when the file was edited: restore it, or hold.  [default: restore]",
     ),
     click.option("--haproxy-binary", metavar="FILE", help="[default: haproxy]"),
     click.option(
-        "--validate-command", metavar="COMMAND", help="With {file} in it.  [default: haproxy -c -f {file}]"
+        "--validate-command",
+        metavar="COMMAND",
+        help="Command that checks {file}.  [default: haproxy -c -f {file}]",
     ),
-    click.option("--backend", "backends", metavar="NAME", multiple=True, help="Its name.  [default: web]"),
+    click.option(
+        "--backend",
+        "backends",
+        metavar="NAME",
+        multiple=True,
+        help="Backend name; repeatable.  [default: web]",
+    ),
     click.option(
         "--role", metavar="ROLE", help="Members with tag role=ROLE are servers.  [default: backend]"
     ),
-    click.option("--port-tag", metavar="TAG", help="The tag that holds a server's port.  [default: port]"),
+    click.option("--port-tag", metavar="TAG", help="Tag with a server's port.  [default: port]"),
     click.option(
-        "--allow-network", "allowed_networks", metavar="CIDR", multiple=True, help="Instead of private."
+        "--allow-network",
+        "allowed_networks",
+        metavar="CIDR",
+        multiple=True,
+        help="Network that servers may be in; repeatable.  [default: RFC 1918, fc00::/7]",
     ),
-    click.option("--min-reload-interval", metavar="DURATION", help="[default: 5s]"),
     click.option(
-        "--join-wait", metavar="DURATION", help="Keep unmentioned servers for so long.  [default: 15s]"
+        "--min-reload-interval", metavar="DURATION", help="Least time between two reloads.  [default: 5s]"
+    ),
+    click.option(
+        "--join-wait",
+        metavar="DURATION",
+        help="After a restart, how long to keep servers that gossip has not confirmed.  [default: 15s]",
     ),
 )
 
