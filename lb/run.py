@@ -18,7 +18,6 @@ import msgspec
 import trio
 
 from gossip.agent import service
-from gossip.agent.bugs import sole
 from gossip.agent.config import AgentConfig, check_variables, load_config, secret_warnings
 from gossip.agent.log import LEVELS, logging_to_stderr
 from gossip.agent.readiness import check_ready_fd
@@ -75,6 +74,7 @@ class LoadBalancer:
         self._origin = Origin.NOWHERE
         self._settled = trio.Event()  # HAProxy answers, or is somebody else's business
         self._outages = OutageWatch(self._haproxy.runtime, self._deployment.look_again)
+        self.signals: AsyncIterator[int] | None = None  # SIGUSR2, if somebody receives it
         self._supervisor.on_exit = self._outages.note_exit
         self.observe = self._balancer.observe
 
@@ -125,7 +125,7 @@ class LoadBalancer:
     @property
     def panels(self) -> Sequence[Panel]:
         """What has to run beside the agent; a panel that fails is started again, and disturbs no other."""
-        return (self.supervise, self.deploy, self.decide, self.watch, self.remember)
+        return (self.supervise, self.deploy, self.decide, self.watch, self.remember, self.obey)
 
     async def check(self) -> None:
         """Look whether HAProxy can be run at all, before gossip begins.
@@ -172,13 +172,14 @@ class LoadBalancer:
         await self._settled.wait()
         await self._outages.run()
 
-    async def look_again_on(self, signals: AsyncIterator[int]) -> None:
+    async def obey(self, _agent: Agent) -> None:
         """Take SIGUSR2, which is meant for HAProxy's master, as a wish to look whether all is right."""
-        async for _ in signals:
-            log.warning(
-                "SIGUSR2: looking again; haproxy is reloaded when its file changes, not by signals to us"
-            )
-            self._deployment.look_again()
+        if self.signals is not None:
+            async for _ in self.signals:
+                log.warning(
+                    "SIGUSR2: looking again; haproxy is reloaded when its file changes, not by signals to us"
+                )
+                self._deployment.look_again()
 
     def reconfigure(self, fresh: LbConfig, renderer: Renderer) -> None:
         """Apply what may change while running, and name what needs a restart."""
@@ -281,16 +282,10 @@ async def _serve(
     agent_config: AgentConfig, balancer: LoadBalancer, reload: Callable[[], AgentConfig] | None
 ) -> int:
     with trio.open_signal_receiver(signal.SIGUSR2) as signals:
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(balancer.look_again_on, signals)
-                code = await service.run(
-                    agent_config, observers=[balancer.observe], panels=balancer.panels, reload=reload
-                )
-                nursery.cancel_scope.cancel()
-        except ExceptionGroup as group:
-            raise sole(group) from None
-    return code
+        balancer.signals = signals
+        return await service.run(
+            agent_config, observers=[balancer.observe], panels=balancer.panels, reload=reload
+        )
 
 
 def stop(
