@@ -63,3 +63,20 @@ async def test_a_balancer_restarted_without_seeds_joins_the_servers_of_its_last_
             agent = await nursery.start(partial(service.run, config, handle_signals=False))
             await eventually(lambda: {"a", "b"} <= {m.name for m in agent.driver.node.members()})
             nursery.cancel_scope.cancel()
+
+
+async def test_a_second_agent_of_the_same_name_that_leaves_drains_nobody(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with web_servers("a", "b", "other") as ports, balancing(site) as scene:
+        for name in "ab":
+            await scene.join_server(name, ports[name])
+        await scene.runs("a", "b")
+        second = await scene.join_server("a", ports["other"])
+        await eventually(lambda: "two agents use one name" in caplog.text)
+        second.request_leave()
+        await trio.sleep(4.0)
+        assert scene.servers() == ["a", "b"]
+    drained = [r.server for r in caplog.records if getattr(r, "state", "") == "drain"]
+    assert "web/a" not in drained
