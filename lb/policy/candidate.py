@@ -155,6 +155,8 @@ class Candidate:
 
     def _count_flap(self, status: MemberStatus, now: float) -> None:
         failed = self.status is MemberStatus.ALIVE and status is MemberStatus.FAILED
-        returned = self.status is MemberStatus.LEFT and status is MemberStatus.ALIVE
+        # a leave that was refuted before it took effect changed nothing: anybody can forge one
+        has_gone = self.status is MemberStatus.LEFT and self.listed is None
+        returned = has_gone and status is MemberStatus.ALIVE
         if failed or (returned and now < self.changed_at + self.penalty.config.return_window):
             self.penalty.add(now)

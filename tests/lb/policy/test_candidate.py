@@ -80,10 +80,14 @@ def test_failing_is_a_flap_and_leaving_is_none():
 
 
 def test_coming_back_within_a_minute_of_leaving_is_a_flap():
-    soon, late = candidate(ALIVE, LEFT), candidate(ALIVE, LEFT)
+    soon, late = candidate(ALIVE, LEFT, listed=None), candidate(ALIVE, LEFT, listed=None)
     soon.see(Sighting("a", ALIVE, CLAIM), 60.9)
     late.see(Sighting("a", ALIVE, CLAIM), 61.0)
     assert (soon.penalty.at(61.0) > 0.9, late.penalty.at(61.0)) == (True, 0.0)
+
+
+def test_a_leave_that_was_refuted_before_it_took_effect_is_no_flap():
+    assert candidate(ALIVE, LEFT, ALIVE).penalty.at(3.0) == 0.0
 
 
 def test_who_flapped_is_welcome_after_having_been_alive_for_a_while():

@@ -133,6 +133,21 @@ def test_a_rival_is_forgotten_after_a_while():
     assert lb.decisions[0][1].draining == {"web-1"}
 
 
+def test_leaves_that_are_refuted_before_they_took_effect_are_no_flaps():
+    lb = Balancer("web-1", "web-2")
+    for _ in range(10):
+        lb.see("web-1", LEFT)
+        lb.advance(0.3)
+        lb.see("web-1", ALIVE)
+        lb.advance(1.7)
+    assert (lb.swaps, lb.notes) == ([], ())
+    lb.see("web-1", LEFT)
+    lb.advance(1.0)
+    lb.see("web-1", ALIVE)
+    lb.advance(2.5)
+    assert lb.servers == ["web-1", "web-2"]
+
+
 # --- moves
 
 
