@@ -6,6 +6,7 @@ What a test starts carries the label of its project, and goes by that label at t
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,6 +82,13 @@ def wait_until(claim: Callable[[], object], what: str, seconds: float = 30.0) ->
     return time.monotonic() - began
 
 
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Images:
     """Images built from this checkout, under names of their own; layers of an earlier run are used again."""
 
@@ -110,14 +118,16 @@ class Images:
             "COMPOSE_DOCKER_CLI_BUILD": "0",
         } | network
 
-    def build(self, target: str, *options: str, tag: str = "", file: str = "images/Dockerfile") -> str:
+    def build(
+        self, target: str, *options: str, tag: str = "", file: str = "images/Dockerfile", context: str = "."
+    ) -> str:
         """Build one target and return the image's name."""
         name = tag or f"{self.prefix}-{target}"
         began = time.monotonic()
         network = ("--network", self._network) if self._network else ()
         chosen = ("--target", target) if target else ()
         run(
-            ["docker", "build", "-q", *network, "-f", file, *chosen, "-t", name, *options, "."],
+            ["docker", "build", "-q", *network, "-f", file, *chosen, "-t", name, *options, context],
             env=self.environment,
             timeout=BUILD_TIMEOUT,
         )
@@ -191,7 +201,11 @@ class Site:
     def __init__(self, name: str, images: Images, files: Sequence[str] = ("compose.yaml",)) -> None:
         self.name = name
         self._files = [part for file in files for part in ("-f", file)]
-        self.environment = images.environment | {"HTTP_PORT": "0"}
+        # Not 0: the port has to stay the same when the balancer is started again.
+        self.environment = images.environment | {
+            "HTTP_PORT": str(free_port()),
+            "HTTP_PORT_2": str(free_port()),
+        }
 
     def __enter__(self) -> "Site":
         self.remove()

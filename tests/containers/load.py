@@ -3,18 +3,20 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 
 import trio
 
 from lb.demo.load import Load, Tally, Target
 
-FRESH_SHARE = 0.5
+CLIENTS = 10
+"""Clients that keep a connection and use it often: one that idles for long may be closed at any time."""
 
 
 @contextmanager
 def requests(port: int, rate: float, host: str = "127.0.0.1") -> Iterator[Tally]:
-    """Send `rate` requests per second, half of them on new connections; yield the tally."""
+    """Send `rate` requests per second, half of them on new connections whatever happens; yield the tally."""
     load = Load(Target(host, port))
     started = threading.Event()
     token: list[trio.lowlevel.TrioToken] = []
@@ -22,7 +24,15 @@ def requests(port: int, rate: float, host: str = "127.0.0.1") -> Iterator[Tally]
     async def send() -> None:
         token.append(trio.lowlevel.current_trio_token())
         started.set()
-        await load.run_open_loop(rate, FRESH_SHARE, Random(1))
+        rng = Random(1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load.run_open_loop, rate / 2, 1.0, rng)
+            for _ in range(CLIENTS):
+                nursery.start_soon(
+                    partial(
+                        load.run_client, keep_alive=True, think=lambda: rng.expovariate(rate / 2 / CLIENTS)
+                    )
+                )
 
     thread = threading.Thread(target=trio.run, args=(send,), daemon=True)
     thread.start()

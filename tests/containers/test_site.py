@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.containers.engine import Site, wait_until
+from tests.containers.engine import EngineError, Site, wait_until
 from tests.containers.load import requests
 from tests.containers.site import get, is_served_by, names
 
@@ -26,6 +26,15 @@ def test_first_processes_run_without_root_capabilities_and_a_writable_root(site:
         assert "NoNewPrivs:\t1" in status
         assert "Uid:\t1000\t1000\t1000\t1000" in status
         assert container.inspect()["HostConfig"]["ReadonlyRootfs"]
+
+
+def test_other_containers_do_not_reach_the_status_page(site: Site) -> None:
+    web = site.containers("web")[0]
+    web.execute("bash", "-c", ": </dev/tcp/haproxy/8080")
+    with pytest.raises(EngineError, match="Connection refused"):
+        web.execute("bash", "-c", ": </dev/tcp/haproxy/8404")
+    page = "exec 3<>/dev/tcp/127.0.0.1/8404; printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3; head -c 12 <&3"
+    assert site.container("haproxy").execute("bash", "-c", page) == "HTTP/1.1 200"
 
 
 def test_containers_are_healthy(site: Site) -> None:

@@ -55,7 +55,6 @@ def digest(site: Site, service: str) -> str:
 
 def test_two_balancers_agree_after_every_change(new_site: Callable[..., Site]) -> None:
     with new_site(*TWO) as site:
-        site.environment["HTTP_PORT_2"] = "0"
         for count in (2, 4, 3):
             site.up(web=count)
             for service in ("haproxy", "haproxy-2"):
