@@ -29,8 +29,8 @@ MAX_STREAMS_PER_SOURCE = 64
 """Of one address; a whole rack may join from behind one."""
 MAX_HELD_BYTES = 24 * 1024 * 1024
 """Bytes and rows of all unfinished conversations together."""
-MAX_HELD_BYTES_PER_SOURCE = 16 * 1024 * 1024
-"""A state of 16,000 members takes 5 MB on the wire, and 6 MB as rows."""
+MAX_HELD_BYTES_PER_SOURCE = 20 * 1024 * 1024
+"""A state of 16,000 members takes 5 MB on the wire, 12 with the longest names and tags, and 6 MB as rows."""
 ROW_BYTES = 400
 """Memory of a decoded row, whatever its length on the wire."""
 INLINE_BYTES = 4096
