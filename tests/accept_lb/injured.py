@@ -28,6 +28,7 @@ TASKS = {
     "balancer": (Balancer, "run"),
     "outages": (OutageWatch, "run"),
     "signals": (LoadBalancer, "obey"),
+    "remembered_view": (LoadBalancer, "remember"),
     "reloader": (Reloader, "run"),
 }
 """Those of the balancer, and the reload of the configuration: none of them may end the process."""
