@@ -84,7 +84,7 @@ def test_a_server_moves_when_its_new_place_answers():
     assert lb.notes == (Note("web-1", Topic.MOVING, "10.0.0.9 81"),)
     step = lb.handle_timeout({"web-1": Health.UP}, 11.0, [("10.0.0.9", 81)])
     assert [server.port for server in step.after.servers] == [81]
-    assert lb.moves == ()
+    assert (lb.moves, lb.kept, lb.turned_away) == ((), (), 0)
     assert not lb.full
 
 

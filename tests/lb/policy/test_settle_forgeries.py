@@ -26,7 +26,7 @@ def test_leaves_of_all_servers_at_once_leave_one_that_haproxy_calls_up():
     lb.up = set(names)
     leave_together(lb, *names)
     assert lb.decisions[0][1].draining == set(names[1:])
-    lb.advance(600.0)
+    lb.advance(100.0)
     assert (lb.state, lb.servers) == ("held(min_backends)", ["web-0"])
     assert lb.notes == (Note("web-0", Topic.HELD, "min_backends"),)
     assert lb.settle.needs_health
@@ -155,7 +155,7 @@ def test_a_server_that_haproxy_calls_up_does_not_move_to_a_place_where_nobody_an
     lb = Balancer("web-1", "web-2")
     for member, port in (("web-1", 8), ("web-2", 9)):
         lb.see(member, ALIVE, claim(member, port))
-    lb.advance(3600.0)
+    lb.advance(120.0)
     assert (lb.state, lb.swaps) == ("waiting(moving)", [])
     assert lb.settle.moves == (claim("web-1", 8), claim("web-2", 9))
     assert lb.settle.needs_health
@@ -270,3 +270,22 @@ def test_a_server_that_changes_its_backend_needs_room_there():
     lb.see("web-1", LEFT)
     lb.advance(5.0)
     assert lb.settle.members == (claim("api-2"),)
+
+
+# --- what a person is told of servers that stay
+
+
+def test_kept_are_the_failed_the_spared_and_the_moving():
+    lb = Balancer("web-1", "web-2", "web-3")
+    assert lb.settle.kept == ()
+    lb.up = {"web-1", "web-2", "web-3"}
+    lb.see("web-1", FAILED)
+    lb.see("web-2", ALIVE, claim("web-2", 9))
+    assert lb.settle.kept == ("web-1", "web-2")
+
+
+def test_kept_are_the_servers_of_an_old_file_until_they_are_mentioned():
+    lb = Balancer()
+    lb.settle.seed([claim("web-1"), claim("web-2")], lb.now)
+    lb.see("web-1", ALIVE)
+    assert lb.settle.kept == ("web-2",)
