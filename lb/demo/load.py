@@ -137,7 +137,8 @@ class Load:
         return self._stopped.is_set()
 
     async def _one_request(self, fresh: bool) -> None:
-        connection = self._idle.pop() if self._idle and not fresh else Connection(self._target)
+        # They take turns: one at the bottom of a stack would idle until the balancer closes it.
+        connection = self._idle.pop(0) if self._idle and not fresh else Connection(self._target)
         reusable = False
         try:
             reusable = await self._request(connection, closes=fresh)

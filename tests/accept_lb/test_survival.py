@@ -50,8 +50,7 @@ class Site500(Site):
         self._started_at = 0.0
         self._bind = f"{cluster.all[0].host.rpartition('.')[0]}.100"
         toml = directory / "lb.toml"
-        # The load uses a connection again without a look; HAProxy must not have closed it for idling.
-        toml.write_text(f'[lb]\ntemplate = "{self.template}"\nhaproxy.timeout_http_keep_alive = "10m"\n')
+        toml.write_text(f'[lb]\ntemplate = "{self.template}"\n')
         self._command = [
             *(sys.executable, "-m", "tests.accept_lb.injured", str(self.bugs), "run", "--start-haproxy"),
             *("--config-path", str(self.config), "--lb-config", str(toml), "--state-file"),
