@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,19 @@ def missing() -> str:
     return ""
 
 
-def wait_until(claim: Callable[[], object], what: str, seconds: float = 30.0) -> float:
-    """Wait until `claim()` is true; return after how many seconds. Raise AssertionError after `seconds`."""
+def wait_until(claim: Callable[[], object], what: str, seconds: float = 60.0) -> float:
+    """Wait until `claim()` is true; return after how many seconds. Raise AssertionError after `seconds`.
+
+    A claim that cannot be looked at yet, because what answers is not up, is not true yet.
+    """
     began = time.monotonic()
-    while not claim():
+    while True:
+        with suppress(EngineError):
+            if claim():
+                return time.monotonic() - began
         waited = time.monotonic() - began
         assert waited < seconds, f"not within {seconds:g} s: {what}"
         time.sleep(POLL)
-    return time.monotonic() - began
 
 
 def free_port() -> int:

@@ -2,11 +2,14 @@
 
 import json
 import urllib.request
+from http.client import HTTPException
 
 from tests.containers.engine import Site
 
-ENOUGH = 20
-"""So many requests in a row meet each of a few servers."""
+REQUESTS_PER_SERVER = 3
+"""Without any other server among so many answers, no other one serves."""
+PATIENCE = 15
+"""So many requests per server meet each one, although others take requests in between."""
 
 
 def get(port: int, path: str = "/") -> dict[str, object]:
@@ -14,16 +17,20 @@ def get(port: int, path: str = "/") -> dict[str, object]:
         return json.loads(answer.read())
 
 
-def serving(port: int) -> set[str]:
-    """Return which containers answer a few requests; none is retried, none may fail."""
-    return {str(get(port)["host"]) for _ in range(ENOUGH)}
-
-
 def is_served_by(site: Site, expected: set[str], port: int = 0) -> bool:
-    try:
-        return serving(port or site.port()) == expected
-    except OSError:
-        return False
+    """Whether all of `expected` answer, and nobody else; a request that fails means no."""
+    port = port or site.port()
+    seen: set[str] = set()
+    for count in range(PATIENCE * len(expected)):
+        try:
+            seen.add(str(get(port)["host"]))
+        except (OSError, HTTPException):
+            return False
+        if not seen <= expected:
+            return False
+        if seen == expected and count >= REQUESTS_PER_SERVER * len(expected):
+            return True
+    return False
 
 
 def names(site: Site) -> set[str]:

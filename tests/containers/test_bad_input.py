@@ -15,7 +15,7 @@ MISTAKES = [
     ("web", {"GOSSIP_ENCRYPT_KEY": "abc"}, 2, "encrypt_key: expected base64 of 16, 24 or 32 bytes"),
     ("web", {"GOSSIP_BIND": "0.0.0.0:8000"}, 1, "cannot bind tcp 0.0.0.0:8000: address already in use"),
     ("web", {"GOSSIP_TAGZ": "a=b"}, 2, "GOSSIP_TAGZ sets nothing (did you mean GOSSIP_TAGS?)"),
-    ("haproxy", {"GOSSIP_LB_LISTENN": ":80"}, 2, "LISTENN is not a setting: GOSSIP_LB_LISTEN is"),
+    ("haproxy", {"GOSSIP_LB_LISTENN": ":80"}, 2, "sets nothing (did you mean GOSSIP_LB_LISTEN?)"),
     ("haproxy", {"GOSSIP_LB_LISTEN": "foo"}, 2, "bind 'foo': write it like *:80"),
     ("haproxy", {"GOSSIP_LB_CONFIG_PATH": "/etc/haproxy/haproxy.cfg"}, 2, "Read-only file system"),
 ]  # fmt: skip
