@@ -30,6 +30,7 @@ class Candidate:
         "changed_at",
         "claim",
         "failed_since",
+        "gone_since",
         "hold",
         "is_admitted",
         "is_blocked",
@@ -51,6 +52,7 @@ class Candidate:
         self.claim = listed  # the last acceptable word of the member
         self.listed = listed  # its line in the file
         self.changed_at = now
+        self.gone_since = now  # since when its line may go: its leave, or the end of being spared
         self.alive_since = now
         self.ready_since: float | None = None  # since when nothing but the lane's clock keeps it out
         self.failed_since: float | None = None  # since when its failure is pending
@@ -78,7 +80,7 @@ class Candidate:
                 self.alive_since = now
         self.status = status
         self.claim = claim
-        self.changed_at = now
+        self.changed_at = self.gone_since = now
         self.said_by = sighting.said_by or (self.member,)
         self.ready_since = None
         return True

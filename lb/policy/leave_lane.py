@@ -16,7 +16,7 @@ from lb.policy.failure_lane import serves
 from lb.policy.witness import Health, health_of
 
 
-def spare_last(candidates: Iterable[Candidate], view: DetectorView, min_backends: int) -> None:
+def spare_last(candidates: Iterable[Candidate], view: DetectorView, min_backends: int, now: float) -> None:
     """Decide anew which of the listed members that are gone are spared."""
     listed = sorted((c for c in candidates if c.listed is not None), key=lambda c: c.home)
     for _, group in groupby(listed, lambda c: c.home):
@@ -28,7 +28,10 @@ def spare_last(candidates: Iterable[Candidate], view: DetectorView, min_backends
         able.sort(key=lambda c: (not c.is_spared, not serves(c, view), -c.changed_at, c.member))
         spared = able[: max(0, min_backends - others)]
         for candidate in gone:
-            candidate.is_spared = candidate in spared
+            is_spared = candidate in spared
+            if candidate.is_spared and not is_spared:
+                candidate.gone_since = now  # or it would go in the same moment as another change
+            candidate.is_spared = is_spared
 
 
 def drain(candidates: Iterable[Candidate], view: DetectorView) -> frozenset[str]:

@@ -123,7 +123,7 @@ class Settle:
         """Return what has to become true now, or None if nothing new has."""
         self._end_join_wait(now)
         self._find_room(view, now)
-        spare_last(self._candidates.values(), view, self._config.min_backends)
+        spare_last(self._candidates.values(), view, self._config.min_backends, now)
         self._allocation = allocate(self._wishes())
         self._note_readiness(now)
         self._failures.track(now, self._join_until)
@@ -290,7 +290,7 @@ class Settle:
         if ready := [c.ready_since for c in candidates if c.ready_since is not None]:
             calm = min(ready) >= self._last_change + self._config.calm
             due.append(min(ready) if calm else self._coalesced(ready))
-        gone = [c.changed_at for c in candidates if c.listed is not None and c.is_gone and not c.is_spared]
+        gone = [c.gone_since for c in candidates if c.listed is not None and c.is_gone and not c.is_spared]
         if gone:
             due.append(self._coalesced(gone))
         return due

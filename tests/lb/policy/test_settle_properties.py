@@ -2,7 +2,7 @@
 
 from math import inf
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gossip.serf.members import MemberStatus
@@ -140,6 +140,18 @@ def play(steps, seeded=()):
 
 
 @given(STORIES, st.sampled_from([(), tuple(MEMBERS[:3])]))
+@example(  # a leave that was spared was due for long when it was not spared any more
+    steps=[
+        ("see", "web-0", FAILED, 0),
+        ("withdraw", "web-0"),
+        ("advance", 31.0),
+        ("silent",),
+        ("see", "web-1", ALIVE, 0),
+        ("see", "web-1", ALIVE, 0),
+        ("silent",),
+    ],
+    seeded=tuple(MEMBERS[:3]),
+)
 def test_every_decision_keeps_the_rules(steps, seeded):
     play(steps, seeded)
 
