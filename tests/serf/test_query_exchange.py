@@ -120,3 +120,11 @@ def test_what_is_never_sent_by_itself_is_ignored():
     rig.forget()
     rig.say(OtherSerfMessage(SerfMessageType.KEY_REQUEST, b""))
     assert (rig.effects(), rig.node.rejected) == ([], 0)
+
+
+def test_members_that_failed_or_left_are_not_counted_as_alive():
+    rig = Rig(members=["n1", "n2", "n3"])
+    assert rig.node.count_alive() == 4
+    rig.fail("n1")
+    rig.leave("n2")
+    assert rig.node.count_alive() == 2
