@@ -189,7 +189,7 @@ def test_container_that_returns_with_another_address_serves_again(busy_site: Sit
         docker("network", "disconnect", network, victim.id)
         wait_until(lambda: "the agent lost its address" in victim.logs, "the agent notices")
         squatter = Standalone(busy_site.name, victim.inspect()["Config"]["Image"])
-        with squatter.start("sleep", "60", options=("--network", network, "--ip", settings["IPAddress"])):
+        with squatter.start("sleep", "60", options=("--network", network)):
             docker("network", "connect", "--alias", "gossip", network, victim.id)
             moved = next(iter(victim.inspect()["NetworkSettings"]["Networks"].values()))["IPAddress"]
             back = wait_until(lambda: is_served_by(busy_site, names(busy_site)), "all serve", 60)
