@@ -94,7 +94,7 @@ def story(cluster: Agents, rng: Random) -> None:
     eventually(lambda: all_say([ours_1], "serf-1", "failed"), DETECTION, "Serf's to be failed at ours")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_mixed_cluster_agrees_through_kill_leave_tags_and_pause(seed: int, tmp_path: Path) -> None:
     with agents(tmp_path) as cluster:
         story(cluster, Random(seed))
