@@ -37,19 +37,6 @@ NOT_YET = (
         ),
     ),
     NotYet(
-        fault="an address taken over by another member",
-        breaks="two rows claim one address until the old life is buried",
-        cure="as for a new address: one address, one member",
-        scenario=Scenario(
-            seed=1,
-            nodes=6,
-            duration=30.0,
-            settle=20.0,
-            start="agreed",
-            acts=(Crash(at=28.0, node="n4"), Move(at=29.0, node="n3", to_address_of="n4")),
-        ),
-    ),
-    NotYet(
         fault="mass restart without a snapshot",
         breaks="agents whose seeds are gone know nobody, and nobody looks for them",
         cure="a snapshot of the members' addresses",

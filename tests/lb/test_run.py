@@ -409,7 +409,7 @@ async def test_bug_in_one_task_ends_neither_haproxy_nor_the_others(
 STEPS = {
     "_supervisor": "_find_or_start",
     "_deployment": "_advance",
-    "_balancer": "_ask_haproxy",
+    "_balancer": "_look_around",
     "_outages": "_look",
 }
 
