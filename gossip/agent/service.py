@@ -28,6 +28,7 @@ from gossip.agent.ipc_server import IpcServer
 from gossip.agent.key_file import read_key_file
 from gossip.agent.keys import Keys
 from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
+from gossip.agent.memory import return_large_buffers
 from gossip.agent.name_conflict import NameConflictVote
 from gossip.agent.panel import run_panel
 from gossip.agent.query_desk import QueryDesk
@@ -222,6 +223,7 @@ async def run(
     Raises:
         ConfigError, StartError: it could not start, or a panel could not.
     """
+    return_large_buffers()
     with LogRing(config.log_level) as ring:
         opened = await _open(config)
         opened.driver.observers.extend(observers)

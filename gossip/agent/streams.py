@@ -20,6 +20,7 @@ from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.wire.address import Address
 from gossip.wire.codec import encode
 from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessage, UserMessage
+from gossip.wire.stream import StreamReader
 
 CHUNK_BYTES = 4096
 """Read and decoded at once; rows may be one byte long."""
@@ -201,7 +202,9 @@ class Streams:
                     await trio.lowlevel.checkpoint()
             while reader.has_work:
                 async with self._turns.of(place.source):
-                    message = await trio.to_thread.run_sync(reader.next_event)
+                    message, refusal = await trio.to_thread.run_sync(_next_event, reader)
+                if refusal:
+                    raise RemoteProtocolError(refusal)
             self.places.hold(place, (reader.rows - rows) * ROW_BYTES)
             if message is not None:
                 return message
@@ -249,6 +252,18 @@ class Turns:
         finally:
             if not own.locked():
                 self._of.pop(source, None)
+
+
+def _next_event(reader: StreamReader) -> tuple[StreamMessage | None, str]:
+    """Return the next message and why it is refused.
+
+    An error that comes out of a thread is in a cycle with the frame that waited for it: it would keep all
+    that was decompressed until the next full garbage collection.
+    """
+    try:
+        return reader.next_event(), ""
+    except RemoteProtocolError as error:
+        return None, str(error)
 
 
 def _peer_of(stream: trio.SocketStream) -> Address | None:
