@@ -36,13 +36,12 @@ def default_timeout(gossip_interval: float, alive: int) -> float:
 class OpenQuery:
     """One query of ours, until its deadline."""
 
-    __slots__ = ("acked", "answered", "id", "limit", "ltime", "wants_acks")
+    __slots__ = ("acked", "answered", "id", "limit", "ltime")
 
     def __init__(self, query: Query, limit: int) -> None:
         self.ltime = query.ltime
         self.id = query.id
         self.limit = limit  # most acks, and most responses: members alive when it was sent
-        self.wants_acks = bool(query.flags & WANTS_ACK)
         self.acked: dict[str, None] = {}
         self.answered: dict[str, None] = {}
 
