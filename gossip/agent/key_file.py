@@ -2,12 +2,11 @@
 
 import base64
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from gossip.errors import ConfigError
 from gossip.toml_file import read_bounded
+from gossip.whole_file import replace_file
 from gossip.wire.keyring import Keyring
 
 MAX_KEY_FILE_BYTES = 64 * 1024
@@ -39,17 +38,6 @@ def write_key_file(path: Path, ring: Keyring) -> None:
     Raises:
         OSError: it cannot be written; the old one stays.
     """
-    import tempfile  # few agents change their keys
-
     keys = [base64.b64encode(key).decode() for key in ring.keys]
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(keys, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    data = json.dumps(keys, indent=2).encode()
+    replace_file(path, data, prefix=f".{path.name}.", durable=True)

@@ -6,10 +6,7 @@ hosts of the servers in the configuration are asked, too.
 """
 
 import logging
-import os
-import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import trio
 
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import SerfNode
+from gossip.whole_file import replace_file
 from lb.policy.plan import Claim
 
 log = logging.getLogger(__name__)
@@ -51,15 +49,7 @@ def write_view(path: Path, addresses: Iterable[str]) -> None:
     Raises:
         OSError: the directory cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{VIEW_NAME}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(list(addresses)))
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    replace_file(path, msgspec.json.encode(list(addresses)), prefix=f"{VIEW_NAME}.")
 
 
 def addresses_of(members: Iterable[SerfMember], me: str) -> tuple[str, ...]:

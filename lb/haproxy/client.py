@@ -4,8 +4,6 @@ Joins the master (who reloads) and the worker (who knows what it runs). A reload
 shows the digest of the file and the servers of the file; everything before that is hearsay.
 """
 
-import os
-import tempfile
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from gossip.whole_file import replace_file
 from lb.haproxy.cli_socket import CommandSocket, HAProxyError, UnreachableError, first_present
 from lb.haproxy.config_text import ServerName, configured_servers, embedded_digest
 from lb.haproxy.master import POLL_INTERVAL, Master, Processes, ReloadError
@@ -170,19 +169,9 @@ class HAProxy:
         return EMPTY_STATE
 
     def _write_state(self, state: bytes) -> None:
-        beside: Path | None = None
         try:
-            # A name that nobody can guess, and O_EXCL: a link that was planted in its place is not followed.
-            fd, name = tempfile.mkstemp(".tmp", ".lb.", self._state_file.parent)
-            beside = Path(name)
-            with os.fdopen(fd, "wb") as out:
-                out.write(state)
-                os.fchmod(out.fileno(), STATE_MODE)
-            beside.replace(self._state_file)
+            replace_file(self._state_file, state, prefix=".lb.", mode=STATE_MODE)
         except OSError as error:
-            if beside is not None:
-                with suppress(OSError):
-                    beside.unlink(missing_ok=True)
             raise HAProxyError(
                 f"cannot write the state file {self._state_file}: {error.strerror} (see --state-file)"
             ) from error

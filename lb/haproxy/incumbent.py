@@ -6,13 +6,14 @@ nothing else.
 """
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from gossip.whole_file import replace_file
 
 RECORD_NAME = ".lb.haproxy"
 MAX_RECORD_BYTES = 1024
@@ -71,14 +72,8 @@ class Record:
         start_time = _start_time(pid)
         if start_time is None:
             raise ProcessLookupError(f"process {pid} is gone")
-        handle, name = tempfile.mkstemp(prefix=".lb.haproxy.", suffix=".tmp", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(msgspec.json.encode(_Line(pid, start_time, _boot_id())))
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        line = msgspec.json.encode(_Line(pid, start_time, _boot_id()))
+        replace_file(self.path, line, prefix=".lb.haproxy.")
 
     def find(self) -> Incumbent | None:
         """Return the recorded HAProxy if it still runs."""

@@ -1,0 +1,44 @@
+"""Small files that are replaced as a whole: a reader, or a crash, meets the old one or the new one.
+
+The new content is written beside the file, under a name that nobody can guess and that did not exist: a link
+that was planted in its place is not followed.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+OWNER_ONLY = 0o600
+
+
+def replace_file(
+    path: Path, data: bytes, *, prefix: str, mode: int = OWNER_ONLY, durable: bool = False
+) -> None:
+    """Replace the file at `path` by one with `data`; blocks.
+
+    Args:
+        path: The file, which need not exist.
+        data: Its whole content.
+        prefix: How the name of the temporary file in the same directory begins; it ends in ``.tmp``.
+        mode: Permissions of the new file.
+        durable: Wait until the content is on the disk.
+
+    Raises:
+        OSError: it cannot be written; the old one stays.
+    """
+    import tempfile  # most programs write no such file
+
+    fd, name = tempfile.mkstemp(".tmp", prefix, path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            if mode != OWNER_ONLY:
+                os.fchmod(file.fileno(), mode)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
