@@ -103,7 +103,8 @@ def _describe(effect: MemberEvent) -> tuple[str, dict[str, object]]:
             text = "member updated"
         case MemberSuspected():
             text = "member suspected"
-            fields["reporter"] = effect.reporter
+            if effect.reporter:
+                fields["reporter"] = effect.reporter
         case SuspicionRefuted():
             text = "suspicion refuted"
         case MemberLeaving():

@@ -26,7 +26,10 @@ class MemberUpdated(Struct, frozen=True, gc=False):
 
 
 class MemberSuspected(Struct, frozen=True, gc=False):
-    """`reporter` could not reach the member; its status is unchanged so far."""
+    """`reporter` could not reach the member; its status is unchanged so far.
+
+    The reporter is empty if a push/pull said so, whose rows do not name one.
+    """
 
     member: SerfMember
     reporter: str

@@ -90,8 +90,8 @@ class Precedence(Observer):
 
     Only the owner raises an incarnation.
 
-    Who left may come back under another address with any incarnation, as in memberlist. And a row that was
-    forgotten, as rows of the dead and the left are after a while, begins anew.
+    The name of a member that is gone may pass on to another address, with any incarnation. And a row that
+    was forgotten, as rows of the dead and the left are after a while, begins anew.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -142,8 +142,8 @@ class Precedence(Observer):
 def _may_follow(before: Row, after: Row) -> bool:
     if before.member is not after.member:
         return before.member.state >= MemberState.DEAD  # others are not forgotten
-    if before.state is MemberState.LEFT and before.address != after.address:
-        return True  # who left may come back elsewhere
+    if before.state >= MemberState.DEAD and before.address != after.address:
+        return True  # the name passed on (`gossip.swim.reclaim`)
     if after.incarnation != before.incarnation:
         return after.incarnation > before.incarnation
     return after.state >= before.state

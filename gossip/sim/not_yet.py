@@ -23,20 +23,6 @@ class NotYet(Struct, frozen=True, kw_only=True):
 
 NOT_YET = (
     NotYet(
-        fault="restart under a new address",
-        breaks="the others keep the old address until they have buried the old life and forgotten its row",
-        cure="probe the old address when a name appears elsewhere, and give it up at once if nobody answers",
-        scenario=Scenario(
-            seed=1,
-            nodes=6,
-            duration=30.0,
-            settle=20.0,
-            start="agreed",
-            core=("*",),
-            acts=(Move(at=29.0, node="n3"),),
-        ),
-    ),
-    NotYet(
         fault="mass restart without a snapshot",
         breaks="agents whose seeds are gone know nobody, and nobody looks for them",
         cure="a snapshot of the members' addresses",

@@ -38,7 +38,7 @@ def describe(effect: Effect) -> str:
 
 
 def _suspected(effect: MemberSuspected) -> str:
-    return f"suspects {effect.member.name} on the word of {effect.reporter}"
+    return f"suspects {effect.member.name} on the word of {effect.reporter or 'a push/pull'}"
 
 
 def _event(effect: UserEventReceived) -> str:

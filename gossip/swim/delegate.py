@@ -23,7 +23,7 @@ class Delegate(Protocol):
         """A member is dead or has left; a dead one may still turn out to have left."""
 
     def member_suspected(self, member: Member, reporter: str, now: float) -> None:
-        """A member did not answer `reporter`."""
+        """A member did not answer `reporter`, which is empty if a push/pull said so."""
 
     def suspicion_refuted(self, member: Member, now: float) -> None:
         """A suspected member announced itself with a greater incarnation."""

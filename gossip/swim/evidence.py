@@ -24,10 +24,10 @@ class Evidence(Struct, frozen=True, gc=False):
     reporter: str = ""
     """Who declared it; the member's own name if it left by its own word."""
     accuser: str = ""
-    """Who suspected it first; empty if this node had heard of no suspicion."""
+    """Who suspected it first; empty if this node had heard of no suspicion, or only by a push/pull."""
     witnesses: tuple[str, ...] = ()
     """Who confirmed the suspicion, in the order of arrival."""
     suspected_at: float = 0.0
-    """When the suspicion began here, monotonic seconds; meaningless without an accuser."""
+    """When the suspicion began here, monotonic seconds; 0 if there was none."""
     probe: ProbeRecord | None = None
     """This node's own last failed probe during the suspicion, or the one that began it."""

@@ -49,6 +49,8 @@ GOSSIP = "gossip"
 """Timer key: time to send queued broadcasts; set only while there are any."""
 PUSH_PULL = "push/pull"
 """Timer key: time for anti-entropy with a random member."""
+PUSH_PULL_STAGGER = "push/pull stagger"
+"""Timer key: the random delay after which the first interval of anti-entropy begins."""
 
 NO_BYTE = -1
 ALIVE_BYTE = int(MessageType.ALIVE)
@@ -100,7 +102,7 @@ class SwimNode:
         self.reclaims = self.view.reclaims = Reclaims(self.view, self.detector, self._piggyback, emit)
         self._gossip_phase = now + rng.random() * config.gossip_interval
         self._gossip_tick = -1  # number of the last tick that was armed, counted from the phase
-        self.deadlines.set((PUSH_PULL, ""), now + rng.random() * config.push_pull_interval)
+        self.deadlines.set((PUSH_PULL_STAGGER, ""), now + rng.random() * config.push_pull_interval)
         self._follow_size()
 
     # --- inputs -----------------------------------------------------------------------------------------
@@ -187,6 +189,8 @@ class SwimNode:
             self.detector.relay_timed_out(int(subject))
         elif kind == RECLAIM:
             self._reclaim(subject, now)
+        elif kind == PUSH_PULL_STAGGER:
+            self._await_push_pull(now)
         else:
             assert kind == PUSH_PULL
             self._push_pull(now)
@@ -308,6 +312,9 @@ class SwimNode:
         me = self.view.me
         for member in self.membership.choose(1, lambda m: m is not me and m.state is MemberState.ALIVE):
             self.push_pull_with(member)
+        self._await_push_pull(now)
+
+    def _await_push_pull(self, now: float) -> None:
         delay = push_pull_delay(self.config.push_pull_interval, len(self.membership))
         self.deadlines.set((PUSH_PULL, ""), now + delay)
 

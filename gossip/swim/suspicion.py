@@ -1,11 +1,17 @@
 """A suspicion: a rumour of death whose deadline shrinks as others confirm it (Lifeguard section 4.2).
 
-It knows nothing of messages or timers: its owner reads `deadline` after each confirmation.
+A confirmation is independent only if its reporter probed the member itself. A row of a push/pull repeats
+somebody else's word without saying whose, so it may begin a suspicion, as `HEARSAY`, but never confirms one.
+The module knows nothing of messages or timers: the owner reads `deadline` after each confirmation.
 """
 
 from math import floor, log
 
 from gossip.swim.evidence import Evidence, ProbeRecord
+
+HEARSAY = ""
+"""The reporter of an accusation that began with a row of a push/pull. It is gossiped like any other, so that
+the accused can refute it. No member has an empty name."""
 
 
 def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: float, maximum: float) -> float:
@@ -36,7 +42,15 @@ class Suspicion:
         self.deadline = now + (minimum if k < 1 else maximum)
 
     def confirm(self, reporter: str) -> bool:
-        """Count `reporter` as an independent confirmation; return whether it was news."""
+        """Count `reporter` as an independent confirmation; return whether its word should be passed on.
+
+        The first reporter with a name after `HEARSAY` becomes the accuser: the hearsay may have been its own.
+        """
+        if reporter == HEARSAY:
+            return False
+        if self.reporter == HEARSAY:
+            self.reporter = reporter
+            return self.k > 0
         if len(self.confirmers) >= self.k or reporter == self.reporter or reporter in self.confirmers:
             return False
         self.confirmers.append(reporter)

@@ -16,7 +16,7 @@ from gossip.swim.eviction import EVICTION_INTERVAL, least_missed
 from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
 from gossip.swim.member import Member, supersedes
-from gossip.swim.suspicion import Suspicion
+from gossip.swim.suspicion import HEARSAY, Suspicion
 from gossip.swim.versions import VERSION_BYTES, Versions
 from gossip.wire.address import unpack_address
 from gossip.wire.codec import decode_gossip, encode
@@ -145,7 +145,11 @@ class View:
         self.reclaims.member_gone(member, now)
 
     def merge(self, row: NodeState, now: float) -> None:
-        """Merge a row of a push/pull: whom others hold dead is only suspected here and may still refute."""
+        """Merge a row of a push/pull.
+
+        A member that others hold dead is only suspected here, and may still refute. Such a suspicion is
+        hearsay: memberlist merges it in the receiver's name, so that every push/pull confirms it once more.
+        """
         if row.state is MemberState.ALIVE:
             known = self._membership.by_name.get(row.name)
             if known is None or known is self.me or _says_more(row, known):
@@ -153,7 +157,7 @@ class View:
         elif row.state is MemberState.LEFT:
             self.dead(Dead(row.incarnation, row.name, row.name), None, now)
         else:
-            self.suspect(Suspect(row.incarnation, row.name, self.me.name), None, now)
+            self.suspect(Suspect(row.incarnation, row.name, HEARSAY), None, now)
 
     # --- our own doing ----------------------------------------------------------------------------------
 

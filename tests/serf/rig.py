@@ -125,7 +125,7 @@ class Rig:
 
     def quiet(self) -> None:
         """Take probes and anti-entropy out of the way."""
-        for kind in ("probe", "push/pull"):
+        for kind in ("probe", "push/pull", "push/pull stagger"):
             self.node.swim.deadlines.cancel((kind, ""))
 
     def advance(self, seconds: float) -> None:

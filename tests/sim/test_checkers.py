@@ -105,6 +105,17 @@ def test_other_metadata_under_the_same_incarnation_is_noticed_unless_the_member_
         update(cluster, "n0", "n1")
 
 
+@pytest.mark.parametrize("state", [MemberState.DEAD, MemberState.LEFT])
+def test_a_name_of_the_gone_may_pass_on_to_another_address(state):
+    cluster = checked_cluster()
+    member = row(cluster, "n0", "n1")
+    member.state = state
+    update(cluster, "n0", "n1")
+    member.alive = replace(member.alive, port=member.alive.port + 1)
+    member.state = MemberState.ALIVE
+    update(cluster, "n0", "n1")
+
+
 def test_a_forgotten_row_of_the_dead_begins_anew_and_one_of_the_living_does_not():
     for state in (MemberState.DEAD, MemberState.ALIVE):
         cluster = checked_cluster()

@@ -192,6 +192,11 @@ class Rig:
         """Take our own probes out of the way."""
         self.node.deadlines.cancel(("probe", ""))
 
+    def stop_anti_entropy(self) -> None:
+        """Take our own push/pulls out of the way."""
+        for kind in ("push/pull", "push/pull stagger"):
+            self.node.deadlines.cancel((kind, ""))
+
     def drain_queue(self) -> None:
         """Let everything queued be forgotten."""
         while self.node.queue.take(1396, 1):

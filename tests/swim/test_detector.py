@@ -248,7 +248,7 @@ def test_sequence_numbers_fill_32_bits_without_zero(drawn):
 def test_members_gone_for_long_are_forgotten_at_the_end_of_a_round():
     rig = rig_of("n1", "n2")
     rig.bury("n1", "n3")
-    rig.node.deadlines.cancel(("push/pull", ""))
+    rig.stop_anti_entropy()
     end = rig.now + 30.0
     while rig.now <= end:
         assert "n1" in rig.node.membership.by_name

@@ -32,7 +32,7 @@ EVENT = b"\x08event"
 def rig_of(*members: str, config: SwimConfig | None = None, seed: int = 1) -> Rig:
     rig = Rig(config, members=members, seed=seed)
     rig.stop_probing()
-    rig.node.deadlines.cancel(("push/pull", ""))
+    rig.stop_anti_entropy()
     rig.advance(10.0)
     rig.drain_queue()
     rig.forget()
@@ -459,14 +459,21 @@ def test_alone_a_node_asks_nobody():
     assert rig.emitted(OpenPushPull) == []
 
 
-def test_first_push_pulls_are_staggered_over_an_interval():
+def test_the_first_push_pull_comes_a_whole_interval_after_a_random_part_of_one():
     starts = []
     for seed in range(300):
         rig = Rig(seed=seed)
         rig.fire_until("push/pull")
         starts.append(rig.now - 1000.0)
-    assert 0.0 <= min(starts) < 1.5
-    assert 28.5 < max(starts) < 30.0
+    assert 30.0 <= min(starts) < 31.5
+    assert 58.5 < max(starts) < 60.0
+
+
+def test_the_first_push_pull_waits_the_interval_of_the_size_that_the_cluster_has_then():
+    rig = Rig(members=[f"n{number}" for number in range(1, 33)])
+    rig.stop_probing()
+    ((first, _),) = push_pulls(rig, 1)
+    assert 60.0 <= first - 1000.0 < 90.0
 
 
 def test_beyond_32_members_anti_entropy_is_rarer():

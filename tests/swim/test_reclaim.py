@@ -21,7 +21,7 @@ def rig_of(*members: str, gone: str = "") -> Rig:
     """Return a rig whose member n1 is gone, by its own word (`n1`) or another's."""
     rig = Rig(members=members or ("n1", "n2"))
     rig.stop_probing()
-    rig.node.deadlines.cancel(("push/pull", ""))
+    rig.stop_anti_entropy()
     if gone:
         rig.bury("n1", gone)
     rig.drain_queue()

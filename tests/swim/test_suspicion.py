@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.swim.evidence import Evidence, ProbeRecord
-from gossip.swim.suspicion import Suspicion, remaining_suspicion
+from gossip.swim.suspicion import HEARSAY, Suspicion, remaining_suspicion
 
 FORMULAS = json.loads((Path(__file__).parents[1] / "vectors" / "formulas.json").read_text())
 
@@ -66,6 +66,36 @@ def test_with_nobody_to_count_nobody_confirms(k):
     suspicion = Suspicion("n1", k, 2.0, 12.0, 100.0)
     assert not suspicion.confirm("n2")
     assert suspicion.deadline == 102.0
+
+
+def test_hearsay_confirms_nothing():
+    suspicion = Suspicion("n1", 3, 2.0, 12.0, 100.0)
+    assert not suspicion.confirm(HEARSAY)
+    assert suspicion.confirmers == []
+    assert suspicion.deadline == 112.0
+
+
+def test_the_first_who_is_named_becomes_the_accuser_of_a_suspicion_from_hearsay():
+    suspicion = Suspicion(HEARSAY, 3, 2.0, 12.0, 100.0)
+    assert suspicion.confirm("n1")
+    assert suspicion.reporter == "n1"
+    assert suspicion.confirmers == []
+    assert suspicion.deadline == 112.0
+
+
+def test_a_suspicion_from_hearsay_needs_an_accuser_and_k_others_to_end_at_the_minimum():
+    suspicion = Suspicion(HEARSAY, 3, 2.0, 12.0, 100.0)
+    for reporter in ("n1", "n1", "n2", HEARSAY, "n3"):
+        suspicion.confirm(reporter)
+    assert suspicion.deadline == 104.075
+    assert suspicion.confirm("n4")
+    assert suspicion.deadline == 102.0
+
+
+def test_where_nobody_counts_an_accuser_is_remembered_but_not_passed_on():
+    suspicion = Suspicion(HEARSAY, 0, 2.0, 12.0, 100.0)
+    assert not suspicion.confirm("n1")
+    assert suspicion.reporter == "n1"
 
 
 @given(st.integers(1, 6), st.floats(0.1, 60), st.floats(1, 10), st.lists(st.sampled_from("abcdefgh")))

@@ -7,6 +7,7 @@ from gossip.swim.eviction import EVICTION_INTERVAL
 from gossip.swim.evidence import Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
 from gossip.swim.member import Member
+from gossip.swim.suspicion import HEARSAY
 from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
@@ -855,19 +856,49 @@ def test_a_left_row_is_applied_directly():
     assert rig.state("n1") is LEFT
 
 
-def test_a_dead_row_is_only_a_suspicion_from_ourselves():
+@pytest.mark.parametrize("state", [SUSPECT, DEAD])
+def test_a_row_that_accuses_begins_a_suspicion_in_nobodys_name(state):
     rig = rig_of(*OTHERS)
-    rig.merge(row("n1", 1, DEAD))
+    rig.merge(row("n1", 1, state))
     assert rig.state("n1") is SUSPECT
-    assert rig.queued() == [Suspect(1, "n1", ME)]
+    assert rig.queued() == [Suspect(1, "n1", HEARSAY)]
+    assert rig.layer.heard == [("suspected", "n1", HEARSAY)]
 
 
-def test_any_number_of_push_pulls_confirm_a_suspicion_only_once():
+@pytest.mark.parametrize("reporter", ["n2", ME, HEARSAY])
+def test_no_number_of_push_pulls_confirms_a_suspicion(reporter):
     rig = rig_of(*OTHERS)
-    rig.suspect("n1", "n2")
+    rig.suspect("n1", reporter)
+    deadline = rig.node.view.suspicions["n1"].deadline
+    rig.drain_queue()
     for state in (DEAD, SUSPECT, DEAD):
         rig.merge(row("n1", 1, state))
-    assert rig.node.view.suspicions["n1"].confirmers == [ME]
+    suspicion = rig.node.view.suspicions["n1"]
+    assert (suspicion.reporter, suspicion.confirmers, suspicion.deadline) == (reporter, [], deadline)
+    assert rig.queued() == []
+
+
+def test_our_own_failed_probe_gives_a_suspicion_from_hearsay_its_accuser():
+    rig, evidence = read_evidence()
+    rig.drain_queue()
+    since = rig.now
+    rig.merge(row("n1", 1, DEAD))
+    deadline = rig.node.view.suspicions["n1"].deadline
+    rig.node.view.accuse("n1", 1, rig.now, PROBE)
+    assert rig.node.view.suspicions["n1"].deadline == deadline
+    assert rig.queued() == [Suspect(1, "n1", ME)]
+    rig.suspect("n1", "n3")
+    assert rig.node.view.suspicions["n1"].deadline < deadline
+    rig.bury("n1", "n5")
+    assert evidence == [Evidence("n5", ME, ("n3",), since, PROBE)]
+
+
+def test_a_suspicion_from_hearsay_alone_ends_in_a_death_without_an_accuser():
+    rig, evidence = read_evidence()
+    since = rig.now
+    rig.merge(row("n1", 1, DEAD))
+    rig.advance(24.0)
+    assert evidence == [Evidence(ME, "", (), since)]
 
 
 @pytest.mark.parametrize("state", [SUSPECT, DEAD, LEFT])
