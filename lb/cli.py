@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from gossip.cli.simulator.command import sim_commands
 from gossip.errors import CommandFailedError, ConfigError
-from gossip.sim.command import sim_commands
 
 if TYPE_CHECKING:
-    from gossip.sim.command import Riders
+    from gossip.sim.observer import Riders
 
 PROGRAM = "gossip-lb"
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130

@@ -150,7 +150,7 @@ def _wall_clock(recording: Recording) -> Callable[[float], str]:
 
 
 def _show_step(step: Step, replay: Replay, clock: Callable[[float], str]) -> None:
-    from gossip.sim.telling import describe
+    from gossip.cli.simulator.narration import describe
 
     if step.effects:
         for effect in step.effects:

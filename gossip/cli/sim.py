@@ -4,7 +4,7 @@ import click
 
 from gossip.cli.dialect import SerfCommand
 from gossip.cli.replay_recording import replay_recording
-from gossip.sim.command import sim_commands
+from gossip.cli.simulator.command import sim_commands
 
 
 class SimGroup(SerfCommand, click.Group):

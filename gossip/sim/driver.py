@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from gossip.serf.effects import LeaveAnnounced, LeaveFinished
 from gossip.sim.host import MAX_BACKLOG, Absence, Host, Stall
 from gossip.sim.streams import Streams
-from gossip.sim.telling import describe
 from gossip.swim.effects import OpenPushPull, OpenStreamPing, SendPacket
 
 if TYPE_CHECKING:
@@ -109,14 +108,14 @@ class Driver:
     def note(self, who: str, what: str) -> None:
         """Put a line into the trace and tell observers: a command, or a fault."""
         now = self._schedule.now
-        self.trace.line(now, who, what)
+        self.trace.note(now, who, what)
         for observer in self.observers:
             observer.happened(f"{who} {what}", now)
 
     # --- effects ------------------------------------------------------------------------------------------
 
     def _carry_out(self, host: Host, node: SerfNode, effect: Effect) -> None:
-        self.trace.line(self._schedule.now, host.name, describe(effect))
+        self.trace.effect(self._schedule.now, host.name, effect)
         if isinstance(effect, OpenPushPull):
             self._when_able(host, partial(self.streams.anti_entropy, host, effect))
         elif isinstance(effect, OpenStreamPing):

@@ -6,13 +6,15 @@ the cluster. It must not touch random generators or clocks of the run: with or w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gossip.serf.effects import Effect
+    from gossip.sim.cluster import Cluster
     from gossip.sim.host import Host
+    from gossip.sim.scenario import Scenario
 
 
 class Observer:
@@ -40,3 +42,13 @@ class Counting(Observer):
     def counts(self) -> dict[str, int]:
         """Return what was counted so far, by what it is."""
         return {}
+
+
+class Riders(NamedTuple):
+    """Observers to add to every run of a batch.
+
+    Both fields hold module-level functions, so that worker processes can receive them.
+    """
+
+    observers: tuple[Callable[[Cluster], Counting], ...] = ()
+    cast: Callable[[Scenario], Scenario] | None = None  # gives hosts the roles that the observers look for

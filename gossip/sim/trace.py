@@ -1,16 +1,26 @@
-"""What happened in a run: a hash over all of it, and the last lines of it in words.
+"""What happened in a run: a hash over all of it, and its last entries, for whoever narrates them.
 
-The hash covers every packet (when, from whom, to whom, how many messages), everything that a node told its
-driver, and every command and fault, each with its exact time. It does not cover bytes, so that a run over
-the full byte path has the same hash. Equal hashes mean equal runs.
+The hash covers every packet (when, from whom, to whom, how many messages), every other effect of a node with
+all its fields, and every command and fault, each with its exact time. It does not cover the bytes of packets,
+so that a run over the full byte path has the same hash. Equal hashes mean equal runs.
 """
+
+from __future__ import annotations
 
 from collections import deque
 from hashlib import blake2b
 from struct import Struct as Layout
+from typing import TYPE_CHECKING
 
-TAIL_LINES = 200
-"""Lines kept for a failure's report; a whole trace is kept only on request."""
+import msgspec
+
+from gossip.serf.members import SerfMember
+
+if TYPE_CHECKING:
+    from gossip.serf.effects import Effect
+
+TAIL_ENTRIES = 200
+"""Entries kept for a failure's report; a whole trace is kept only on request."""
 
 HASH_BYTES = 16
 
@@ -18,28 +28,46 @@ _PACKET = Layout("<dIIH").pack
 _TIME = Layout("<d").pack
 
 
+def _row_of(member: object) -> tuple[object, ...]:
+    """Return a member as its effects show it; everything else in an effect is a plain value."""
+    assert isinstance(member, SerfMember)
+    return member.alive, member.status, member.status_ltime, member.is_hearsay
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_row_of).encode
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing that happened: an effect, or a command or fault in words."""
+
+    at: float  # the world's time, seconds
+    who: str
+    what: Effect | str
+
+
 class Trace:
     """A run's history, as it grows."""
 
-    __slots__ = ("_hash", "lines")
+    __slots__ = ("_hash", "entries")
 
     def __init__(self, *, keep: bool = False) -> None:
         self._hash = blake2b(digest_size=HASH_BYTES)
-        self.lines: deque[tuple[float, str, str]] = deque(maxlen=None if keep else TAIL_LINES)
+        self.entries: deque[Entry] = deque(maxlen=None if keep else TAIL_ENTRIES)
 
     def packet(self, at: float, source: int, target: int, messages: int) -> None:
-        """Note that a packet arrived; hosts are given by their numbers."""
+        """Record that a packet arrived; hosts are given by their numbers."""
         self._hash.update(_PACKET(at, source, target, messages))
 
-    def line(self, at: float, who: str, what: str) -> None:
-        """Note that something happened at `who`."""
+    def effect(self, at: float, who: str, effect: Effect) -> None:
+        """Record what the node `who` asked of its driver, or told it."""
+        self._hash.update(_TIME(at) + f"{who} {type(effect).__name__} ".encode() + _encode(effect))
+        self.entries.append(Entry(at, who, effect))
+
+    def note(self, at: float, who: str, what: str) -> None:
+        """Record a command to `who`, or a fault there."""
         self._hash.update(_TIME(at) + f"{who} {what}\n".encode())
-        self.lines.append((at, who, what))
+        self.entries.append(Entry(at, who, what))
 
     def digest(self) -> str:
         """Return the hash of all that happened so far, in hexadecimal."""
         return self._hash.hexdigest()
-
-    def text(self) -> str:
-        """Return the kept lines, one below the other."""
-        return "\n".join(f"{at:12.6f}  {who}  {what}" for at, who, what in self.lines)

@@ -17,7 +17,7 @@ from gossip.sim.cluster import Cluster
 from gossip.sim.performer import Performer
 from gossip.sim.rules import RuleBrokenError
 from gossip.sim.scenario import Scenario
-from gossip.sim.trace import Trace
+from gossip.sim.trace import Entry, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,16 +53,7 @@ class Outcome(Struct, frozen=True):
     settled_after: float  # seconds from the end of the faults to agreement; -1 if there was none
     ended: float  # the world's time, seconds
     packets: int
-    tail: str  # the last lines of the trace, if it failed
-
-    def report(self) -> str:
-        """Return all that somebody needs in order to see a failure again."""
-        assert self.failure is not None
-        return (
-            f"{self.failure.rule}: {self.failure.detail} (at {self.failure.at:.3f} s)\n"
-            f"seed {self.scenario.seed}, trace {self.digest}\n\n"
-            f"{self.scenario.text()}\n{self.tail}\n"
-        )
+    tail: tuple[Entry, ...]  # the last entries of the trace, if it failed
 
 
 class Trial:
@@ -173,7 +164,7 @@ class Trial:
             settled_after=settled_after,
             ended=self.cluster.now,
             packets=self.cluster.driver.packets,
-            tail=trace.text() if failure else "",
+            tail=tuple(trace.entries) if failure else (),
         )
 
     def _start(self, host: Host) -> None:

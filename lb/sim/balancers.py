@@ -14,11 +14,10 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from gossip.serf.members import MemberStatus
-from gossip.sim.command import Riders
 from gossip.sim.driver import ROUNDING
 from gossip.sim.host import Stall
 from gossip.sim.network import TCP
-from gossip.sim.observer import Counting
+from gossip.sim.observer import Counting, Riders
 from gossip.wire.address import Address
 from lb.policy.plan import Claim, MemberFact, PlanConfig, read_claim
 from lb.policy.reconciler import Reconciler

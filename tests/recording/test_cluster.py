@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from gossip.cli.simulator.narration import report
 from gossip.recording.graph import dump_state
 from gossip.recording.recorder import Recorder, record
 from gossip.serf.node import SerfNode
@@ -17,7 +18,7 @@ WINDOW = 50
 def run(seed: int) -> str:
     # By joining: a cluster that starts agreed is put together past the nodes' own verbs.
     outcome = Trial(replace(swarm(seed, most_nodes=6), start="join")).run()
-    assert outcome.failure is None, outcome.report()
+    assert outcome.failure is None, report(outcome)
     return outcome.digest
 
 

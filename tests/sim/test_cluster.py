@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from gossip.cli.simulator.narration import narrate
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import MemberFailed, UserEventReceived
 from gossip.serf.members import MemberStatus
@@ -45,7 +46,7 @@ def agree(cluster, status, about):
 def until(cluster, condition, within):
     end = cluster.now + within
     while not condition():
-        assert cluster.now < end, cluster.trace.text()
+        assert cluster.now < end, narrate(cluster.trace.entries)
         cluster.run(cluster.now + 0.1)
     return cluster.now
 
@@ -307,7 +308,7 @@ def test_equal_seeds_give_equal_traces_and_others_do_not():
 @pytest.mark.parametrize("encrypt", [False, True])
 def test_the_byte_path_changes_nothing_that_happens(encrypt):
     by_reference, by_wire = busy_run(wire=False), busy_run(wire=True, encrypt=encrypt)
-    assert by_wire.trace.digest() == by_reference.trace.digest(), by_wire.trace.text()
+    assert by_wire.trace.digest() == by_reference.trace.digest(), narrate(by_wire.trace.entries)
     assert by_wire.driver.streams.broken == 0
     assert sum(host.node.rejected for host in by_wire.up()) == 0
 

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from gossip.cli.simulator.narration import report
 from gossip.sim.not_yet import NOT_YET
 from gossip.sim.scenario import read_scenario
 from gossip.sim.trial import Trial
@@ -18,7 +19,7 @@ def test_what_is_not_cured_yet_still_breaks(entry):
 def test_without_its_fault_the_same_cluster_is_well(entry):
     calm = replace(entry.scenario, acts=(), settle=600.0)
     outcome = Trial(calm).run()
-    assert outcome.failure is None, outcome.report()
+    assert outcome.failure is None, report(outcome)
 
 
 @pytest.mark.parametrize("entry", NOT_YET, ids=lambda entry: entry.fault)

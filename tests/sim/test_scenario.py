@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.cli.simulator.narration import report
 from gossip.errors import ConfigError
 from gossip.sim.acts import Crash, Link, Pause
 from gossip.sim.network import Conditions
@@ -149,4 +150,4 @@ def test_the_scenario_in_the_documentation_holds():
     page = (Path(__file__).parents[2] / "docs/design/simulator.md").read_text()
     text = page[page.index("```toml\n") + len("```toml\n") :]
     outcome = Trial(read_scenario(text[: text.index("```")])).run()
-    assert outcome.failure is None, outcome.report()
+    assert outcome.failure is None, report(outcome)

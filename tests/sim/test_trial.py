@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from gossip.cli.simulator.narration import report
 from gossip.serf.members import MemberStatus
 from gossip.sim.observer import Observer
 from gossip.sim.scenario import read_scenario
@@ -46,10 +47,10 @@ def test_what_is_missing_is_told_in_words():
     assert outcome.failure.rule == LIVENESS
     assert outcome.failure.detail.startswith("5 s after the last fault n")
     assert "n0 has never heard of n2, up since 0." in outcome.failure.detail
-    report = outcome.report()
-    assert f"seed 0, trace {outcome.digest}" in report
-    assert read_scenario(text).text() in report
-    assert "all faults end" in report
+    told = report(outcome)
+    assert f"seed 0, trace {outcome.digest}" in told
+    assert read_scenario(text).text() in told
+    assert "all faults end" in told
 
 
 def test_an_exception_in_the_core_is_a_finding_with_a_seed():
@@ -74,7 +75,7 @@ def test_a_run_without_checks_has_the_same_trace():
 @pytest.mark.parametrize("seed", SWARM)
 def test_swarm(seed):
     outcome = Trial(swarm(seed, most_nodes=16)).run()
-    assert outcome.failure is None, outcome.report()
+    assert outcome.failure is None, report(outcome)
 
 
 @pytest.mark.parametrize("seed", [1, 4, 9])

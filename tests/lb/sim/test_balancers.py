@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from gossip.cli.simulator.narration import report
 from gossip.sim.acts import Crash, Jump, Leave, Partition, Pause, Restart, SetTags
 from gossip.sim.scenario import Scenario
 from gossip.sim.swarm import swarm
@@ -23,7 +24,7 @@ def ride(scenario):
     balancers = Balancers(trial.cluster)
     trial.cluster.observers.append(balancers)
     outcome = trial.run()
-    assert outcome.failure is None, outcome.report()
+    assert outcome.failure is None, report(outcome)
     return balancers, outcome
 
 

@@ -1,8 +1,8 @@
-"""What a node told its driver, as a few words for the trace: the same in every run of the same events."""
+"""A run in words: one line for each effect, command and fault, and the report of a run that broke a rule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gossip.serf.effects import (
@@ -16,6 +16,10 @@ from gossip.serf.effects import (
     MemberSuspected,
     MemberUpdated,
     PushPullReceived,
+    QueryAcked,
+    QueryAnswered,
+    QueryFinished,
+    QueryReceived,
     SuspicionRefuted,
     UserEventReceived,
 )
@@ -30,11 +34,33 @@ from gossip.swim.effects import (
 
 if TYPE_CHECKING:
     from gossip.serf.effects import Effect
+    from gossip.sim.trace import Entry
+    from gossip.sim.trial import Outcome
+
+
+def report(outcome: Outcome) -> str:
+    """Return what is needed to reproduce a failed run: the broken rule, the seed, the scenario, the trace."""
+    failure = outcome.failure
+    assert failure is not None, "the run broke no rule"
+    return (
+        f"{failure.rule}: {failure.detail} (at {failure.at:.3f} s)\n"
+        f"seed {outcome.scenario.seed}, trace {outcome.digest}\n\n"
+        f"{outcome.scenario.text()}\n{narrate(outcome.tail)}\n"
+    )
+
+
+def narrate(entries: Iterable[Entry]) -> str:
+    """Return the entries of a trace, one line each: time in seconds, host, what happened."""
+    return "\n".join(f"{entry.at:12.6f}  {entry.who}  {_in_words(entry.what)}" for entry in entries)
 
 
 def describe(effect: Effect) -> str:
     """Return `effect` in words."""
     return _WORDS[type(effect)](effect)
+
+
+def _in_words(what: Effect | str) -> str:
+    return what if isinstance(what, str) else describe(what)
 
 
 def _suspected(effect: MemberSuspected) -> str:
@@ -64,6 +90,10 @@ _WORDS: dict[type[Effect], Callable[..., str]] = {
     MemberFailed: lambda effect: f"sees {effect.member.name} failed",
     MemberReaped: lambda effect: f"forgets {effect.member.name}",
     UserEventReceived: _event,
+    QueryReceived: lambda effect: f"receives query {effect.query.name!r} from {effect.query.source_node}",
+    QueryAcked: lambda effect: f"has the ack of {effect.origin} to query {effect.token}",
+    QueryAnswered: lambda effect: f"has the answer of {effect.origin} to query {effect.token}",
+    QueryFinished: lambda effect: f"stops waiting for answers to query {effect.token}",
     PushPullReceived: _merged,
     LeaveAnnounced: lambda _: "has announced its leave",
     LeaveFinished: lambda _: "has finished its leave",

@@ -4,10 +4,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gossip.sim.beliefs import Belief, Beliefs, Mood
-from gossip.sim.picture import picture
+from gossip.cli.simulator.beliefs import Belief, Beliefs, Mood
+from gossip.cli.simulator.picture import picture
+from gossip.cli.simulator.timeline import MOOD_KEYS, rows_of, timeline
 from gossip.sim.scenario import read_scenario
-from gossip.sim.timeline import MOOD_KEYS, rows_of, timeline
 from gossip.sim.trial import Trial
 
 CRASH = """

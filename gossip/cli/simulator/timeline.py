@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from gossip.sim.beliefs import Belief, Mood
+from gossip.cli.simulator.beliefs import Belief, Mood
 
 if TYPE_CHECKING:
-    from gossip.sim.beliefs import Beliefs, Changes
+    from gossip.cli.simulator.beliefs import Beliefs, Changes
 
 
 class Key(Struct, frozen=True):

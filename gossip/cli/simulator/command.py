@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from gossip.errors import CommandFailedError
+from gossip.sim.observer import Riders
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from gossip.sim.beliefs import Beliefs
-    from gossip.sim.cluster import Cluster
+    from gossip.cli.simulator.beliefs import Beliefs
     from gossip.sim.observer import Counting
     from gossip.sim.scenario import Scenario
     from gossip.sim.trial import Outcome, Trial
@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 LABEL_WIDTH = 8
 LEAST_WIDTH = 20
 _SEEDS = re.compile(r"(\d+)(?:\.\.(\d+))?")
-
-
-class Riders(NamedTuple):
-    """Observers that ride along in every run; functions of modules, so that they get into other processes."""
-
-    observers: tuple[Callable[[Cluster], Counting], ...] = ()
-    cast: Callable[[Scenario], Scenario] | None = None  # gives hosts the parts that the observers look for
 
 
 class Work(NamedTuple):
@@ -180,8 +173,10 @@ def swarm(
                 click.echo(f"seed {outcome.scenario.seed}: {_in_words(ride.counts)}")
                 total.update(ride.counts)
             if outcome.failure is not None:
+                from gossip.cli.simulator.narration import report
+
                 failed.append(outcome.scenario.seed)
-                click.echo(outcome.report())
+                click.echo(report(outcome))
     if total:
         click.echo(f"in all: {_in_words(total)}")
     if failed:
@@ -261,7 +256,8 @@ def _show(
     svg: Path | None,
 ) -> None:
     """Run `scenario` and print what was asked for; a broken rule is a failure."""
-    from gossip.sim.beliefs import Beliefs
+    from gossip.cli.simulator.beliefs import Beliefs
+    from gossip.cli.simulator.narration import narrate, report
     from gossip.sim.trial import Trial
 
     if about and about not in scenario.names:
@@ -272,7 +268,7 @@ def _show(
     counting = _board(trial, riders)
     outcome = trial.run()
     if trace:
-        click.echo(trial.cluster.trace.text())
+        click.echo(narrate(trial.cluster.trace.entries))
     if timeline or about:
         _show_timeline(beliefs, about, outcome.ended)
     if svg is not None:
@@ -283,13 +279,13 @@ def _show(
     if counting:
         click.echo(_in_words(_counts(counting)))
     if outcome.failure is not None:
-        click.echo(outcome.report())
+        click.echo(report(outcome))
         raise CommandFailedError(f"broken rule: {outcome.failure.rule}")
     click.echo(f"agreed {outcome.settled_after:g} s after the last fault")
 
 
 def _show_timeline(beliefs: Beliefs, about: str, ended: float) -> None:
-    from gossip.sim.timeline import rows_of, timeline
+    from gossip.cli.simulator.timeline import rows_of, timeline
 
     changes, keys = rows_of(beliefs, about)
     width = max(LEAST_WIDTH, shutil.get_terminal_size().columns - LABEL_WIDTH - 1)
@@ -300,8 +296,8 @@ def _show_timeline(beliefs: Beliefs, about: str, ended: float) -> None:
 
 
 def _write_picture(path: Path, scenario: Scenario, beliefs: Beliefs, about: str, ended: float) -> None:
-    from gossip.sim.picture import picture
-    from gossip.sim.timeline import rows_of
+    from gossip.cli.simulator.picture import picture
+    from gossip.cli.simulator.timeline import rows_of
 
     changes, keys = rows_of(beliefs, about)
     subject = f"what each believes of {about}" if about else "what is wrong with each view"

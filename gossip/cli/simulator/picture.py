@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gossip.sim.beliefs import Changes
-    from gossip.sim.timeline import Key
+    from gossip.cli.simulator.beliefs import Changes
+    from gossip.cli.simulator.timeline import Key
 
 WIDTH = 1200
 LEFT = 90
