@@ -22,6 +22,7 @@ from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.recent import RecentTimes
 from gossip.serf.roster import Roster
+from gossip.serf.saved_state import KnownPeer, SavedState
 from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
 from gossip.swim.detector import FailureDetector
@@ -53,6 +54,7 @@ PARTS: tuple[type, ...] = (
 VALUES: tuple[type[Struct], ...] = (
     Ack, Address, Alive, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull,
     QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, ProbeRecord,
+    KnownPeer, SavedState,
     *get_args(Effect),
 )  # fmt: skip
 """Frozen structs, written where they stand."""

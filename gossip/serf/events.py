@@ -25,11 +25,13 @@ class UserEvents:
 
     __slots__ = ("_size_limit", "clock", "recent")
 
-    def __init__(self, config: SerfConfig) -> None:
-        self.clock = LamportClock()
+    def __init__(self, config: SerfConfig, last: int = 0) -> None:
+        """Start after `last`, the last Lamport time of an earlier life: what it heard is not news again."""
+        self.clock = LamportClock(last)
         self.recent: RecentTimes[PastEvent] = RecentTimes(
             config.buffered_times, config.buffered_messages, config.buffered_bytes
         )
+        self.recent.minimum = self.clock.time if last else 0
         self._size_limit = config.user_event_size_limit
 
     def receive(self, event: UserEvent) -> bool:

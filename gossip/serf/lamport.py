@@ -30,8 +30,9 @@ class LamportClock:
 
     __slots__ = ("time",)
 
-    def __init__(self) -> None:
-        self.time = 1
+    def __init__(self, last: int = 0) -> None:
+        """Start after `last`, the last time of an earlier life; `LAST_TIME` if that is later."""
+        self.time = min(last + 1, LAST_TIME)
 
     @property
     def latest(self) -> int:

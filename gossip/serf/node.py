@@ -21,6 +21,7 @@ from gossip.serf.open_queries import QUERY
 from gossip.serf.queries import IncomingQuery, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.roster import DOUBT, PRUNE, REAP, Roster
+from gossip.serf.saved_state import FIRST_START, KnownPeer, SavedState
 from gossip.serf.tags import decode_tags, encode_tags
 from gossip.swim.effects import BroadcastFinished, OpenPushPull, SendPacket
 from gossip.swim.node import SwimNode
@@ -55,8 +56,16 @@ class LocalMember(Struct, frozen=True, gc=False):
 class SerfNode:
     """One Serf member without sockets or clocks; `now` is monotonic seconds that never go back."""
 
-    def __init__(self, config: SerfConfig, me: LocalMember, *, rng: Random, now: float) -> None:
-        """Create a node that knows nobody.
+    def __init__(
+        self,
+        config: SerfConfig,
+        me: LocalMember,
+        *,
+        rng: Random,
+        now: float,
+        saved: SavedState = FIRST_START,
+    ) -> None:
+        """Create a node that knows nobody; `saved` is what its last life kept for this one.
 
         Raises:
             LocalProtocolError: the tags do not fit into a message.
@@ -69,9 +78,9 @@ class SerfNode:
         self._emit = self._effects.append
         self._swim = SwimNode(config.swim, alive, self, self._emit, rng=rng, now=now)
         self._deadlines = self._swim.deadlines
-        self._roster = Roster(config, self._deadlines, self._emit)
-        self._events = UserEvents(config)
-        self._queries = QueryExchange(config, self._swim, self._roster, self._emit)
+        self._roster = Roster(config, self._deadlines, self._emit, saved.member_time)
+        self._events = UserEvents(config, saved.event_time)
+        self._queries = QueryExchange(config, self._swim, self._roster, self._emit, saved.query_time)
         self._anti_entropy = AntiEntropy(
             self._swim, self._roster, self._events, self._queries.clock, self._apply_leave, self._deliver
         )
@@ -298,6 +307,19 @@ class SerfNode:
     def retransmit_limit(self) -> int:
         """Return how often each broadcast is sent in a cluster of the present size."""
         return self._swim.retransmit_limit
+
+    def saved_state(self) -> SavedState:
+        """Return what the next life of this member needs to know of the present one."""
+        return SavedState(
+            member_time=self._roster.clock.time - 1,
+            event_time=self._events.clock.time - 1,
+            query_time=self._queries.clock.time - 1,
+            peers=tuple(
+                KnownPeer(member.name, member.address)
+                for member in self._roster.members.values()
+                if member.name != self.name and member.status is not MemberStatus.LEFT
+            ),
+        )
 
     def stats(self) -> dict[str, str]:
         """Return the figures of the `serf` section of Serf's stats; what the core cannot know is left out."""

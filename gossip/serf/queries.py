@@ -59,9 +59,11 @@ class Queries:
 
     __slots__ = ("clock", "recent")
 
-    def __init__(self, config: SerfConfig) -> None:
-        self.clock = LamportClock()
+    def __init__(self, config: SerfConfig, last: int = 0) -> None:
+        """Start after `last`, the last Lamport time of an earlier life: what it heard is not news again."""
+        self.clock = LamportClock(last)
         self.recent: RecentTimes[int] = RecentTimes(config.buffered_times, config.buffered_messages, 0)
+        self.recent.minimum = self.clock.time if last else 0
 
     def receive(self, query: Query) -> bool:
         """Witness `query`; return whether it is new.

@@ -51,13 +51,18 @@ class QueryExchange:
     __slots__ = ("_answers", "_config", "_emit", "_open", "_roster", "_seen", "_swim")
 
     def __init__(
-        self, config: SerfConfig, swim: SwimNode, roster: Roster, emit: Callable[[Effect], None]
+        self,
+        config: SerfConfig,
+        swim: SwimNode,
+        roster: Roster,
+        emit: Callable[[Effect], None],
+        last_query_time: int = 0,
     ) -> None:
         self._config = config
         self._swim = swim
         self._roster = roster
         self._emit = emit
-        self._seen = Queries(config)
+        self._seen = Queries(config, last_query_time)
         self._open = OpenQueries(swim.deadlines, emit)
         self._answers = Answers(config, swim, self._open, emit)
 

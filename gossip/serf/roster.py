@@ -47,11 +47,17 @@ GONE = (MemberStatus.LEFT, MemberStatus.FAILED)
 class Roster:
     """All members by name, in the order in which they were learnt; at most twice `max_members`."""
 
-    def __init__(self, config: SerfConfig, deadlines: Deadlines, emit: Callable[[Effect], None]) -> None:
+    def __init__(
+        self,
+        config: SerfConfig,
+        deadlines: Deadlines,
+        emit: Callable[[Effect], None],
+        last_member_time: int = 0,
+    ) -> None:
         self._config = config
         self._deadlines = deadlines
         self._emit = emit
-        self.clock = LamportClock()
+        self.clock = LamportClock(last_member_time)
         self.members: dict[str, SerfMember] = {}
         self.recent_intents = RecentIntents(config.max_recent_intents, config.recent_intent_timeout)
 

@@ -23,6 +23,7 @@ READS = {
     "members",
     "rejected",
     "retransmit_limit",
+    "saved_state",
     "stats",
     "status",
     "suspects",

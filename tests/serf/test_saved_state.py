@@ -1,0 +1,63 @@
+"""What one life of a member hands to the next."""
+
+from random import Random
+
+from gossip.serf.config import SerfConfig
+from gossip.serf.lamport import LAST_TIME, LamportClock
+from gossip.serf.node import LocalMember, SerfNode
+from gossip.serf.queries import QueryRequest
+from gossip.serf.saved_state import KnownPeer, SavedState
+from gossip.wire.serf_messages import UserEvent
+from tests.serf.rig import ME, PORT, Rig, home, host, query
+
+
+class NextLife(Rig):
+    """The node of `Rig` anew, from what an earlier life saved."""
+
+    def __init__(self, saved):
+        super().__init__()
+        me = LocalMember(ME, host(ME), PORT)
+        self.node = SerfNode(SerfConfig(), me, rng=Random(2), now=self.now, saved=saved)
+
+
+def test_a_first_start_has_nothing_to_remember():
+    assert Rig().node.saved_state() == SavedState()
+
+
+def test_members_that_have_left_are_not_saved_and_failed_ones_are():
+    rig = Rig(members=["n1", "n2", "n3"])
+    rig.fail("n1")
+    rig.leave("n2")
+    assert rig.node.saved_state().peers == (KnownPeer("n1", home("n1")), KnownPeer("n3", home("n3")))
+
+
+def test_the_clocks_of_the_next_life_go_on_where_the_last_one_ended():
+    rig = Rig(members=["n1"])
+    rig.say(UserEvent(40, "deploy", b""), query(60))
+    rig.leave("n1", ltime=20)
+    saved = rig.node.saved_state()
+    assert (saved.member_time, saved.event_time, saved.query_time) == (20, 40, 60)
+    assert NextLife(saved).node.saved_state() == saved
+
+
+def test_an_event_of_the_last_life_is_not_delivered_in_the_next():
+    saved = SavedState(event_time=40)
+    rig = NextLife(saved)
+    rig.say(UserEvent(40, "old", b""), UserEvent(41, "new", b""))
+    assert rig.events() == ["new"]
+
+
+def test_a_query_of_the_last_life_is_not_answered_in_the_next():
+    rig = NextLife(SavedState(query_time=60))
+    rig.say(query(60), query(61, number=2))
+    assert [type(e).__name__ for e in rig.effects()].count("QueryReceived") == 1
+
+
+def test_an_own_query_after_a_restart_is_news_to_this_node():
+    rig = NextLife(SavedState(query_time=60))
+    rig.node.query(QueryRequest(name="uptime"), rig.now)
+    assert [type(e).__name__ for e in rig.effects()].count("QueryReceived") == 1
+
+
+def test_a_clock_that_was_saved_at_its_end_stays_there():
+    assert LamportClock(LAST_TIME + 1).time == LamportClock(LAST_TIME).time == LAST_TIME
