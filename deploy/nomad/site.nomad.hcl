@@ -1,5 +1,5 @@
 # nomad job run -var key="$(head -c 32 /dev/urandom | base64)" deploy/nomad/site.nomad.hcl
-# In production take the key from Vault or from a Nomad variable; the images from a registry that all clients reach.
+# In production, take the key from Vault or a Nomad variable, and the images from a registry that all clients reach.
 variable "key" {
   type = string
 }

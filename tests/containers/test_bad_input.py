@@ -57,7 +57,7 @@ def test_root_without_a_writable_run_is_refused(images: Images) -> None:
     with Standalone("none", f"{images.prefix}-web").start(options=("--tmpfs", "/run:ro")) as container:
         wait_until(lambda: not container.is_running, "the container ends", 60)
         assert container.exit_code == 2
-        assert "cannot write to /run: give the container a tmpfs there" in container.logs
+        assert "cannot write to /run: mount a tmpfs there" in container.logs
 
 
 def test_agents_with_different_keys_say_so_and_stay_apart(

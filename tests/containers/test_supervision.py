@@ -57,7 +57,7 @@ def test_killed_application_is_kept_out_until_it_serves_again(site: Site) -> Non
         wait_until(lambda: is_ready(web, "app") and pid(web, "app") != before, "the application is back")
         wait_until(lambda: is_served_by(site, names(site)), "both serve again")
     assert tally.failed == 0, tally.failures
-    assert "the application ended: starting it again" in web.logs
+    assert "the application exited: restarting it" in web.logs
 
 
 def test_killed_haproxy_comes_back_with_its_servers(site: Site) -> None:
@@ -84,8 +84,8 @@ def test_application_that_keeps_dying_ends_the_container_with_its_exit_code(stan
     with standalone.start("sh", "-c", "exit 7") as container:
         wait_until(lambda: not container.is_running, "the container ends", 60)
         assert container.exit_code == 7
-        assert container.logs.count("the application ended: starting it again") == 5
-        assert "the application ended six times in a minute: stopping the container" in container.logs
+        assert container.logs.count("the application exited: restarting it") == 5
+        assert "the application exited six times in a minute: stopping the container" in container.logs
 
 
 def test_application_that_ignores_sigterm_is_killed_within_the_grace_time(standalone: Standalone) -> None:
@@ -109,7 +109,7 @@ def test_agent_that_was_told_to_leave_stays_away_while_the_application_serves(st
     with standalone.start() as container:
         wait_until(lambda: is_ready(container, "agent"), "the agent is ready")
         container.execute("gossip", "leave")
-        wait_until(lambda: "is not started again" in container.logs, "the agent has left")
+        wait_until(lambda: "is not restarted" in container.logs, "the agent has left")
         assert is_ready(container, "app")
         assert container.stop() < 10
         assert container.exit_code == 0
