@@ -2,6 +2,7 @@
 
     python -m benchmarks.mutation deliberate                    # named bugs: all tests, and the swarm
     python -m benchmarks.mutation random --count 200 --seed 1   # random mutants of gossip.swim
+    python -m benchmarks.mutation random --package lb/policy    # of another package
 
 `random` needs Cosmic Ray in the environment that runs it; the tests run in the project's (--python).
 """
@@ -22,18 +23,31 @@ from benchmarks.mutation.table import deliberate_lines, random_lines
 from benchmarks.mutation.tree import ROOT, Tree, commit_of
 from benchmarks.mutation.witness import Swarm, Tests, Witness, is_named
 
-PACKAGE = "gossip/swim"
 OF_CORE = Tests("tests of the core", ("tests/swim", "tests/serf"))
 OF_SIMULATOR = Tests("tests of the simulator", ("tests/sim",))
 WHOLE_SWARM = Swarm("swarm, seeds 0 to 49", 49)
-WITNESSES: tuple[Witness, ...] = (
-    Tests("tests/swim", ("tests/swim",)),
-    Tests("tests/serf", ("tests/serf",)),
-    Tests("tests/sim", ("tests/sim",)),
-    Tests("tests/properties", ("tests/properties",)),
-    Swarm("swarm, seeds 0 to 19", 19),
-)
-"""Who is asked about a random mutant, in turn, until one has noticed it."""
+PROPERTIES = Tests("tests/properties", ("tests/properties",))
+SHORT_SWARM = Swarm("swarm, seeds 0 to 19", 19)
+WITNESSES: dict[str, tuple[Witness, ...]] = {
+    "gossip/swim": (
+        Tests("tests/swim", ("tests/swim",)),
+        Tests("tests/serf", ("tests/serf",)),
+        Tests("tests/sim", ("tests/sim",)),
+        PROPERTIES,
+        SHORT_SWARM,
+    ),
+    "gossip/serf": (
+        Tests("tests/serf", ("tests/serf",)),
+        Tests("tests/sim", ("tests/sim",)),
+        PROPERTIES,
+        SHORT_SWARM,
+    ),
+    "lb/policy": (
+        Tests("tests/lb/policy", ("tests/lb/policy",)),
+        Tests("tests/lb/sim", ("tests/lb/sim",)),
+    ),
+}
+"""For each package, who is asked about a random mutant, in turn, until one of them has noticed it."""
 
 
 def deliberate(tree: Tree, journal: Journal) -> int:
@@ -57,9 +71,10 @@ def deliberate(tree: Tree, journal: Journal) -> int:
     return 0 if all(finding.killer for finding in findings) else 1
 
 
-def random(tree: Tree, journal: Journal, mutants: Sequence[Mutant]) -> int:
-    """Ask one after the other about each mutant."""
+def random(tree: Tree, journal: Journal, package: str, mutants: Sequence[Mutant]) -> int:
+    """Ask one witness after the other about each mutant of `package`."""
     findings = []
+    witnesses = WITNESSES[package]
     for mutant in mutants:
         name = str(mutant.candidate)
         finding = journal.get(tree.commit, name)
@@ -68,8 +83,8 @@ def random(tree: Tree, journal: Journal, mutants: Sequence[Mutant]) -> int:
             began = time.monotonic()
             module = mutant.candidate.module
             # Where nothing differs, there is nothing to search for at length.
-            witnesses = WITNESSES[:2] if why_equivalent(mutant.before, mutant.after) else WITNESSES
-            for witness in witnesses:
+            is_equivalent = why_equivalent(mutant.before, mutant.after) is not None
+            for witness in witnesses[:2] if is_equivalent else witnesses:
                 caught[witness.name] = ask(witness, tree, module, mutant.text, only_first=True)
                 if caught[witness.name]:
                     break
@@ -95,14 +110,14 @@ def ask(witness: Witness, tree: Tree, module: str, text: str, *, only_first: boo
     return caught
 
 
-def check_tree(tree: Tree) -> None:
-    """Make sure that without a bug nobody complains, and that the copy is what is tested.
+def check_tree(tree: Tree, package: str) -> None:
+    """Make sure that without a bug no witness complains, and that the copy is what is tested.
 
     Raises:
         SystemExit: otherwise, with the reason.
     """
-    module = f"{PACKAGE}/node.py"
-    for witness in WITNESSES:
+    module = tree.modules(package)[-1]
+    for witness in WITNESSES[package]:
         began = time.monotonic()
         caught = witness.ask(tree, module, only_first=True)
         if caught:
@@ -119,6 +134,9 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m benchmarks.mutation", description=__doc__.splitlines()[0]
     )
     parser.add_argument("what", choices=("deliberate", "random"))
+    parser.add_argument(
+        "--package", choices=WITNESSES, default="gossip/swim", help="whose mutants [gossip/swim]"
+    )
     parser.add_argument("--count", type=int, default=200, help="random mutants [200]")
     parser.add_argument("--seed", type=int, default=1, help="which ones [1]")
     parser.add_argument("--commit", default="HEAD", help="what to put bugs into [HEAD]")
@@ -149,12 +167,12 @@ def carry_out(tree: Tree, wanted: argparse.Namespace) -> int:
     """
     for bug in BUGS:
         bug.put_into(tree.read(bug.module))
-    mutants = draw(tree, PACKAGE, wanted.count, wanted.seed) if wanted.what == "random" else []
+    mutants = draw(tree, wanted.package, wanted.count, wanted.seed) if wanted.what == "random" else []
     if not wanted.unchecked:
-        check_tree(tree)
+        check_tree(tree, wanted.package)
     print(f"commit {tree.commit}", file=sys.stderr)
     journal = Journal(wanted.journal)
-    return random(tree, journal, mutants) if mutants else deliberate(tree, journal)
+    return random(tree, journal, wanted.package, mutants) if mutants else deliberate(tree, journal)
 
 
 def _since(began: float) -> float:

@@ -149,6 +149,7 @@ async def test_server_serves_until_it_gets_a_signal() -> None:
 @pytest.mark.parametrize(
     ("bind", "code", "words"),
     [("x", 2, "is not HOST:PORT"), (f"{HOST}:PORT", 2, "is not"), ("", 1, "cannot")],
+    ids=["no port", "port is no number", "address is taken"],
 )
 def test_server_says_what_is_wrong_with_its_address(bind: str, code: int, words: str) -> None:
     with trio_listener() as taken:
