@@ -25,7 +25,7 @@ check: $(VENV)/ready  ## style, types, layers
 unit: $(VENV)/ready peers  ## all tests, then coverage of the pure parts by their own tests
 	@# Coverage needs one core and the tests mostly wait: side by side they take as long as the tests alone.
 	$(BIN)/python tests/tools/own_coverage.py > .own_coverage.log 2>&1 & coverage=$$!; \
-	$(BIN)/python -m pytest -q tests; tests=$$?; \
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup tests; tests=$$?; \
 	wait $$coverage; covered=$$?; cat .own_coverage.log; rm .own_coverage.log; exit $$((tests | covered))
 
 soak: $(VENV)/ready peers  ## long: 20,000 examples per property, 50,000 of the state machine, 1,000 seeds, 20 mixed clusters

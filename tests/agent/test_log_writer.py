@@ -37,7 +37,9 @@ def report(lines):
 
 
 def writer_to(fd):
-    return LineWriter(os.fdopen(fd, "w", closefd=False), report)
+    # A descriptor of its own: the thread of a writer that a test leaves stalled would otherwise go on writing
+    # to whatever file of a later test is given the same number.
+    return LineWriter(os.fdopen(os.dup(fd), "w", closefd=False), report)
 
 
 def read_until(fd, last):
