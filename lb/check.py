@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from gossip.errors import GossipError
 from gossip.serf.members import MemberStatus
-from lb.config import LbConfig, load_lb_config
+from lb.config import LbConfig
+from lb.config_sources import load_lb_config
 from lb.deploy.adoption import Adoption, adopt
 from lb.deploy.bootstrap import Origin, origin_of
 from lb.deploy.config_file import ConfigFile

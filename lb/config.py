@@ -1,20 +1,19 @@
-"""Configuration of the load balancer's side: one TOML table ``[lb]``, the environment, flags; later ones win.
+"""The settings of the load balancer's side: each with its type, default, flag, limits and meaning.
 
-Keys of the agent are read by `gossip.agent.config`; what the template may print stands in ``[lb.haproxy]``.
+Those of its agent are in `gossip.agent.config`; what the template may print stands in ``[lb.haproxy]``.
+`lb.config_sources` reads and checks them.
 """
 
-import os
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 
-from gossip.agent.config import refuse_unknown
-from gossip.agent.duration import Seconds, parse_duration
-from gossip.errors import ConfigError
-from gossip.toml_file import read_text, read_toml
+from gossip.settings.duration import Seconds
+from gossip.settings.setting import Setting, Words
+from gossip.toml_file import read_text
 from lb.deploy.adoption import Carried
 from lb.deploy.deployer import DeploymentConfig
 from lb.deploy.foreign_edit import OnForeignEdit
@@ -29,59 +28,147 @@ from lb.policy.plan import PlanConfig
 from lb.policy.settle import SettleConfig
 from lb.render.renderer import Frontend, RenderConfig
 
-ENVIRONMENT_PREFIX = "GOSSIP_LB_"
 MAX_SOCKET_PATH = 91
 """A Unix socket's path has 107 bytes, and HAProxy appends its process id and ``.tmp`` while it binds."""
 STATE_NAME = ".lb.state"
-_COMMAND = "validate_command"
 MASTER_SOCKETS = (Path("/run/haproxy/master.sock"), Path("/run/haproxy-master.sock"))
 """Ours, and that of Debian's systemd unit."""
-LIVE_KEYS = (
-    *("template", "haproxy", "listen", "stats_bind", "stop_haproxy_on_exit", "on_foreign_edit"),
-    *("min_reload_interval", "max_old_workers", "max_old_workers_wait", "reconcile_interval"),
-)
-"""What a reload of the configuration changes in a running load balancer; every other key needs a restart."""
-_RENDER_ONLY = ("admin_socket", "state_file")
 
 
 class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the load balancer's side is told at its start. Times are in seconds."""
 
-    config_path: str = "/etc/haproxy/haproxy.cfg"
-    template: str = ""
-    master_socket: str = ""  # nothing: the first of MASTER_SOCKETS that exists, else the first
-    admin_socket: str = "/run/haproxy/admin.sock"
-    state_file: str = ""
-    start_haproxy: bool = False
-    stop_haproxy_on_exit: bool = False
-    take_over: bool = False
-    on_foreign_edit: OnForeignEdit = OnForeignEdit.RESTORE
-    haproxy_binary: str = "haproxy"
-    stop_timeout: Seconds = Seconds(5)
-    validate_command: tuple[str, ...] = ()  # nothing: haproxy_binary -c -f {file}
-    validate_timeout: Seconds = Seconds(10)
-    runtime_timeout: Seconds = Seconds(1)
-    reload_timeout: Seconds = Seconds(5)
-    min_reload_interval: Seconds = Seconds(5)
-    max_old_workers: int = 4
-    max_old_workers_wait: Seconds = Seconds(30)
-    reconcile_interval: Seconds = Seconds(30)
-    arrive_calm: Seconds = Seconds(2)
-    arrive_quiet: Seconds = Seconds(0.5)
-    arrive_at_most: Seconds = Seconds(2)
-    settle_max: Seconds = Seconds(30)
-    join_wait: Seconds = Seconds(15)
-    min_backends: int = 1
-    role_tag: str = "role"
-    role: str = "backend"
-    port_tag: str = "port"
-    weight_tag: str | None = None
-    backend_tag: str | None = None
-    backends: tuple[str, ...] = ("web",)
-    allowed_networks: tuple[str, ...] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-    listen: tuple[str, ...] = ()
-    stats_bind: str | None = None  # nothing: as in [lb.haproxy]
-    haproxy: RenderConfig = RenderConfig()
+    config_path: Annotated[str, Setting("HAProxy's configuration.", "--config-path", "FILE")] = (
+        "/etc/haproxy/haproxy.cfg"
+    )
+    template: Annotated[
+        str, Setting("Jinja2 template.", "--template", "FILE", default="the built-in one", is_live=True)
+    ] = ""
+    listen: Annotated[
+        tuple[str, ...], Setting("Address for requests.", "--listen", "HOST:PORT", is_live=True)
+    ] = ()
+    stats_bind: Annotated[
+        str | None,
+        Setting(
+            "HAProxy's status page; empty: none.",
+            "--stats-bind",
+            "HOST:PORT",
+            default="127.0.0.1:8404",
+            is_live=True,
+        ),
+    ] = None  # nothing: as in [lb.haproxy]
+    master_socket: Annotated[
+        str,
+        Setting(
+            "Socket of HAProxy's master process.",
+            "--master-socket",
+            "PATH",
+            default="/run/haproxy/master.sock, or Debian's /run/haproxy-master.sock",
+        ),
+    ] = ""  # nothing: the first of MASTER_SOCKETS that exists, else the first
+    admin_socket: Annotated[
+        str, Setting("Socket of HAProxy's worker for commands.", "--admin-socket", "PATH")
+    ] = "/run/haproxy/admin.sock"
+    state_file: Annotated[
+        str,
+        Setting(
+            "File that keeps server states across reloads.",
+            "--state-file",
+            "PATH",
+            default="beside the configuration",
+        ),
+    ] = ""
+    start_haproxy: Annotated[bool, Setting("Start HAProxy and keep it running.", "--start-haproxy")] = False
+    stop_haproxy_on_exit: Annotated[
+        bool,
+        Setting(
+            "Stop the HAProxy that was started, after a clean leave.", "--stop-haproxy-on-exit", is_live=True
+        ),
+    ] = False
+    take_over: Annotated[
+        bool, Setting("Replace a file that gossip-lb did not write; keep a copy.", "--take-over")
+    ] = False
+    on_foreign_edit: Annotated[
+        OnForeignEdit,
+        Setting(
+            "What to do when the file was edited: restore it, or hold.",
+            "--on-foreign-edit",
+            "POLICY",
+            is_live=True,
+        ),
+    ] = OnForeignEdit.RESTORE
+    haproxy_binary: Annotated[str, Setting("HAProxy's program.", "--haproxy-binary", "FILE")] = "haproxy"
+    stop_timeout: Annotated[Seconds, Setting("How long a HAProxy that is stopped may finish requests.")] = (
+        Seconds(5)
+    )
+    validate_command: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Command that checks {file}.",
+            "--validate-command",
+            "COMMAND",
+            default="haproxy -c -f {file}",
+            words=Words.SHELL,
+        ),
+    ] = ()  # nothing: haproxy_binary -c -f {file}
+    validate_timeout: Annotated[Seconds, Setting("How long the check of a file may take.", above=0)] = (
+        Seconds(10)
+    )
+    runtime_timeout: Annotated[
+        Seconds, Setting("How long HAProxy may take to answer a command.", above=0)
+    ] = Seconds(1)
+    reload_timeout: Annotated[Seconds, Setting("How long a reload may take.", above=0)] = Seconds(5)
+    min_reload_interval: Annotated[
+        Seconds, Setting("Least time between two reloads.", "--min-reload-interval", "DURATION", is_live=True)
+    ] = Seconds(5)
+    max_old_workers: Annotated[
+        int,
+        Setting(
+            "Workers of earlier reloads that may still finish requests before a reload waits.",
+            at_least=1,
+            is_live=True,
+        ),
+    ] = 4
+    max_old_workers_wait: Annotated[Seconds, Setting("How long a reload waits for them.", is_live=True)] = (
+        Seconds(30)
+    )
+    reconcile_interval: Annotated[
+        Seconds, Setting("Time between two looks at what HAProxy runs.", above=0, is_live=True)
+    ] = Seconds(30)
+    arrive_calm: Annotated[
+        Seconds, Setting("Time without a change after which an arrival is applied at once.")
+    ] = Seconds(2)
+    arrive_quiet: Annotated[
+        Seconds, Setting("Time without a further arrival before arrivals are applied.")
+    ] = Seconds(0.5)
+    arrive_at_most: Annotated[Seconds, Setting("Longest time that an arrival waits for others.")] = Seconds(2)
+    settle_max: Annotated[Seconds, Setting("Longest time to wait for members to settle.")] = Seconds(30)
+    join_wait: Annotated[
+        Seconds,
+        Setting(
+            "After a restart, how long to keep servers that gossip has not confirmed.",
+            "--join-wait",
+            "DURATION",
+        ),
+    ] = Seconds(15)
+    min_backends: Annotated[
+        int, Setting("Servers without which the first file is not written.", at_least=1)
+    ] = 1
+    role_tag: Annotated[str, Setting("Tag that says which members are servers.")] = "role"
+    role: Annotated[str, Setting("Members with tag role=ROLE are servers.", "--role", "ROLE")] = "backend"
+    port_tag: Annotated[str, Setting("Tag with a server's port.", "--port-tag", "TAG")] = "port"
+    weight_tag: Annotated[str | None, Setting("Tag with a server's weight.", default="none")] = None
+    backend_tag: Annotated[
+        str | None, Setting("Tag with the backend that a server is for.", default="none")
+    ] = None
+    backends: Annotated[tuple[str, ...], Setting("Backend name.", "--backend", "NAME")] = ("web",)
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Setting("Network that servers may be in.", "--allow-network", "CIDR", default="RFC 1918, fc00::/7"),
+    ] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    haproxy: Annotated[RenderConfig, Setting("What the template may print.", is_table=True, is_live=True)] = (
+        RenderConfig()
+    )
 
     @property
     def target(self) -> Path:
@@ -187,123 +274,3 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if not self.template:
             return None
         return read_text(Path(self.template), "template")
-
-
-def load_lb_config(
-    overrides: Mapping[str, object] = {},
-    config_file: Path | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> LbConfig:
-    """Read every source, merge them and check the result.
-
-    `overrides` are the flags: keys are the fields of `LbConfig`, None and () mean "not given".
-
-    Raises:
-        ConfigError: one line that names the source, the key, the value and what is expected.
-    """
-    environ = os.environ if environ is None else environ
-    merged: dict[str, object] = {}
-    if config_file is not None:
-        table = _read_table(config_file)
-        table = _split_command(str(config_file), table)
-        _convert(str(config_file), table, strict=True)
-        merged |= table
-    from_environment = _split_command("environment", _read_environment(environ))
-    _convert("environment", from_environment, strict=False)
-    given = {key: value for key, value in overrides.items() if value not in (None, ())}
-    flags = _split_command("command line", given)
-    _convert("command line", flags, strict=True)
-    config = _convert("configuration", merged | from_environment | flags, strict=False)
-    _check(config)
-    return config
-
-
-def _read_table(path: Path) -> dict[str, object]:
-    content = read_toml(path)
-    table = content.pop("lb", {})
-    if content:
-        raise ConfigError(
-            f"{path}: unexpected {', '.join(sorted(content))}: only [lb] is read from this file"
-        )
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: lb must be a table: write [lb]")
-    haproxy = table.get("haproxy")
-    for key in _RENDER_ONLY:
-        if isinstance(haproxy, dict) and key in haproxy:
-            raise ConfigError(f"{path}: set {key} in [lb], not in [lb.haproxy]")
-    return table
-
-
-def _split_command(source: str, raw: dict[str, object]) -> dict[str, object]:
-    """Return `raw` with a validation command that is one text split into words, as a shell would."""
-    command = raw.get(_COMMAND)
-    if not isinstance(command, str):
-        return raw
-    try:
-        return raw | {_COMMAND: shlex.split(command)}
-    except ValueError as error:
-        raise ConfigError(f"{source}: {_COMMAND} {command!r}: {str(error).lower()}") from None
-
-
-def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    raw: dict[str, object] = {}
-    fields = [field for field in msgspec.structs.fields(LbConfig) if field.name != "haproxy"]
-    refuse_unknown(environ, [ENVIRONMENT_PREFIX + field.name.upper() for field in fields], ENVIRONMENT_PREFIX)
-    for field in fields:
-        text = environ.get(ENVIRONMENT_PREFIX + field.name.upper())
-        if text is None:
-            continue
-        is_list = isinstance(field.default, tuple) and field.name != _COMMAND
-        raw[field.name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
-    return raw
-
-
-def _convert(source: str, raw: Mapping[str, object], *, strict: bool) -> LbConfig:
-    try:
-        return msgspec.convert(raw, LbConfig, strict=strict, dec_hook=_decode_seconds)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(str(error))}") from None
-
-
-def _decode_seconds(_kind: type, value: object) -> Seconds:
-    return parse_duration(value)
-
-
-def _explain(text: str) -> str:
-    """Put msgspec's error into the house form: the key first, then what is wrong with it."""
-    reason, _, path = text.partition(" - at `$.")
-    where = f"lb.{path.rstrip('`')}" if path else "lb"
-    if (unknown := reason.removeprefix("Object contains unknown field ")) != reason:
-        return f"unknown key {unknown.strip('`')!r} in [{where}]"
-    return f"{where}: {reason[:1].lower()}{reason[1:].replace('`', '')}"
-
-
-def _check(config: LbConfig) -> None:
-    """Check what the parts cannot know by themselves; making them checks the rest."""
-    _ = config.render, config.plan(allow_loopback=False)
-    config.read_template()
-    master = str(config.sockets.master)
-    if not Path(master).is_absolute() or len(master) > MAX_SOCKET_PATH:
-        raise ConfigError(
-            f"master_socket {master!r}: use an absolute path of at most {MAX_SOCKET_PATH} bytes"
-        )
-    if not any(FILE_PLACEHOLDER in part for part in config.validator.command):
-        raise ConfigError(
-            f"validate_command {' '.join(config.validate_command)!r}: it needs {FILE_PLACEHOLDER} "
-            "where the candidate's path goes"
-        )
-    for key in ("validate_timeout", "runtime_timeout", "reload_timeout", "reconcile_interval"):
-        if (seconds := getattr(config, key)) <= 0:
-            raise ConfigError(f"{key} ({seconds:g}s) must be above 0")
-    for key in ("max_old_workers", "min_backends"):
-        if (number := getattr(config, key)) < 1:
-            raise ConfigError(f"{key} ({number}) must be at least 1")
-    frontends = [frontend.name for frontend in config.render.frontends if not frontend.binds]
-    if frontends:
-        raise ConfigError(f"frontend {frontends[0]} has no binds: say where it listens")
-    for frontend in config.render.frontends:
-        if frontend.backend not in config.backends:
-            raise ConfigError(
-                f"frontend {frontend.name} wants backend {frontend.backend!r}: "
-                f"configured are {', '.join(config.backends)}"
-            )

@@ -8,7 +8,7 @@ member is said once.
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 
-from gossip.agent.duration import Seconds
+from gossip.settings.duration import Seconds
 from lb.policy.decision import Account, Reason, State, Word
 from lb.policy.plan import MappedName, Rejection, Server
 from lb.policy.reconciler import Step

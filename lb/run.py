@@ -18,13 +18,17 @@ import msgspec
 import trio
 
 from gossip.agent import service
-from gossip.agent.config import AgentConfig, check_variables, load_config, secret_warnings
+from gossip.agent.config import AgentConfig
+from gossip.agent.config_check import secret_warnings
+from gossip.agent.config_sources import load_config
 from gossip.agent.log import LEVELS, logging_to_stderr
 from gossip.agent.readiness import check_ready_fd
 from gossip.agent.service import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, Agent, Panel
 from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
-from lb.config import LIVE_KEYS, LbConfig, load_lb_config
+from gossip.settings.setting import live_settings
+from lb.config import LbConfig
+from lb.config_sources import load_lb_config
 from lb.controller import Balancer
 from lb.deploy.bootstrap import Inheritance, Origin, inherit
 from lb.deploy.config_file import ConfigFile
@@ -49,6 +53,8 @@ log = logging.getLogger("lb")
 
 PROGRAM = "gossip-lb"
 DEFAULT_TAGS = {"role": "lb"}
+LIVE_SETTINGS = live_settings(LbConfig)
+"""What a reload changes in a running load balancer; every other setting needs a restart."""
 
 
 class LoadBalancer:
@@ -185,14 +191,14 @@ class LoadBalancer:
         """Apply what may change while running, and name what needs a restart."""
         before = self._config
         changed = [key for key in LbConfig.__struct_fields__ if getattr(before, key) != getattr(fresh, key)]
-        live = {key: getattr(fresh, key) for key in LIVE_KEYS}
+        live = {key: getattr(fresh, key) for key in LIVE_SETTINGS}
         self._config = msgspec.structs.replace(before, **live)
         self._deployment.reconfigure(self._config.deployment)
         self._renderer = renderer
         self._balancer.use_renderer(renderer)
-        applied = ",".join(key for key in changed if key in LIVE_KEYS)
+        applied = ",".join(key for key in changed if key in LIVE_SETTINGS)
         log.info("load balancer's configuration reloaded", extra={"changed": applied})
-        if needs_restart := [key for key in changed if key not in LIVE_KEYS]:
+        if needs_restart := [key for key in changed if key not in LIVE_SETTINGS]:
             log.warning("configuration changed: restart to apply", extra={"keys": ",".join(needs_restart)})
 
     def renderer_for(self, fresh: LbConfig) -> Renderer:
@@ -201,7 +207,7 @@ class LoadBalancer:
         Raises:
             ConfigError: the template cannot be read or rendered.
         """
-        live = {key: getattr(fresh, key) for key in LIVE_KEYS}
+        live = {key: getattr(fresh, key) for key in LIVE_SETTINGS}
         config: LbConfig = msgspec.structs.replace(self._config, **live)
         renderer = Renderer(config.render_here(), config.read_template())
         renderer.render(make_plan((), self._plan_config).plan)
@@ -332,7 +338,6 @@ def main(
         return msgspec.structs.replace(config, tags=DEFAULT_TAGS | config.tags)
 
     try:
-        check_variables(os.environ)
         agent_config = load()
         check_ready_fd(agent_config.ready_fd)
         config = load_lb_config(lb_overrides, lb_config_file, os.environ)

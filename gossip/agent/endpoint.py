@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from gossip.host_port import host_port
 from gossip.wire.address import MAX_PORT
 
 GOSSIP_PORT = 7946
@@ -23,7 +24,7 @@ class Endpoint(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return ``host:port``, an IPv6 host in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 class Seed(Struct, frozen=True):

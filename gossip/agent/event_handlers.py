@@ -18,7 +18,6 @@ import trio
 from msgspec import Struct
 
 from gossip.agent.coalescence import Coalescence, MemberChanges
-from gossip.agent.duration import Seconds
 from gossip.agent.event_filter import EventHandler, parse_handlers
 from gossip.agent.ipc_streams import MEMBER_EVENTS, describe
 from gossip.errors import LocalProtocolError
@@ -33,6 +32,7 @@ from gossip.serf.effects import (
     UserEventReceived,
 )
 from gossip.serf.queries import IncomingQuery
+from gossip.settings.duration import Seconds
 from gossip.wire.address import unpack_address
 from gossip.wire.serf_messages import UserEvent
 

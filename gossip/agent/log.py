@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self, TextIO
 
-from gossip.agent.duration import Seconds
 from gossip.agent.log_writer import LineWriter
+from gossip.settings.duration import Seconds
 
 TRACE = 5
 LEVELS = {

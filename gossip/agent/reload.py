@@ -12,11 +12,12 @@ import trio
 
 from gossip.agent.config import AgentConfig
 from gossip.errors import ConfigError, LocalProtocolError
+from gossip.settings.setting import live_settings
 
 if TYPE_CHECKING:
     from gossip.agent.service import Agent
 
-RELOADED = ("tags", "event_handlers", "log_level")
+RELOADED = live_settings(AgentConfig)
 """What a reload applies; any other key that changed needs a restart."""
 
 log = logging.getLogger("gossip.agent")

@@ -18,9 +18,10 @@ import trio
 
 from gossip.agent.address_watch import watch_address
 from gossip.agent.bugs import Bugs, sole
-from gossip.agent.config import AgentConfig, check_variables, load_config, secret_warnings
+from gossip.agent.config import AgentConfig
+from gossip.agent.config_check import secret_warnings
+from gossip.agent.config_sources import load_config
 from gossip.agent.driver import Driver, Observer
-from gossip.agent.duration import Seconds
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
@@ -41,6 +42,7 @@ from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError
 from gossip.serf.config import SerfConfig
 from gossip.serf.node import LocalMember, SerfNode
+from gossip.settings.duration import Seconds
 from gossip.swim.config import SwimConfig
 from gossip.wire.address import Address, pack_address
 from gossip.wire.keyring import Keyring
@@ -176,7 +178,6 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
         return load_config(overrides, config_files, os.environ)
 
     try:
-        check_variables(os.environ)
         config = load()
         check_ready_fd(config.ready_fd)
     except ConfigError as error:

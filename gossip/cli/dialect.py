@@ -20,11 +20,25 @@ class SerfCommand(click.Command):
         """Parse `args` in either spelling."""
         try:
             return super().parse_args(ctx, to_gnu(args, self.get_params(ctx), ctx))
+        except click.NoSuchOption as error:
+            flag = error.option_name
+            if advice := self.advice(flag):
+                raise click.UsageError(f"{flag} is left out on purpose: {advice}", ctx) from None
+            # click would suggest the flags that look similar, whatever they mean.
+            raise click.NoSuchOption(flag, f"unknown flag {flag}", ctx=ctx) from None
         except click.UsageError as error:
-            error.ctx = (
-                error.ctx or ctx
-            )  # click leaves it out of some, and a person wants to know which command
+            # click leaves it out of some, and a person wants to know which command
+            error.ctx = error.ctx or ctx
             raise
+
+    def advice(self, flag: str) -> str:
+        """Return what to use instead of the unknown `flag`, if it is left out on purpose; else nothing."""
+        del flag
+        return ""
+
+
+class SerfGroup(SerfCommand, click.Group):
+    """A command with sub-commands."""
 
 
 def to_gnu(args: Sequence[str], params: Iterable[click.Parameter], ctx: click.Context) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from gossip.cli.dialect import SerfCommand
+from gossip.cli.dialect import SerfGroup
 from gossip.cli.output import one_line
 from gossip.errors import CommandFailedError, ConfigError
 
@@ -47,7 +47,7 @@ COMMANDS = {
 """Where each sub-command lives; the function in the module has the command's name."""
 
 
-class LazyGroup(SerfCommand, click.Group):
+class LazyGroup(SerfGroup):
     """The top-level command; imports a sub-command when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

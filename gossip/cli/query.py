@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import click
 
-from gossip.agent.duration import parse_duration
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
 from gossip.cli.output import format_option, printable, show_json
 from gossip.cli.tag_options import parse_tags
 from gossip.ipc.query_bodies import SendQuery
+from gossip.settings.duration import parse_duration
 
 
 @click.command(cls=SerfCommand)

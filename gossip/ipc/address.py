@@ -8,6 +8,7 @@ import socket
 from typing import NamedTuple
 
 from gossip.errors import ConfigError
+from gossip.host_port import host_port
 
 DEFAULT_PORT = 7373
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
@@ -24,7 +25,7 @@ class TcpAddress(NamedTuple):
 
     def __str__(self) -> str:
         """Return ``host:port``, an IPv6 host in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 class UnixAddress(NamedTuple):

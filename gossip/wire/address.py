@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from msgspec import Struct
 
 from gossip.errors import RemoteProtocolError
+from gossip.host_port import host_port
 
 MAX_PORT = 65535
 REMEMBERED_ADDRESSES = 8192
@@ -30,7 +31,7 @@ class Address(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         """Return ``host:port``, an IPv6 host in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 @lru_cache(maxsize=REMEMBERED_ADDRESSES)

@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gossip.agent.duration import Seconds
+from gossip.settings.duration import Seconds
 from lb.deploy.config_file import ChangedError, ConfigFile, RejectedError, Swapped
 from lb.deploy.custody import Custody
 from lb.deploy.directory import SwapError

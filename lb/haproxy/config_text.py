@@ -12,6 +12,8 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
+from gossip.host_port import host_port
+
 BLANK_DIGEST = "0" * 64
 DEFAULT_WEIGHT = 100
 """The weight of a server line of ours that names none."""
@@ -57,7 +59,7 @@ class Listener(Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         """Return ``host:port``, an IPv6 host in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 class Line(Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import trio
 
-from gossip.agent.duration import Seconds
+from gossip.settings.duration import Seconds
 from lb.haproxy.cli_socket import UnreachableError
 from lb.haproxy.runtime import Runtime
 

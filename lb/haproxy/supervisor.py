@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from gossip.agent.duration import Seconds
+from gossip.settings.duration import Seconds
 from lb.haproxy import process
 from lb.haproxy.cli_socket import AbsentError, HAProxyError, UnreachableError
 from lb.haproxy.incumbent import Incumbent, Record, identify

@@ -11,6 +11,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from gossip.errors import ConfigError, LocalProtocolError
+from gossip.host_port import host_port
 from gossip.serf.members import MemberStatus
 from lb.policy.allowlist import (
     HASH_DIGITS,
@@ -118,7 +119,7 @@ class Server(Struct, frozen=True):
     @property
     def address(self) -> str:
         """``host:port`` as HAProxy reads it, an IPv6 host in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 class Backend(Struct, frozen=True):

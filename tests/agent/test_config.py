@@ -5,16 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gossip.agent.config import (
-    AgentConfig,
-    check_variables,
-    load_config,
-    normal_level,
-    parse_tag,
-    secret_warnings,
-)
+from gossip.agent.config import AgentConfig, normal_level
+from gossip.agent.config_check import secret_warnings
+from gossip.agent.config_sources import load_config
 from gossip.agent.endpoint import Endpoint, Seed
 from gossip.errors import ConfigError
+from gossip.settings.conversion import parse_tag
 from gossip.wire.messages import MAX_NAME_BYTES
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -94,18 +90,17 @@ def test_our_own_variable_wins_over_serfs():
 )
 def test_a_variable_of_ours_that_sets_nothing_is_refused(variable, problem):
     with pytest.raises(ConfigError, match=re.escape(problem) + "$"):
-        check_variables({"GOSSIP_BIND": "127.0.0.1", variable: "1"})
+        load(env={"GOSSIP_BIND": "127.0.0.1", variable: "1"})
 
 
 def test_a_variable_of_the_load_balancer_is_its_own_business():
-    check_variables({"GOSSIP_LB_LISTENN": ":80"})
+    load(env={"GOSSIP_LB_LISTENN": ":80"})
 
 
 def test_variables_that_an_orchestrator_sets_for_a_service_are_let_through():
     services = ("GOSSIP", "GOSSIP_LB", "GOSSIP_WEB_1")
     links = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_7946_UDP_ADDR")
-    check_variables({f"{service}_{link}": "10.0.0.1" for service in services for link in links})
-    check_variables({"HOME": "/"})
+    load(env={f"{service}_{link}": "10.0.0.1" for service in services for link in links} | {"HOME": "/"})
 
 
 def test_an_advertised_host_takes_the_bound_port():
@@ -161,16 +156,16 @@ def test_a_tag_may_hold_an_equals_sign():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("nodename = 'a'", "unknown key 'nodename' (did you mean 'node_name'?)"),
+        ("nodename = 'a'", "unknown key 'nodename' (did you mean node_name?)"),
         ("zzz = 1", "unknown key 'zzz'"),
-        ("node_name = 3", "node_name: expected str, got int"),
-        ("start_join = 'a'", "start_join: expected a list, got str"),
-        ("start_join = ['a', 3]", "start_join[1]: expected str, got int"),
-        ("tags = []", "tags: expected a table, got a list"),
-        ("tags = { a = 1 }", "tags[...]: expected str, got int"),
+        ("node_name = 3", "node_name: expected a text, got 3"),
+        ("start_join = 'a'", "start_join: expected a list of texts, got 'a'"),
+        ("start_join = ['a', 3]", "start_join: expected a list of texts, got ['a', 3]"),
+        ("tags = []", "tags: expected a table of texts, got []"),
+        ("tags = { a = 1 }", "tags: expected a table of texts, got {'a': 1}"),
         ("retry_interval = '5x'", "retry_interval: expected a duration such as 5s or 1m30s, got '5x'"),
         ("retry_interval = []", "retry_interval: expected a duration such as 5s or 1m30s, got []"),
-        ("disable_compression = 'true'", "disable_compression: expected bool, got str"),
+        ("disable_compression = 'true'", "disable_compression: expected true or false, got 'true'"),
         ("a = ", "is not valid TOML: invalid value (at end of document)"),
     ],
 )
@@ -186,32 +181,32 @@ def test_an_error_in_a_file_names_the_file_the_key_and_the_value(tmp_path, text,
         ({"node_name": ""}, "node_name is empty: give this agent a name that is unique in the cluster"),
         ({"node_name": "n" * 129}, "node_name is 129 bytes long: at most 128 are allowed"),
         ({"node_name": "a\nb"}, "node_name 'a\\nb' contains control or undecodable characters"),
-        ({"bind": "127.0.0.1:99999"}, "bind: '127.0.0.1:99999' has the port '99999': expected 0..65535"),
-        ({"advertise": "a b"}, "advertise: 'a b' is not host[:port] (IPv6 as [::1]:7946)"),
-        ({"rpc_addr": "unix:"}, "rpc_addr: 'unix:' names no path: expected unix:/path/to/socket"),
-        ({"start_join": ["/a"]}, "start_join: '/a' has an empty node name before the slash"),
-        ({"retry_join": [":1"]}, "retry_join: ':1' names no host: expected host[:port]"),
-        ({"tags": ["novalue"]}, "tag 'novalue' is not key=value"),
-        ({"tags": ["=x"]}, "tag '=x' is not key=value"),
+        ({"bind": "127.0.0.1:99999"}, "--bind: '127.0.0.1:99999' has the port '99999': expected 0..65535"),
+        ({"advertise": "a b"}, "--advertise: 'a b' is not host[:port] (IPv6 as [::1]:7946)"),
+        ({"rpc_addr": "unix:"}, "--rpc-addr: 'unix:' names no path: expected unix:/path/to/socket"),
+        ({"start_join": ["/a"]}, "--join: '/a' has an empty node name before the slash"),
+        ({"retry_join": [":1"]}, "--retry-join: ':1' names no host: expected host[:port]"),
+        ({"tags": ["novalue"]}, "--tag: expected KEY=VALUE, got 'novalue'"),
+        ({"tags": ["=x"]}, "--tag: expected KEY=VALUE, got '=x'"),
         ({"event_handlers": ["user="]}, "event handler 'user=' has no script: write [FILTER=]SCRIPT"),
-        ({"event_handler_timeout": 0.5}, "event_handler_timeout (0.5s) must be at least 1s"),
+        ({"event_handler_timeout": 0.5}, "--event-handler-timeout: expected at least 1s, got 0.5s"),
         ({"tags": {"": "x"}}, "tags: a tag needs a name"),
         ({"tags": {"k": "v" * 600}}, "tags: encoded length of tags (607) exceeds limit of 512 bytes"),
-        ({"encrypt_key": "###"}, "encrypt_key: expected base64 of 16, 24 or 32 bytes, got something else"),
-        ({"encrypt_key": "c2hvcnQ="}, "encrypt_key: expected base64 of 16, 24 or 32 bytes, got 5 bytes"),
+        ({"encrypt_key": "###"}, "--encrypt: expected base64 of 16, 24 or 32 bytes, got something else"),
+        ({"encrypt_key": "c2hvcnQ="}, "--encrypt: expected base64 of 16, 24 or 32 bytes, got 5 bytes"),
         (
             {"encrypt_key": KEY, "encrypt_file": "/x"},
             "encrypt_key and encrypt_file are both given: choose one",
         ),
         ({"encrypt_file": "/none"}, "cannot read encrypt_file /none: no such file or directory"),
-        ({"profile": "moon"}, "profile 'moon' is unknown: expected one of lan, wan, local"),
-        ({"log_format": "xml"}, "log_format 'xml' is unknown: expected one of logfmt, json"),
-        ({"log_level": "loud"}, "log_level 'LOUD' is unknown: expected one of TRACE, DEBUG, INFO, WARN, ERR"),
-        ({"retry_interval": "0.5s"}, "retry_interval (0.5s) must be at least 1s"),
-        ({"broadcast_timeout": 0}, "broadcast_timeout (0s) must be at least 1s"),
-        ({"retry_max_attempts": -1}, "retry_max_attempts (-1) must be 0 (no limit) or more"),
-        ({"ready_fd": 0}, "ready_fd (0) must be the number of an open descriptor above 0"),
-        ({"ready_fd": "x"}, "command line: ready_fd: expected int | null, got str"),
+        ({"profile": "moon"}, "--profile: expected one of lan, wan, local, got 'moon'"),
+        ({"log_format": "xml"}, "--log-format: expected one of logfmt, json, got 'xml'"),
+        ({"log_level": "loud"}, "--log-level: expected one of TRACE, DEBUG, INFO, WARN, ERR, got 'LOUD'"),
+        ({"retry_interval": "0.5s"}, "--retry-interval: expected at least 1s, got 0.5s"),
+        ({"broadcast_timeout": 0}, "--broadcast-timeout: expected at least 1s, got 0s"),
+        ({"retry_max_attempts": -1}, "--retry-max: expected at least 0, got -1"),
+        ({"ready_fd": 0}, "--ready-fd: expected at least 1, got 0"),
+        ({"ready_fd": "x"}, "--ready-fd: expected a whole number, got 'x'"),
         (
             {"record": True, "record_dir": "/none"},
             "record_dir '/none' is not a directory: create it, or name another",
@@ -224,7 +219,7 @@ def test_each_wrong_value_has_its_message(flags, expected):
 
 def test_a_wrong_variable_is_named_as_from_the_environment():
     message = refusal(env={"GOSSIP_RETRY_MAX_ATTEMPTS": "many"})
-    assert message == "environment: retry_max_attempts: expected int, got str"
+    assert message == "environment variable GOSSIP_RETRY_MAX_ATTEMPTS: expected a whole number, got 'many'"
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -6,7 +6,6 @@ import warnings
 
 import pytest
 
-from gossip.agent.duration import Seconds
 from gossip.agent.log import (
     COMPLAINT_PERIOD,
     LEVELS,
@@ -23,6 +22,7 @@ from gossip.agent.log import (
     level_name,
     logging_to_stderr,
 )
+from gossip.settings.duration import Seconds
 
 log = logging.getLogger("gossip.agent")
 

@@ -93,10 +93,10 @@ def test_a_supervisor_hears_of_the_start_and_of_the_end(start, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "code", "text"),
     [
-        (["--profile=moon"], 2, "profile 'moon' is unknown: expected one of lan, wan, local"),
+        (["--profile=moon"], 2, "--profile: expected one of lan, wan, local, got 'moon'"),
         (["--config-file=/none.toml"], 2, "cannot read configuration /none.toml: no such file or directory"),
-        (["--tag=x"], 2, "tag 'x' is not key=value"),
-        (["--encrypt=short"], 2, "encrypt_key: expected base64 of 16, 24 or 32 bytes"),
+        (["--tag=x"], 2, "--tag: expected KEY=VALUE, got 'x'"),
+        (["--encrypt=short"], 2, "--encrypt: expected base64 of 16, 24 or 32 bytes"),
         (["--bind=127.1.50.4:99999"], 2, "has the port '99999': expected 0..65535"),
         (["--bind=192.0.2.99:1"], 1, "not an address of this machine; try --bind"),
         (["--ready-fd=5"], 2, "ready_fd 5 is not an open descriptor: the supervisor has to open it"),

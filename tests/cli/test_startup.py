@@ -43,9 +43,13 @@ def test_members_imports_neither_trio_nor_anything_else_that_is_heavy():
         assert heavy_modules("members", f"-rpc-addr={address}") == []
 
 
-@pytest.mark.parametrize("words", [("members", "--help"), ("--help",), ("version",), ("agent", "--help")])
+@pytest.mark.parametrize("words", [("members", "--help"), ("--help",), ("version",)])
 def test_help_and_version_import_neither(words):
     assert heavy_modules(*words) == []
+
+
+def test_the_help_of_the_agent_imports_what_declares_its_settings_and_nothing_else_that_is_heavy():
+    assert heavy_modules("agent", "--help") == ["msgspec"]
 
 
 def test_python_m_gossip_is_gossip():

@@ -11,8 +11,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from gossip.agent.config import load_config
-from lb.config import load_lb_config
+from gossip.agent.config_sources import load_config
+from lb.config_sources import load_lb_config
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

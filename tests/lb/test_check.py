@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lb.cli import main
-from lb.config import load_lb_config
+from lb.config_sources import load_lb_config
 from lb.deploy.config_file import ConfigFile
 from lb.haproxy.config_check import Validator
 from lb.render.renderer import default_template

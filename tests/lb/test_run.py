@@ -18,7 +18,8 @@ from gossip.agent.config import AgentConfig
 from gossip.agent.service import EXIT_LEFT, Agent
 from gossip.errors import ConfigError
 from lb.cli import main
-from lb.config import LbConfig, load_lb_config
+from lb.config import LbConfig
+from lb.config_sources import load_lb_config
 from lb.controller import MAX_REMEMBERED_DRAINS, _words
 from lb.deploy.bootstrap import Origin
 from lb.haproxy.client import HAProxy
@@ -611,7 +612,7 @@ def test_second_load_balancer_on_the_same_file_is_refused(
         (["--master-socket", "relative"], 2, "master_socket 'relative'"),
         (["--validate-command", "true"], 2, "it needs {file}"),
         (["--validate-command", "false {file}"], 1, "false refused"),
-        (["--no-such-flag"], 2, "no such option"),
+        (["--no-such-flag"], 2, "unknown flag --no-such-flag"),
         (["--config-path", "/no/such/dir/haproxy.cfg"], 2, "is not a directory"),
         (["--admin-socket", "/no/such/a.sock"], 2, "create the directory /no/such"),
         (["--lb-config", "/no/such.toml"], 2, "cannot read configuration"),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.agent.duration import MAX_SECONDS, Seconds, parse_duration
+from gossip.settings.duration import MAX_SECONDS, Seconds, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""What an agent's whole configuration must satisfy: how settings agree, and the files they name."""
+
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from gossip.agent.config import AgentConfig
+from gossip.agent.event_filter import parse_handlers
+from gossip.agent.key_file import read_key_file
+from gossip.errors import ConfigError, LocalProtocolError
+from gossip.serf.tags import encode_tags
+from gossip.settings.setting import settings_of
+from gossip.wire.messages import MAX_NAME_BYTES
+
+_SECRET_REMEDIES = {"encrypt_key": "--encrypt-file or GOSSIP_ENCRYPT_KEY", "rpc_auth": "GOSSIP_RPC_AUTH"}
+
+
+def check_config(config: AgentConfig) -> None:
+    """Check what the settings cannot be checked for one by one.
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    _check_name(config.node_name)
+    _check_tags(config.tags)
+    for handler in config.event_handlers:
+        parse_handlers(handler)
+    if config.keyring_file:
+        if config.encrypt_key:
+            raise ConfigError("encrypt_key and keyring_file are both given: choose one")
+        read_key_file(Path(config.keyring_file))
+    if config.record and not Path(config.record_dir).is_dir():
+        raise ConfigError(f"record_dir {config.record_dir!r} is not a directory: create it, or name another")
+
+
+def secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:
+    """Return what other users of this machine may learn: secrets among the flags, a key file open to all."""
+    warnings = [
+        f"{settings_of(AgentConfig)[key].setting.flag} stands on the command line, where other users of this "
+        f"machine can read it (use {remedy})"
+        for key, remedy in _SECRET_REMEDIES.items()
+        if overrides.get(key)
+    ]
+    for path in filter(None, (config.encrypt_file, config.keyring_file)):
+        with suppress(OSError):  # read a moment ago
+            if Path(path).stat().st_mode & stat.S_IROTH:
+                warnings.append(f"every user of this machine can read the key in {path} (chmod o-r)")
+    return warnings
+
+
+def _check_name(name: str) -> None:
+    size = len(name.encode("utf-8", "surrogateescape"))
+    if not name:
+        raise ConfigError("node_name is empty: give this agent a name that is unique in the cluster")
+    if size > MAX_NAME_BYTES:
+        raise ConfigError(f"node_name is {size} bytes long: at most {MAX_NAME_BYTES} are allowed")
+    if not name.isprintable():
+        raise ConfigError(f"node_name {name!r} contains control or undecodable characters")
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    if "" in tags:
+        raise ConfigError("tags: a tag needs a name")
+    try:
+        encode_tags(tags)
+    except LocalProtocolError as error:
+        raise ConfigError(f"tags: {error}") from None

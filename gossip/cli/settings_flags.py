@@ -1,0 +1,72 @@
+"""Settings as flags of a command; a flag is None, or an empty tuple, when it is not given.
+
+The declarations are read when a command line is parsed or helped with: a command that only lists its
+sub-commands does not import what declares them.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from gossip.cli.dialect import SerfCommand
+from gossip.settings.absent import absent_flag
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+    from gossip.settings.setting import Declared
+
+
+class SettingsCommand(SerfCommand):
+    """A command whose flags are settings: those that `settings` returns, before its other parameters."""
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        settings: Callable[[], Iterable[click.Parameter]],
+        callback: Callable[..., object] | None = None,
+        params: list[click.Parameter] | None = None,
+        help: str | None = None,
+    ) -> None:
+        super().__init__(name, callback=callback, params=params, help=help)
+        self._settings: Callable[[], Iterable[click.Parameter]] | None = settings
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return all parameters; those of the settings are made at the first call."""
+        if self._settings is not None:
+            self.params = [*self._settings(), *self.params]
+            self._settings = None
+        return super().get_params(ctx)
+
+    def advice(self, flag: str) -> str:
+        """Return what to use instead of a flag of Serf's that is left out on purpose."""
+        return absent_flag(flag)
+
+
+def setting_flags(kind: "type[Struct]", leave_out: Collection[str] = ()) -> list[click.Parameter]:
+    """Return an option for each setting of `kind` that has a flag, except those in `leave_out`."""
+    from gossip.settings.setting import settings_of
+
+    return [
+        _option(item)
+        for name, item in settings_of(kind).items()
+        if item.setting.flag and name not in leave_out
+    ]
+
+
+def _option(item: "Declared") -> click.Option:
+    from gossip.settings.setting import Words
+
+    setting = item.setting
+    spelling = f"{setting.flag}/{item.off_flag}" if item.is_switch else setting.flag
+    is_repeatable = item.is_map or (item.is_list and setting.words is not Words.SHELL)
+    text = f"{setting.help.rstrip('.')}; repeatable." if is_repeatable else setting.help
+    if item.default_text:
+        text += f"  [default: {item.default_text}]"
+    if item.is_switch:
+        return click.Option([spelling, item.name], default=None, help=text)
+    return click.Option(
+        [spelling, item.name], metavar=setting.metavar or "TEXT", multiple=is_repeatable, help=text
+    )

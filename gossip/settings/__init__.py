@@ -1,0 +1,1 @@
+"""Settings of both programs: declared once, read from files, the environment and flags, explained."""

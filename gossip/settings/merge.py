@@ -1,0 +1,55 @@
+"""Sources become one configuration: later sources win, and where each value came from is kept.
+
+As in Serf (serf-wire 8.2), lists of later sources are appended and tables are merged, where the setting says
+so. Each source is checked on its own, so that an error names the source, the key and the value.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
+
+from gossip.errors import ConfigError
+from gossip.settings.conversion import convert
+from gossip.settings.setting import Declared, settings_of
+from gossip.settings.source import Source
+
+C = TypeVar("C", bound=Struct)
+
+
+class Merged(NamedTuple, Generic[C]):
+    """A configuration, and for each setting that a source gave, where it stands."""
+
+    config: C
+    origins: Mapping[str, tuple[str, ...]]
+
+
+def merge(kind: type[C], sources: Iterable[Source]) -> Merged[C]:
+    """Return the configuration `kind` that `sources` give, the last one strongest.
+
+    Raises:
+        ConfigError: a value cannot be used; one line that says where it stands, and what is expected.
+    """
+    declared = settings_of(kind)
+    values: dict[str, object] = {}
+    origins: dict[str, tuple[str, ...]] = {}
+    for source in sources:
+        for name, given in source.values.items():
+            item = declared[name]
+            try:
+                value = convert(item, given, is_text=source.is_text)
+            except ValueError as error:
+                raise ConfigError(f"{source.where(name)}: {error}") from None
+            values[name], is_sum = _added(item, values.get(name), value)
+            origins[name] = (*(origins[name] if is_sum else ()), source.where(name))
+    return Merged(kind(**values), origins)
+
+
+def _added(item: Declared, earlier: object, value: object) -> tuple[object, bool]:
+    """Return `value` over what `earlier` sources said, and whether theirs is part of it."""
+    if item.setting.adds:
+        if isinstance(earlier, tuple) and isinstance(value, tuple):
+            return (*earlier, *value), True
+        if isinstance(earlier, dict) and isinstance(value, dict):
+            return earlier | value, True
+    return value, False
