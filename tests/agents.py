@@ -95,9 +95,9 @@ class Agents:
         self._folder = folder
         self.all: list[Agent] = []
 
-    def start(self, program: tuple[str, ...], name: str, *options: str) -> Agent:
-        """Start an agent and wait until its IPC answers."""
-        host = f"{self._block}.{len(self.all) + 1}"
+    def start(self, program: tuple[str, ...], name: str, *options: str, host: str = "") -> Agent:
+        """Start an agent, at an address of its own unless `host` is given, and wait until its IPC answers."""
+        host = host or f"{self._block}.{len(self.all) + 1}"
         log = self._folder / f"{name}.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(

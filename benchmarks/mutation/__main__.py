@@ -42,10 +42,7 @@ WITNESSES: dict[str, tuple[Witness, ...]] = {
         PROPERTIES,
         SHORT_SWARM,
     ),
-    "lb/policy": (
-        Tests("tests/lb/policy", ("tests/lb/policy",)),
-        Tests("tests/lb/sim", ("tests/lb/sim",)),
-    ),
+    "lb/policy": (Tests("tests/lb/policy", ("tests/lb/policy",)),),
 }
 """For each package, who is asked about a random mutant, in turn, until one of them has noticed it."""
 
