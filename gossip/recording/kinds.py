@@ -10,19 +10,24 @@ from gossip.serf.answers import Answers
 from gossip.serf.anti_entropy import AntiEntropy
 from gossip.serf.broadcasts import Broadcasts
 from gossip.serf.config import SerfConfig
+from gossip.serf.delegate import SerfDelegate
 from gossip.serf.effects import Effect
 from gossip.serf.events import UserEvents
-from gossip.serf.intents import Heard, RecentIntents
+from gossip.serf.intents import Intents
 from gossip.serf.lamport import LamportClock
 from gossip.serf.leave import GracefulLeave, LeaveStage
+from gossip.serf.local_state import LocalState
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import SerfNode
 from gossip.serf.open_queries import OpenQueries, OpenQuery
 from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.recent import RecentTimes
+from gossip.serf.recent_intents import Heard, RecentIntents
+from gossip.serf.reconnect import Reconnect
 from gossip.serf.roster import Roster
 from gossip.serf.saved_state import KnownPeer, SavedState
+from gossip.serf.user_messages import UserMessages
 from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
 from gossip.swim.detector import FailureDetector
@@ -36,6 +41,7 @@ from gossip.swim.piggyback import Piggyback
 from gossip.swim.probe import Probe
 from gossip.swim.reclaim import Claim, Reclaims
 from gossip.swim.relay import Relay, Relays
+from gossip.swim.runtime import Runtime
 from gossip.swim.suspicion import Suspicion
 from gossip.swim.versions import Versions
 from gossip.swim.view import View
@@ -45,9 +51,10 @@ from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEv
 
 PARTS: tuple[type, ...] = (
     Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Claim, Deadlines, FailureDetector,
-    GracefulLeave, LamportClock, LocalHealth, Member, Membership, OpenQueries, OpenQuery, Piggyback,
-    Probe, Queries, QueryExchange, RecentIntents, RecentTimes, Reclaims, Relays, Roster,
-    SerfMember, SerfNode, Suspicion, SwimNode, UserEvents, Versions, View,
+    GracefulLeave, Intents, LamportClock, LocalHealth, LocalState, Member, Membership, OpenQueries,
+    OpenQuery, Piggyback, Probe, Queries, QueryExchange, RecentIntents, RecentTimes, Reclaims,
+    Reconnect, Relays, Roster, Runtime, SerfDelegate, SerfMember, SerfNode, Suspicion, SwimNode,
+    UserEvents, UserMessages, Versions, View,
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 
@@ -61,15 +68,8 @@ VALUES: tuple[type[Struct], ...] = (
 
 ENUMS: tuple[type[Enum], ...] = (LeaveStage, MemberState, MemberStatus)
 
-METHODS = frozenset(
-    {
-        ("list", "append"),
-        ("SerfNode", "_apply_leave"),
-        ("SerfNode", "_broadcast_intent"),
-        ("SerfNode", "_deliver"),
-    }
-)
-"""Bound methods that a node's parts hold of each other."""
+METHODS = frozenset({("list", "append")})
+"""Bound methods that a node's parts hold."""
 
 TUPLE, MAPPING, METHOD, ROWS = "tuple", "mapping", "method", "rows"
 LIST, DICT, RANDOM = "list", "dict", "Random"

@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip.errors import LocalProtocolError
-from gossip.serf.broadcasts import USER
 from gossip.serf.queries import WANTS_ACK, IncomingQuery
-from gossip.swim.effects import SendPacket
 from gossip.wire.address import unpack_address
 from gossip.wire.messages import MemberState
 from gossip.wire.query_codec import RelayedMessage, decode_relay, encode_relay
@@ -19,10 +17,7 @@ from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import OtherSerfMessage, Query, QueryResponse, SerfMessageType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gossip.serf.config import SerfConfig
-    from gossip.serf.effects import Effect
     from gossip.serf.open_queries import OpenQueries
     from gossip.swim.member import Member
     from gossip.swim.node import SwimNode
@@ -38,16 +33,13 @@ RELAYS_SINCE_PROTOCOL = 5
 class Answers:
     """What this node says to queries, once each."""
 
-    __slots__ = ("_config", "_emit", "_open_queries", "_swim", "_unanswered", "strangers")
+    __slots__ = ("_config", "_open_queries", "_swim", "_unanswered", "strangers")
 
-    def __init__(
-        self, config: SerfConfig, swim: SwimNode, open_queries: OpenQueries, emit: Callable[[Effect], None]
-    ) -> None:
+    def __init__(self, config: SerfConfig, swim: SwimNode, open_queries: OpenQueries) -> None:
         self.strangers = 0  # answers and relays that were not sent, because nobody is known at the address
         self._config = config
         self._swim = swim
         self._open_queries = open_queries
-        self._emit = emit
         self._unanswered: dict[tuple[int, int], None] = {}  # time and id of queries, the oldest first
 
     def admit(self, query: Query, now: float) -> IncomingQuery:
@@ -97,7 +89,7 @@ class Answers:
         relay = decode_relay(body)
         to = unpack_address(relay.addr, relay.port)
         if self._is_known(to):
-            self._emit(SendPacket(to, (USER + relay.message,)))
+            self._swim.send_user(to, relay.message)
 
     @property
     def _me(self) -> Member:
@@ -116,7 +108,7 @@ class Answers:
         if not self._is_known(to):
             return
         message = encode_serf(response)
-        self._emit(SendPacket(to, (USER + message,)))
+        self._swim.send_user(to, message)
         if query.relay_factor:
             self._relay(query, message)
 
@@ -127,7 +119,7 @@ class Answers:
         if len(wrapped) > self._config.query_response_size_limit or len(self._swim.membership) < wanted + 1:
             return
         for member in self._swim.membership.choose(wanted, self._may_relay):
-            self._emit(SendPacket(member.address, (USER + wrapped,)))
+            self._swim.send_user(member.address, wrapped)
 
     def _may_relay(self, member: Member) -> bool:
         return (

@@ -1,4 +1,4 @@
-"""Serf's part of a push/pull: what this node says, and what it makes of a peer's (serf-wire 5.4).
+"""What this node makes of Serf's part of a peer's push/pull (serf-wire 5.4, Serf `delegate.go`).
 
 Nothing that comes this way is passed on. Times that are too far ahead are skipped one by one: peers repeat
 what they were told, and one liar must not cut us off from all of them.
@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
-from gossip.serf.members import MemberStatus
 from gossip.serf.roster import GONE
 from gossip.wire.messages import MemberState
-from gossip.wire.serf_codec import decode_serf, encode_serf
+from gossip.wire.serf_codec import decode_serf
 from gossip.wire.serf_messages import LeaveIntent, SerfPushPull, UserEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from gossip.serf.events import UserEvents
+    from gossip.serf.intents import Intents
     from gossip.serf.lamport import LamportClock
+    from gossip.serf.queries import Queries
     from gossip.serf.roster import Roster
     from gossip.swim.node import SwimNode
     from gossip.wire.messages import NodeState
@@ -48,47 +49,19 @@ def leaving_members(state: SerfPushPull, rows: Iterable[NodeState]) -> frozenset
 
 
 class AntiEntropy:
-    """Speaks and listens for the roster, the events and the queries of one node."""
+    """Merges into the roster, the events and the clocks of one node."""
 
-    __slots__ = ("_apply_leave", "_deliver", "_events", "_me", "_query_clock", "_roster", "_swim")
+    __slots__ = ("_events", "_intents", "_me", "_queries", "_roster", "_swim")
 
     def __init__(
-        self,
-        swim: SwimNode,
-        roster: Roster,
-        events: UserEvents,
-        query_clock: LamportClock,
-        apply_leave: Callable[[LeaveIntent, float], bool],
-        deliver: Callable[[UserEvent], bool],
+        self, swim: SwimNode, roster: Roster, intents: Intents, events: UserEvents, queries: Queries
     ) -> None:
         self._swim = swim  # counts what is refused
         self._me = swim.view.me.name
         self._roster = roster
+        self._intents = intents
         self._events = events
-        self._query_clock = query_clock
-        self._apply_leave = apply_leave
-        self._deliver = deliver
-
-    def local_state(self) -> bytes:
-        """Return this node's part.
-
-        A member that is leaving stands among those that left, at one less than the time of its leave: that
-        is the time at which Serf, and we, apply it. A status time alone would pass for a join.
-        """
-        roster = self._roster
-        times = {name: member.status_ltime for name, member in roster.members.items()}
-        leaving = roster.leave_times()
-        times |= {name: max(0, ltime - 1) for name, ltime in leaving.items()}
-        return encode_serf(
-            SerfPushPull(
-                ltime=roster.clock.time,
-                status_ltimes=times,
-                left_members=(*(m.name for m in roster.with_status(MemberStatus.LEFT)), *leaving),
-                event_ltime=self._events.clock.time,
-                events=self._events.history(),
-                query_ltime=self._query_clock.time,
-            )
-        )
+        self._queries = queries
 
     def merge(
         self,
@@ -106,7 +79,7 @@ class AntiEntropy:
         """
         self._merge_clock("join and leave", self._roster.clock, state.ltime, joining=joining)
         is_present = self._merge_clock("event", self._events.clock, state.event_ltime, joining=joining)
-        self._merge_clock("query", self._query_clock, state.query_ltime, joining=joining)
+        self._merge_clock("query", self._queries.clock, state.query_ltime, joining=joining)
         self._merge_statuses(state, leaving, now)
         if ignore_old and is_present:
             self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
@@ -120,7 +93,7 @@ class AntiEntropy:
                 continue
             try:
                 for event in past.events:
-                    self._deliver(UserEvent(past.ltime, event.name, event.payload))
+                    self._events.deliver(UserEvent(past.ltime, event.name, event.payload))
             except RemoteProtocolError as error:  # there is no room for any of its time
                 self._swim.reject("push/pull", error)
         self._report_skipped(skipped, "events", latest)
@@ -148,7 +121,7 @@ class AntiEntropy:
             if ltime >= limit:
                 skipped += 1
             elif name in leaving or self._may_have_left(name):
-                self._apply_leave(LeaveIntent(ltime + 1, name), now)
+                self._intents.receive_leave(LeaveIntent(ltime + 1, name), now)
         members, latest = self._roster.members, 0
         for name, ltime in state.status_ltimes.items():
             if ltime > limit or name in left:
@@ -161,7 +134,7 @@ class AntiEntropy:
             clock.witness(latest)
             if name == self._me:
                 # It may stand for a leave that only they heard of: unrefuted, they hold us leaving for ever.
-                self._apply_leave(LeaveIntent(ltime, name), now)
+                self._intents.receive_leave(LeaveIntent(ltime, name), now)
             else:
                 self._roster.status_time(name, ltime, now)
         clock.witness(latest)

@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING
 
 from gossip.swim.config import retransmit_limit
 from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
-from gossip.wire.messages import MessageType
+from gossip.swim.piggyback import longest_broadcast
+from gossip.wire.messages import USER
 
 if TYPE_CHECKING:
     from gossip.serf.config import SerfConfig
-    from gossip.swim.node import SwimNode
-
-USER = bytes((MessageType.USER,))
-"""memberlist's type byte in front of every message of Serf."""
 
 
 class Broadcasts:
     """Three queues in order of precedence, and the tokens by which a finished broadcast is known."""
 
-    __slots__ = ("_config", "_last_token", "_swim", "events", "intents", "queries")
+    __slots__ = ("_config", "_last_token", "events", "intents", "queries")
 
-    def __init__(self, config: SerfConfig, swim: SwimNode) -> None:
+    def __init__(self, config: SerfConfig, finished: list[int]) -> None:
+        """Report the tokens of finished broadcasts in `finished`."""
         self._config = config
-        self._swim = swim
         self._last_token = 0
-        self.intents = swim.new_queue(config.max_queue_depth)
-        self.queries = swim.new_queue(config.max_queue_depth)
-        self.events = swim.new_queue(config.max_queue_depth)
+        longest = longest_broadcast(config.swim)
+        self.intents = BroadcastQueue(config.max_queue_depth, longest, finished)
+        self.queries = BroadcastQueue(config.max_queue_depth, longest, finished)
+        self.events = BroadcastQueue(config.max_queue_depth, longest, finished)
 
-    def send(self, queue: BroadcastQueue, message: bytes, now: float, token: int = 0) -> None:
-        """Queue a message for everybody in one of the three queues; `token` is reported when it is done."""
+    def send(self, queue: BroadcastQueue, message: bytes, token: int = 0) -> None:
+        """Queue a message for everybody in one of the three queues; `token` is reported when it is done.
+
+        Whoever handles an input wakes SWIM at its end, so that what was queued is sent.
+        """
         queue.enqueue(USER + message, token=token)
-        self._swim.wake(now)
 
     @property
     def queues(self) -> tuple[BroadcastQueue, BroadcastQueue, BroadcastQueue]:

@@ -1,10 +1,12 @@
 """User events: delivered once each, repeated to whoever joins (Serf `serf.go`, handleUserEvent)."""
 
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 
 from gossip.errors import LocalProtocolError
 from gossip.serf.config import SerfConfig
+from gossip.serf.effects import Effect, UserEventReceived
 from gossip.serf.lamport import LamportClock
 from gossip.serf.recent import RecentTimes
 from gossip.wire.serf_codec import encode_serf
@@ -23,9 +25,9 @@ EVENT_OVERHEAD = 32
 class UserEvents:
     """The event clock and the events of recent times."""
 
-    __slots__ = ("_size_limit", "clock", "recent")
+    __slots__ = ("_emit", "_size_limit", "clock", "recent")
 
-    def __init__(self, config: SerfConfig, last: int = 0) -> None:
+    def __init__(self, config: SerfConfig, emit: Callable[[Effect], None], last: int = 0) -> None:
         """Start after `last`, the last Lamport time of an earlier life: what it heard is not news again."""
         self.clock = LamportClock(last)
         self.recent: RecentTimes[PastEvent] = RecentTimes(
@@ -33,6 +35,7 @@ class UserEvents:
         )
         self.recent.minimum = self.clock.time if last else 0
         self._size_limit = config.user_event_size_limit
+        self._emit = emit
 
     def receive(self, event: UserEvent) -> bool:
         """Witness `event`; return whether it is new and must be delivered and passed on.
@@ -44,8 +47,19 @@ class UserEvents:
         past = PastEvent(event.name, event.payload)
         return self.recent.is_news(event.ltime, past, self.clock.time, _size(past))
 
+    def deliver(self, event: UserEvent) -> bool:
+        """Witness `event`, and hand it to the driver if it is new; return whether it was.
+
+        Raises:
+            RemoteProtocolError: see `receive`.
+        """
+        is_news = self.receive(event)
+        if is_news:
+            self._emit(UserEventReceived(event))
+        return is_news
+
     def create(self, name: str, payload: bytes, *, coalesce: bool) -> tuple[UserEvent, bytes]:
-        """Return a new event with its bytes; `receive` it next.
+        """Return a new event with its bytes; `deliver` it next.
 
         Raises:
             LocalProtocolError: name and payload, or the encoded event, exceed the limit (512 bytes).

@@ -11,14 +11,13 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from gossip.serf.effects import Effect, LeaveAnnounced, LeaveFinished
-from gossip.wire.serf_messages import LeaveIntent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gossip.serf.config import SerfConfig
-    from gossip.serf.roster import Roster
-    from gossip.swim.node import SwimNode
+    from gossip.serf.intents import Intents
+    from gossip.swim.deadlines import Deadlines
 
 LEAVE = "leave"
 """Timer key: the present stage of the leave has waited long enough."""
@@ -49,49 +48,41 @@ class LeaveStage(Enum):
 class GracefulLeave:
     """One node's leave, from the first word to the last."""
 
-    __slots__ = ("_broadcast", "_config", "_emit", "_roster", "_swim", "stage")
+    __slots__ = ("_config", "_deadlines", "_emit", "_intents", "stage")
 
     def __init__(
-        self,
-        config: SerfConfig,
-        swim: SwimNode,
-        roster: Roster,
-        broadcast: Callable[[LeaveIntent, int, float], None],
-        emit: Callable[[Effect], None],
+        self, config: SerfConfig, intents: Intents, deadlines: Deadlines, emit: Callable[[Effect], None]
     ) -> None:
         self._config = config
-        self._swim = swim
-        self._roster = roster
-        self._broadcast = broadcast  # queue an intent under a token
+        self._intents = intents
+        self._deadlines = deadlines
         self._emit = emit
         self.stage = LeaveStage.IN
 
-    def begin(self, now: float) -> None:
-        """Announce the leave; does nothing if it has begun."""
+    def begin(self, now: float, *, has_company: bool) -> None:
+        """Announce the leave, unless there is nobody to tell; does nothing if it has begun."""
         if self.stage is not LeaveStage.IN:
             return
         self.stage = LeaveStage.ANNOUNCING
-        intent = LeaveIntent(self._roster.clock.increment(), self._swim.view.me.name)
-        self._roster.leave_intent(intent, now)
-        if self._swim.any_other_alive():
+        self._intents.announce_leave(INTENT_TOKEN if has_company else 0, now)
+        if has_company:
             self._wait(self._config.broadcast_timeout, now)
-            self._broadcast(intent, INTENT_TOKEN, now)
         else:
             self.advance(now)
 
-    def finish(self, now: float) -> None:
-        """Say farewell, after an announcement if there was none; does nothing if that is done."""
-        self.begin(now)
+    def depart(self, now: float, *, has_company: bool) -> bool:
+        """Enter the stage of the farewell; return whether the caller must say it now, under `FAREWELL_TOKEN`.
+
+        Without company nothing spreads: then the caller calls `end` after the farewell.
+        """
         if self.stage not in (LeaveStage.ANNOUNCING, LeaveStage.ANNOUNCED):
-            return
+            return False
         self.stage = LeaveStage.DEPARTING
-        has_company = self._swim.any_other_alive()
         if has_company:
             self._wait(self._config.broadcast_timeout, now)
-        self._swim.leave(now, FAREWELL_TOKEN if has_company else 0)
-        if not has_company:
-            self._swim.deadlines.cancel((LEAVE, ""))
-            self._depart()
+        else:
+            self._deadlines.cancel((LEAVE, ""))
+        return True
 
     def broadcast_finished(self, token: int, now: float) -> bool:
         """Take note of a finished broadcast; return whether it was one of the leave's own."""
@@ -104,7 +95,7 @@ class GracefulLeave:
 
     def advance(self, now: float) -> None:
         """The present stage is over, by gossip or by time."""
-        self._swim.deadlines.cancel((LEAVE, ""))
+        self._deadlines.cancel((LEAVE, ""))
         if self.stage is LeaveStage.ANNOUNCING:
             self.stage = LeaveStage.ANNOUNCED
             self._emit(LeaveAnnounced())
@@ -113,11 +104,12 @@ class GracefulLeave:
             self._wait(self._config.leave_propagate_delay, now)
         else:
             assert self.stage is LeaveStage.LINGERING
-            self._depart()
+            self.end()
 
-    def _wait(self, seconds: float, now: float) -> None:
-        self._swim.deadlines.set((LEAVE, ""), now + seconds)
-
-    def _depart(self) -> None:
+    def end(self) -> None:
+        """The leave is complete."""
         self.stage = LeaveStage.OUT
         self._emit(LeaveFinished())
+
+    def _wait(self, seconds: float, now: float) -> None:
+        self._deadlines.set((LEAVE, ""), now + seconds)

@@ -1,8 +1,8 @@
 """`SerfNode`: a Serf member as a pure state machine; the object that both drivers hold (serf-wire section 5).
 
-It owns a `SwimNode` and is its delegate. The same four verbs: `receive_*`, `handle_timeout`, `next_deadline`,
-`effects`. It never raises on a peer's datagram; streams raise `RemoteProtocolError` so that the driver can
-close them.
+It makes the parts, hands each input to the part that it is for, and wakes SWIM at the end of each, so that
+what was queued is sent. What SWIM tells this layer goes to `SerfDelegate`. A peer's datagram never makes it
+raise; streams raise `RemoteProtocolError`, so that the driver can close them.
 """
 
 from __future__ import annotations
@@ -11,37 +11,34 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from gossip.errors import RemoteProtocolError
 from gossip.serf.anti_entropy import AntiEntropy, leaving_members, read_state
-from gossip.serf.broadcasts import USER, Broadcasts
-from gossip.serf.effects import Effect, PushPullReceived, UserEventReceived
+from gossip.serf.broadcasts import Broadcasts
+from gossip.serf.delegate import SerfDelegate
+from gossip.serf.effects import Effect, PushPullReceived
 from gossip.serf.events import UserEvents
-from gossip.serf.leave import LEAVE, GracefulLeave, LeaveStage
+from gossip.serf.intents import Intents
+from gossip.serf.leave import FAREWELL_TOKEN, LEAVE, GracefulLeave, LeaveStage
+from gossip.serf.local_state import LocalState
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.open_queries import QUERY
-from gossip.serf.queries import IncomingQuery, QueryRequest
+from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
+from gossip.serf.reconnect import RECONNECT, Reconnect
 from gossip.serf.roster import DOUBT, PRUNE, REAP, Roster
 from gossip.serf.saved_state import FIRST_START, KnownPeer, SavedState
 from gossip.serf.tags import decode_tags, encode_tags
-from gossip.swim.effects import BroadcastFinished, OpenPushPull, SendPacket
+from gossip.serf.user_messages import UserMessages
 from gossip.swim.node import SwimNode
-from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, MemberState, Ping, PushPull
-from gossip.wire.serf_codec import decode_serf, decode_serf_gossip, encode_serf
-from gossip.wire.serf_messages import JoinIntent, LeaveIntent, SerfMessageType, UserEvent
+from gossip.swim.runtime import Runtime
+from gossip.wire.messages import PROTOCOL_VERSIONS, Ack, Alive, Ping, PushPull
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from random import Random
 
     from gossip.serf.config import SerfConfig
-    from gossip.swim.evidence import Evidence
-    from gossip.swim.member import Member
     from gossip.wire.address import Address
-
-RECONNECT = "reconnect"
-"""Timer key: try to reach a failed member again; set only while there is one."""
-
-LAST_GOSSIPED_TYPE = bytes((SerfMessageType.QUERY,))
 
 
 class LocalMember(Struct, frozen=True, gc=False):
@@ -72,27 +69,51 @@ class SerfNode:
         """
         self.config = config
         self.name = me.name
-        self._rng = rng
         alive = Alive(1, me.name, me.addr, me.port, encode_tags(me.tags), PROTOCOL_VERSIONS)
         self._effects: list[Effect] = []
-        self._emit = self._effects.append
-        self._swim = SwimNode(config.swim, alive, self, self._emit, rng=rng, now=now)
-        self._deadlines = self._swim.deadlines
-        self._roster = Roster(config, self._deadlines, self._emit, saved.member_time)
-        self._events = UserEvents(config, saved.event_time)
-        self._queries = QueryExchange(config, self._swim, self._roster, self._emit, saved.query_time)
+        emit = self._emit = self._effects.append
+        runtime = Runtime(rng)
+        deadlines = self._deadlines = runtime.deadlines
+        # First what follows SWIM, then SWIM, then what uses it.
+        self._roster = Roster(config, deadlines, emit, saved.member_time)
+        self._events = UserEvents(config, emit, saved.event_time)
+        self._seen_queries = Queries(config, saved.query_time)
+        self._broadcasts = Broadcasts(config, runtime.finished)
+        self._intents = Intents(me.name, self._roster, self._broadcasts)
+        self._leave = GracefulLeave(config, self._intents, deadlines, emit)
+        self._reconnect = Reconnect(config, self._roster, runtime, emit)
+        state = LocalState(self._roster, self._events, self._seen_queries)
+        delegate = SerfDelegate(self._roster, self._broadcasts, state, self._leave, self._reconnect, emit)
+        self._swim = SwimNode(config.swim, alive, delegate, emit, runtime, now=now)
+        self._queries = QueryExchange(config, self._swim, self._roster, self._seen_queries, runtime, emit)
         self._anti_entropy = AntiEntropy(
-            self._swim, self._roster, self._events, self._queries.clock, self._apply_leave, self._deliver
+            self._swim, self._roster, self._intents, self._events, self._seen_queries
         )
-        self._broadcasts = Broadcasts(config, self._swim)
-        self._leave = GracefulLeave(config, self._swim, self._roster, self._broadcast_intent, self._emit)
+        self._messages = UserMessages(self._intents, self._events, self._queries, self._broadcasts)
         self._roster.joined(alive, now)
 
     # --- inputs -------------------------------------------------------------------------------------------
 
     def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
         """Handle the messages of one datagram; broken ones are counted, reported and change nothing."""
-        self._swim.receive_packet(parts, source, now)
+        user_messages = self._swim.receive_packet(parts, source, now)
+        for payload in user_messages:
+            try:
+                self._messages.receive(payload, now)
+                self._swim.heard_from(source, now)
+            except RemoteProtocolError as error:
+                self._swim.reject(str(source), error)
+        if user_messages:
+            self._swim.wake(now)
+
+    def receive_user_message(self, payload: bytes, now: float) -> None:
+        """Handle one Serf message that came over a stream.
+
+        Raises:
+            RemoteProtocolError: it is broken; nothing changed.
+        """
+        self._messages.receive(payload, now)
+        self._swim.wake(now)
 
     def local_state(self, *, join: bool) -> PushPull:
         """Return this node's whole state, for either side of a push/pull.
@@ -121,6 +142,7 @@ class SerfNode:
             self._anti_entropy.merge(state, leaving, joining=joining, ignore_old=ignore_old, now=now)
             left = tuple(name for name in state.left_members if name not in leaving)
         self._emit(PushPullReceived(remote.nodes, left, initiated))
+        self._swim.wake(now)
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
         """Return the ack for a ping over a stream; None if it is meant for somebody else."""
@@ -147,13 +169,14 @@ class SerfNode:
             elif kind == DOUBT:
                 self._question_leave(subject, now)
             elif kind == RECONNECT:
-                self._reconnect(now)
+                self._reconnect.attempt(now)
             elif kind == QUERY:
                 self._queries.finish(subject)
             elif kind == LEAVE:
                 self._leave.advance(now)
             else:
                 self._swim.handle_timeout(key, now)
+        self._swim.wake(now)
 
     def effects(self) -> list[Effect]:
         """Drain what is to be done and told since the last call."""
@@ -168,35 +191,34 @@ class SerfNode:
 
         Does nothing while leaving: a join that ends late must not take the leave back.
         """
-        if self._leave.stage is not LeaveStage.IN:
-            return
-        intent = JoinIntent(self._roster.clock.time, self.name)
-        self._roster.clock.witness(intent.ltime)
-        self._roster.join_intent(intent, now)
-        self._broadcasts.send(self._broadcasts.intents, encode_serf(intent), now)
+        self._intents.announce_join(now)
+        self._swim.wake(now)
 
     def begin_leave(self, now: float) -> None:
         """Say that this node is about to leave; `LeaveAnnounced` follows when that has spread.
 
         The node stays a full member until `finish_leave`, so that a driver can drain in between.
         """
-        self._leave.begin(now)
+        self._leave.begin(now, has_company=self._swim.any_other_alive())
+        self._swim.wake(now)
 
     def finish_leave(self, now: float) -> None:
         """Say farewell; `LeaveFinished` follows when the driver may stop. Begins the leave if need be."""
-        self._leave.finish(now)
+        has_company = self._swim.any_other_alive()
+        self._leave.begin(now, has_company=has_company)
+        if self._leave.depart(now, has_company=has_company):
+            self._swim.leave(now, FAREWELL_TOKEN if has_company else 0)
+            if not has_company:
+                self._leave.end()
 
     def force_leave(self, name: str, *, prune: bool, now: float) -> int:
         """Declare that a failed member has left; `prune` erases it everywhere. Unknown names are fine.
 
         Returns the token of the `BroadcastFinished` to come, 0 if there is nobody to tell.
         """
-        intent = LeaveIntent(self._roster.clock.increment(), name, prune)
-        self._apply_leave(intent, now)
-        if not self._swim.any_other_alive():
-            return 0
-        token = self._broadcasts.new_token()
-        self._broadcast_intent(intent, token, now)
+        token = self._broadcasts.new_token() if self._swim.any_other_alive() else 0
+        self._intents.force_leave(name, token, prune=prune, now=now)
+        self._swim.wake(now)
         return token
 
     def set_tags(self, tags: Mapping[str, str], now: float) -> int:
@@ -220,8 +242,9 @@ class SerfNode:
             LocalProtocolError: it is longer than the limit (512 bytes); nothing was sent.
         """
         event, encoded = self._events.create(name, payload, coalesce=coalesce)
-        self._deliver(event)
-        self._broadcasts.send(self._broadcasts.events, encoded, now)
+        self._events.deliver(event)
+        self._broadcasts.send(self._broadcasts.events, encoded)
+        self._swim.wake(now)
 
     def query(self, request: QueryRequest, now: float) -> int:
         """Send a query to everybody, this node included; return the token of its effects.
@@ -231,8 +254,9 @@ class SerfNode:
         Raises:
             LocalProtocolError: it is too long, or too many queries are running; nothing was sent.
         """
-        query, token = self._queries.ask(request, self._rng, now)
-        self._broadcasts.send(self._broadcasts.queries, query, now)
+        query, token = self._queries.ask(request, now)
+        self._broadcasts.send(self._broadcasts.queries, query)
+        self._swim.wake(now)
         return token
 
     def respond(self, query: IncomingQuery, payload: bytes, now: float) -> None:
@@ -313,7 +337,7 @@ class SerfNode:
         return SavedState(
             member_time=self._roster.clock.time - 1,
             event_time=self._events.clock.time - 1,
-            query_time=self._queries.clock.time - 1,
+            query_time=self._seen_queries.clock.time - 1,
             peers=tuple(
                 KnownPeer(member.name, member.address)
                 for member in self._roster.members.values()
@@ -330,120 +354,22 @@ class SerfNode:
             "health_score": self.local_health,
             "member_time": self._roster.clock.time,
             "event_time": self._events.clock.time,
-            "query_time": self._queries.clock.time,
+            "query_time": self._seen_queries.clock.time,
             "intent_queue": len(self._broadcasts.intents),
             "event_queue": len(self._broadcasts.events),
             "query_queue": len(self._broadcasts.queries),
         }
         return {name: str(figure) for name, figure in figures.items()}
 
-    # --- delegate of SWIM ---------------------------------------------------------------------------------
-
-    def member_joined(self, member: Member, now: float) -> None:
-        """See `Delegate`."""
-        self._roster.joined(member.alive, now)
-
-    def member_updated(self, member: Member, now: float) -> None:
-        """See `Delegate`."""
-        self._roster.updated(member.alive)
-
-    def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
-        """See `Delegate`."""
-        self._roster.gone(member.name, evidence, now, has_left=member.state is MemberState.LEFT)
-        if (RECONNECT, "") not in self._deadlines:
-            self._deadlines.set((RECONNECT, ""), now + self.config.reconnect_interval)
-
-    def member_suspected(self, member: Member, reporter: str, now: float) -> None:
-        """See `Delegate`."""
-        self._roster.suspected(member.name, reporter)
-
-    def suspicion_refuted(self, member: Member, now: float) -> None:
-        """See `Delegate`."""
-        self._roster.refuted(member.name)
-
-    def receive_user_message(self, payload: bytes, now: float) -> None:
-        """Handle one Serf message, from a datagram or a stream. See also `Delegate`.
-
-        Raises:
-            RemoteProtocolError: it is broken; nothing changed.
-        """
-        if payload[:1] > LAST_GOSSIPED_TYPE:
-            self._queries.receive_direct(decode_serf(payload))
-            return
-        message = decode_serf_gossip(payload)
-        if isinstance(message, JoinIntent):
-            self._roster.clock.witness(message.ltime)
-            queue = self._broadcasts.intents if self._roster.join_intent(message, now) else None
-        elif isinstance(message, LeaveIntent):
-            queue = self._broadcasts.intents if self._apply_leave(message, now) else None
-        elif isinstance(message, UserEvent):
-            queue = self._broadcasts.events if self._deliver(message) else None
-        else:
-            queue = self._broadcasts.queries if self._queries.receive(message, now) else None
-        if queue is not None:
-            self._broadcasts.send(queue, payload, now)
-
     def pending_broadcasts(self) -> int:
-        """See `Delegate`."""
+        """Return how many intents, queries and events wait to be sent."""
         return self._broadcasts.pending()
-
-    def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
-        """See `Delegate`."""
-        # Counted like Serf: members that SWIM has forgotten are members still.
-        return self._broadcasts.take(budget, room, len(self._roster.members))
-
-    def broadcast_finished(self, token: int, now: float) -> None:
-        """See `Delegate`."""
-        if not self._leave.broadcast_finished(token, now):
-            self._emit(BroadcastFinished(token))
-
-    def local_user_state(self) -> bytes:
-        """See `Delegate`."""
-        return self._anti_entropy.local_state()
 
     # --- parts of the above -------------------------------------------------------------------------------
 
-    def _apply_leave(self, intent: LeaveIntent, now: float) -> bool:
-        """Witness and apply a leave intent; return whether to pass it on."""
-        self._roster.clock.witness(intent.ltime)
-        if intent.node == self.name and self._leave.stage is LeaveStage.IN:
-            # Not true: we are here. At a tie others may have heard of the leave before our join intent.
-            if intent.ltime >= self._roster.members[self.name].status_ltime:
-                self.announce_join(now)
-            return False
-        return self._roster.leave_intent(intent, now)
-
     def _question_leave(self, name: str, now: float) -> None:
-        """Tell a member that has been leaving for long that it is, in our eyes: if that is wrong, it refutes.
-
-        It may never have heard of the leave: somebody else's, of an earlier life, or at the time of its join.
-        Our own leave is told to everybody again: a newcomer whose peers are Serf's holds us alive.
-        """
-        intent = self._roster.doubtful_leave(name, now)
-        if name == self.name:
-            if self._swim.any_other_alive():
-                self._broadcast_intent(intent, 0, now)
-        else:
-            to = self._roster.members[name].address
-            self._emit(SendPacket(to, (USER + encode_serf(intent),)))
-
-    def _deliver(self, event: UserEvent) -> bool:
-        """Hand an event on if it is new; return whether it was."""
-        is_news = self._events.receive(event)
-        if is_news:
-            self._emit(UserEventReceived(event))
-        return is_news
-
-    def _broadcast_intent(self, intent: LeaveIntent, token: int, now: float) -> None:
-        self._broadcasts.send(self._broadcasts.intents, encode_serf(intent), now, token)
-
-    def _reconnect(self, now: float) -> None:
-        """Now and then try a failed member; the more failed, the likelier (Serf `serf.go`, reconnect)."""
-        failed = self._roster.with_status(MemberStatus.FAILED)
-        if not failed:
-            return
-        self._deadlines.set((RECONNECT, ""), now + self.config.reconnect_interval)
-        if self._rng.random() <= len(failed) / max(1, self._roster.count_alive()):
-            member = failed[int(self._rng.random() * len(failed))]
-            # No join: after a partition, the events of the other side are news and not to be ignored.
-            self._emit(OpenPushPull(member.address, member.name, join=False))
+        """Tell a member that has been leaving for long that we believe so; if that is wrong, it refutes."""
+        if name != self.name:
+            self._swim.send_user(self._roster.members[name].address, self._intents.question_leave(name, now))
+        elif self._swim.any_other_alive():
+            self._intents.repeat_leave(now)

@@ -25,17 +25,16 @@ from gossip.serf.queries import (
 from gossip.serf.tags import decode_tags
 from gossip.wire.query_codec import encode_conflict_response
 from gossip.wire.serf_codec import encode_serf
-from gossip.wire.serf_messages import OtherSerfMessage, Query, QueryResponse, SerfMessage, SerfMessageType
+from gossip.wire.serf_messages import Query, QueryResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
     from gossip.serf.config import SerfConfig
     from gossip.serf.effects import Effect
-    from gossip.serf.lamport import LamportClock
     from gossip.serf.roster import Roster
     from gossip.swim.node import SwimNode
+    from gossip.swim.runtime import Runtime
 
 MAX_QUERY_ID = 2**31
 """Ids are drawn below this number, as Serf's are."""
@@ -48,30 +47,27 @@ CONFLICT_QUERY = "_serf_conflict"
 class QueryExchange:
     """Queries of this node and of others."""
 
-    __slots__ = ("_answers", "_config", "_emit", "_open", "_roster", "_seen", "_swim")
+    __slots__ = ("_answers", "_config", "_emit", "_open", "_rng", "_roster", "_seen", "_swim")
 
     def __init__(
         self,
         config: SerfConfig,
         swim: SwimNode,
         roster: Roster,
+        seen: Queries,
+        runtime: Runtime,
         emit: Callable[[Effect], None],
-        last_query_time: int = 0,
     ) -> None:
         self._config = config
         self._swim = swim
         self._roster = roster
+        self._rng = runtime.rng
         self._emit = emit
-        self._seen = Queries(config, last_query_time)
-        self._open = OpenQueries(swim.deadlines, emit)
-        self._answers = Answers(config, swim, self._open, emit)
+        self._seen = seen
+        self._open = OpenQueries(runtime.deadlines, emit)
+        self._answers = Answers(config, swim, self._open)
 
-    @property
-    def clock(self) -> LamportClock:
-        """The Lamport clock of queries."""
-        return self._seen.clock
-
-    def ask(self, request: QueryRequest, rng: Random, now: float) -> tuple[bytes, int]:
+    def ask(self, request: QueryRequest, now: float) -> tuple[bytes, int]:
         """Return a new query's message, to be broadcast, and its token; this node has been asked already.
 
         Raises:
@@ -82,8 +78,8 @@ class QueryExchange:
         alive = self._roster.count_alive()
         timeout = request.timeout or default_timeout(self._config.swim.gossip_interval, alive)
         query = Query(
-            ltime=self.clock.time,
-            id=int(rng.random() * MAX_QUERY_ID),
+            ltime=self._seen.clock.time,
+            id=int(self._rng.random() * MAX_QUERY_ID),
             addr=me.addr,
             port=me.port,
             source_node=me.node,
@@ -119,16 +115,17 @@ class QueryExchange:
                 self._emit(QueryReceived(incoming))
         return not query.flags & NO_REBROADCAST
 
-    def receive_direct(self, message: SerfMessage) -> None:
-        """Handle a message for this node alone; what is never sent by itself is ignored.
+    def receive_response(self, response: QueryResponse) -> None:
+        """Take an ack of, or an answer to, a query of this node; one that is late is dropped."""
+        self._open.receive(response)
+
+    def forward(self, body: bytes) -> None:
+        """Forward a relayed message to the member that it is for.
 
         Raises:
-            RemoteProtocolError: a relay is malformed.
+            RemoteProtocolError: the relay is malformed.
         """
-        if isinstance(message, QueryResponse):
-            self._open.receive(message)
-        elif isinstance(message, OtherSerfMessage) and message.kind is SerfMessageType.RELAY:
-            self._answers.forward(message.body)
+        self._answers.forward(body)
 
     def respond(self, query: IncomingQuery, payload: bytes, now: float) -> None:
         """Answer `query`; see `Answers.respond`."""

@@ -18,9 +18,9 @@ from gossip.serf.effects import (
     MemberUpdated,
     SuspicionRefuted,
 )
-from gossip.serf.intents import Intent, RecentIntents
 from gossip.serf.lamport import LAST_TIME, LamportClock
 from gossip.serf.members import MemberStatus, SerfMember
+from gossip.serf.recent_intents import Intent, RecentIntents
 from gossip.wire.query_codec import KnownMember
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 

@@ -1,7 +1,7 @@
 """The seam between SWIM and the layer above it (memberlist `delegate.go`, `event_delegate.go`).
 
 SWIM calls these synchronously while it handles an input; an implementation changes its own state and emits
-effects, and never calls back into SWIM except to queue broadcasts.
+effects, and never calls back into SWIM: it is whole before SWIM is.
 """
 
 from typing import Protocol
@@ -27,9 +27,6 @@ class Delegate(Protocol):
 
     def suspicion_refuted(self, member: Member, now: float) -> None:
         """A suspected member announced itself with a greater incarnation."""
-
-    def receive_user_message(self, payload: bytes, now: float) -> None:
-        """A message of the upper layer arrived. Raises RemoteProtocolError if it is broken."""
 
     def pending_broadcasts(self) -> int:
         """Return how many broadcasts of the upper layer wait."""

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
 from gossip.swim.config import push_pull_delay, retransmit_limit
-from gossip.swim.deadlines import Deadlines, Key
+from gossip.swim.deadlines import Key
 from gossip.swim.detector import PROBE, PROBE_TIMEOUT, RELAY_TIMEOUT, VERDICT, FailureDetector
-from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
+from gossip.swim.dissemination import BroadcastQueue
 from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
 from gossip.swim.health import LocalHealth
 from gossip.swim.membership import Membership
-from gossip.swim.piggyback import Piggyback, packet_room
+from gossip.swim.piggyback import Piggyback, longest_broadcast
 from gossip.swim.reclaim import RECLAIM, Reclaims
 from gossip.swim.view import SUSPICION, View
 from gossip.wire.codec import decode, decode_gossip, encode
 from gossip.wire.messages import (
+    USER,
     Ack,
     Alive,
     Dead,
@@ -38,11 +39,11 @@ from gossip.wire.messages import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from random import Random
 
     from gossip.swim.config import SwimConfig
     from gossip.swim.delegate import Delegate
     from gossip.swim.member import Member
+    from gossip.swim.runtime import Runtime
     from gossip.wire.address import Address
 
 GOSSIP = "gossip"
@@ -77,10 +78,11 @@ class SwimNode:
         me: Alive,
         delegate: Delegate,
         emit: Callable[[Effect], None],
+        runtime: Runtime,
         *,
-        rng: Random,
         now: float,
     ) -> None:
+        rng = runtime.rng
         self.config = config
         self._size = 0  # of the cluster, as the retransmit limit last saw it
         self.rejected = 0  # messages that broke the protocol
@@ -89,10 +91,10 @@ class SwimNode:
         self._delegate = delegate
         self._rng = rng
         self._emit = emit
-        self.deadlines = Deadlines()
+        self.deadlines = runtime.deadlines
         self.health = LocalHealth(config.awareness_max, config.probe_interval)
-        self.finished: list[int] = []  # tokens of finished broadcasts, the upper layer's included
-        self.queue = self.new_queue(MAX_QUEUED_CLAIMS)
+        self.finished = runtime.finished  # tokens of finished broadcasts, the upper layer's included
+        self.queue = BroadcastQueue(MAX_QUEUED_CLAIMS, longest_broadcast(config), self.finished)
         self.membership = Membership(rng)
         self._piggyback = Piggyback(config, self.queue, delegate, emit)
         self.view = View(config, me, self.membership, self.queue, self.deadlines, now)
@@ -107,8 +109,13 @@ class SwimNode:
 
     # --- inputs -----------------------------------------------------------------------------------------
 
-    def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
-        """Handle the messages of one datagram. Broken ones are counted and reported, the others count."""
+    def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> Sequence[bytes]:
+        """Handle the messages of one datagram; return those of the upper layer, in their order.
+
+        Broken ones are counted and reported, the others count. For a message of its own that it takes, the
+        upper layer calls `heard_from`.
+        """
+        user_messages: list[bytes] = []
         by_name = self.membership.by_name
         rejected = self.rejected
         self._asked.clear()
@@ -124,14 +131,15 @@ class SwimNode:
                     if known is None or known.alive is not alive:
                         self.view.alive(alive, part, now)
                 elif kind == USER_BYTE:
-                    self._delegate.receive_user_message(part[1:], now)
+                    user_messages.append(part[1:])
                 else:
                     self._receive(part, source, now)
             except RemoteProtocolError as error:
                 self.reject(str(source), error)
-        if self.rejected - rejected < len(parts):
-            self._heard_from(source, now)
+        if self.rejected - rejected < len(parts) - len(user_messages):
+            self.heard_from(source, now)
         self._settle(now)
+        return user_messages
 
     def local_state(self, *, join: bool) -> PushPull:
         """Return what this node says in a push/pull, on either side of it."""
@@ -212,13 +220,23 @@ class SwimNode:
         """Ask the driver for a push/pull with `member`."""
         self._emit(OpenPushPull(member.address, member.name, join))
 
-    def new_queue(self, max_depth: int) -> BroadcastQueue:
-        """Return a queue of broadcasts whose finished tokens this node reports."""
-        return BroadcastQueue(max_depth, packet_room(self.config) - COMPOUND_ENTRY_BYTES, self.finished)
+    def send_user(self, to: Address, payload: bytes) -> None:
+        """Send a message of the upper layer to one address, alone in its packet."""
+        self._piggyback.send_alone(to, USER + payload)
 
     def wake(self, now: float) -> None:
         """Something was queued from above: see to it that it is sent."""
         self._settle(now)
+
+    def heard_from(self, source: Address, now: float) -> None:
+        """A message from `source` was taken, of whichever layer."""
+        name = self.view.name_at.get(source)
+        if name is None:
+            return
+        member = self.membership.by_name[name]
+        member.is_heard = True
+        if member.state is MemberState.ALIVE:
+            self.last_heard = now
 
     def reject(self, source: str, error: RemoteProtocolError, *, report: bool = True) -> None:
         """Count a broken message from `source`, and report it."""
@@ -317,15 +335,6 @@ class SwimNode:
     def _await_push_pull(self, now: float) -> None:
         delay = push_pull_delay(self.config.push_pull_interval, len(self.membership))
         self.deadlines.set((PUSH_PULL, ""), now + delay)
-
-    def _heard_from(self, source: Address, now: float) -> None:
-        name = self.view.name_at.get(source)
-        if name is None:
-            return
-        member = self.membership.by_name[name]
-        member.is_heard = True
-        if member.state is MemberState.ALIVE:
-            self.last_heard = now
 
     def _settle(self, now: float) -> None:
         """After any input: follow the cluster's size, report finished broadcasts, arm the gossip timer."""

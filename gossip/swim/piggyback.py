@@ -30,6 +30,11 @@ def packet_room(config: SwimConfig) -> int:
     return config.packet_budget - config.packet_overhead - COMPOUND_HEADER_BYTES
 
 
+def longest_broadcast(config: SwimConfig) -> int:
+    """Return the bytes of the longest broadcast: one that has a packet to itself."""
+    return packet_room(config) - COMPOUND_ENTRY_BYTES
+
+
 class Piggyback:
     """Composes packets and emits them."""
 

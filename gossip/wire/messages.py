@@ -41,6 +41,10 @@ class MessageType(IntEnum):
     HAS_LABEL = 244
 
 
+USER = bytes((MessageType.USER,))
+"""The type byte in front of every message of the layer above."""
+
+
 class MemberState(IntEnum):
     """A member's state as push/pull carries it; the numbers are the wire's."""
 

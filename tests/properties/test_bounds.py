@@ -41,7 +41,7 @@ def check(rig: Rig) -> None:
     assert len(swim.queue) <= members + 1
     assert all(len(queue) <= node.config.max_queue_depth for queue in node._broadcasts.queues)
     assert len(node._roster.recent_intents) <= node.config.max_recent_intents
-    for recent in (node._events.recent, node._queries._seen.recent):
+    for recent in (node._events.recent, node._seen_queries.recent):
         seen = list(recent)
         assert len(seen) <= node.config.buffered_times
         assert sum(len(things) for _, things in seen) == len(recent) <= node.config.buffered_messages

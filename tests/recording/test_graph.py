@@ -84,21 +84,21 @@ def test_what_is_not_listed_is_refused_when_writing():
 def test_the_random_generator_goes_on_where_it_was():
     node = new_node()
     twin = load_state(dump_state(node))
-    assert [node._rng.random() for _ in range(9)] == [twin._rng.random() for _ in range(9)]
-    assert twin._rng is twin.swim._rng is twin.swim.membership._rng
+    assert [node.swim._rng.random() for _ in range(9)] == [twin.swim._rng.random() for _ in range(9)]
+    assert twin.swim._rng is twin.swim.membership._rng is twin.swim.detector._rng
 
 
 def test_the_half_of_a_pair_that_a_generator_has_in_hand_is_kept():
     node = new_node()
-    node._rng.gauss(0.0, 1.0)
-    assert load_state(dump_state(node))._rng.getstate() == node._rng.getstate()
+    node.swim._rng.gauss(0.0, 1.0)
+    assert load_state(dump_state(node)).swim._rng.getstate() == node.swim._rng.getstate()
 
 
 def test_writing_draws_nothing_and_changes_nothing():
     node = new_node()
-    drawn = node._rng.getstate()
+    drawn = node.swim._rng.getstate()
     first = dump_state(node)
-    assert node._rng.getstate() == drawn
+    assert node.swim._rng.getstate() == drawn
     assert dump_state(node) == first
 
 
@@ -288,7 +288,7 @@ def test_methods_are_those_that_a_node_holds():
 
 
 def test_a_generator_of_the_system_cannot_be_recorded():
-    assert type(load_state(dump_state(new_node()))._rng) is Random
+    assert type(load_state(dump_state(new_node())).swim._rng) is Random
 
 
 def test_only_messages_are_looked_through_for_keys():

@@ -141,10 +141,14 @@ class Rig:
         self.node.effects()
         self._effects.clear()
 
+    def take(self, room: int, budget: int = 1396) -> list[bytes]:
+        """Take Serf's broadcasts out as a packet does."""
+        return self.node._broadcasts.take(budget, room, len(self.node.members()))
+
     def drain_queues(self) -> None:
         """Let everything queued be forgotten."""
         swim = self.node.swim
-        while swim.queue.take(1396, 1) or self.node.take_broadcasts(1396, 127):
+        while swim.queue.take(1396, 1) or self.take(127):
             pass
 
     # --- looking ------------------------------------------------------------------------------------------

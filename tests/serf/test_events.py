@@ -9,7 +9,7 @@ from tests.serf.rig import past
 
 
 def events(**limits: int) -> UserEvents:
-    return UserEvents(SerfConfig(**limits))
+    return UserEvents(SerfConfig(**limits), [].append)
 
 
 def test_an_event_is_delivered_once():
@@ -106,7 +106,7 @@ def test_the_history_has_all_events_of_a_time_together():
 
 
 def test_as_many_events_of_one_time_are_kept_as_there_is_room_for():
-    events = UserEvents(SerfConfig(buffered_messages=200))
+    events = UserEvents(SerfConfig(buffered_messages=200), [].append)
     assert all(events.receive(UserEvent(3, f"e{number}")) for number in range(200))
     with pytest.raises(RemoteProtocolError, match=" dropped: "):
         events.receive(UserEvent(3, "e200"))

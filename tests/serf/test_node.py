@@ -186,7 +186,7 @@ def test_news_are_passed_on_as_they_came_and_only_once(message):
     odd = encode_serf(message) + b"\xc0"  # Go ignores what follows the map, and so do we
     for _ in range(2):
         rig.hear(UserMessage(odd))
-    waiting = rig.node.take_broadcasts(1396, 127)
+    waiting = rig.take(127)
     assert waiting == [b"\x08" + odd]
 
 
@@ -246,7 +246,7 @@ def test_a_time_too_far_ahead_is_refused_without_a_trace(message):
 
 def test_a_cluster_at_the_end_of_time_can_still_join_leave_and_speak():
     rig = rig_of("n1")
-    for clock in (rig.node._roster.clock, rig.node._events.clock, rig.node._queries.clock):
+    for clock in (rig.node._roster.clock, rig.node._events.clock, rig.node._seen_queries.clock):
         clock.time = LAST_TIME - 1
     rig.say(JoinIntent(LAST_TIME, "n1"), UserEvent(LAST_TIME, "e"), query(LAST_TIME))
     assert rig.node.stats()["member_time"] == str(LAST_TIME)
@@ -551,7 +551,7 @@ def test_an_own_event_that_is_too_long_is_not_sent():
 def test_intents_go_before_queries_and_queries_before_events():
     rig = rig_of("n1")
     rig.say(UserEvent(5, "deploy"), query(5), JoinIntent(5, "n1"))
-    kinds = [part[1] for part in rig.node.take_broadcasts(1396, 127)]
+    kinds = [part[1] for part in rig.take(127)]
     assert kinds == [1, 4, 3]
     assert rig.node.pending_broadcasts() == 3
 
@@ -562,16 +562,16 @@ def test_no_more_is_taken_than_there_is_room_for(room, taken):
     rig.say(
         UserEvent(5, "a"), query(5), JoinIntent(5, "n1"), UserEvent(5, "b"), query(6), JoinIntent(5, "n2")
     )
-    assert len(rig.node.take_broadcasts(1396, room)) == taken
+    assert len(rig.take(room)) == taken
 
 
 def test_the_budget_is_shared_by_all_queues():
     rig = rig_of("n1")
     rig.say(UserEvent(5, "e", bytes(100)), query(5), JoinIntent(5, "n1"))
-    everything = rig.node.take_broadcasts(1396, 127)
+    everything = rig.take(127)
     needed = sum(map(len, everything)) + 2 * len(everything)
-    assert len(rig.node.take_broadcasts(needed, 127)) == 3
-    assert len(rig.node.take_broadcasts(needed - 1, 127)) == 2
+    assert len(rig.take(127, needed)) == 3
+    assert len(rig.take(127, needed - 1)) == 2
 
 
 def test_how_often_an_intent_is_sent_follows_members_that_swim_has_forgotten():

@@ -14,6 +14,7 @@ from gossip.swim.effects import Effect, SendPacket
 from gossip.swim.evidence import Evidence
 from gossip.swim.member import Member
 from gossip.swim.node import SwimNode
+from gossip.swim.runtime import Runtime
 from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import decode, encode
 from gossip.wire.messages import (
@@ -93,9 +94,6 @@ class Layer:
     def suspicion_refuted(self, member: Member, now: float) -> None:
         self.heard.append(("refuted", member.name))
 
-    def receive_user_message(self, payload: bytes, now: float) -> None:
-        self.heard.append(("message", payload.decode()))
-
     def pending_broadcasts(self) -> int:
         return len(self.queue)
 
@@ -125,7 +123,7 @@ class Rig:
         self.effects: list[Effect] = []
         self.layer = layer or Layer()
         self.node = SwimNode(
-            self.config, alive(ME), self.layer, self.effects.append, rng=Random(seed), now=self.now
+            self.config, alive(ME), self.layer, self.effects.append, Runtime(Random(seed)), now=self.now
         )
         self.meet(*members)
 
@@ -137,7 +135,8 @@ class Rig:
 
     def hear_bytes(self, *parts: bytes, source: Address = STRANGER) -> None:
         """Let one datagram with `parts` arrive."""
-        self.node.receive_packet(parts, source, self.now)
+        for payload in self.node.receive_packet(parts, source, self.now):
+            self.layer.heard.append(("message", payload.decode()))
 
     def meet(self, *names: str) -> None:
         """Let every name announce itself, and forget what that made the node say."""

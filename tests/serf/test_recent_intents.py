@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.serf.intents import RecentIntents
+from gossip.serf.recent_intents import RecentIntents
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 
 

@@ -1,0 +1,85 @@
+"""What SWIM asks of Serf's layer, and what it tells it (Serf `delegate.go`, `event_delegate.go`).
+
+The delegate knows the parts that follow SWIM: the roster, the queues, the state for push/pull, the leave that
+waits for its broadcasts. It never calls SWIM, so that it is whole before SWIM is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.swim.effects import BroadcastFinished
+from gossip.wire.messages import MemberState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gossip.serf.broadcasts import Broadcasts
+    from gossip.serf.effects import Effect
+    from gossip.serf.leave import GracefulLeave
+    from gossip.serf.local_state import LocalState
+    from gossip.serf.reconnect import Reconnect
+    from gossip.serf.roster import Roster
+    from gossip.swim.evidence import Evidence
+    from gossip.swim.member import Member
+
+
+class SerfDelegate:
+    """Implements `gossip.swim.delegate.Delegate` for `SerfNode`."""
+
+    __slots__ = ("_broadcasts", "_emit", "_leave", "_reconnect", "_roster", "_state")
+
+    def __init__(
+        self,
+        roster: Roster,
+        broadcasts: Broadcasts,
+        state: LocalState,
+        leave: GracefulLeave,
+        reconnect: Reconnect,
+        emit: Callable[[Effect], None],
+    ) -> None:
+        self._roster = roster
+        self._broadcasts = broadcasts
+        self._state = state
+        self._leave = leave
+        self._reconnect = reconnect
+        self._emit = emit
+
+    def member_joined(self, member: Member, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.joined(member.alive, now)
+
+    def member_updated(self, member: Member, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.updated(member.alive)
+
+    def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.gone(member.name, evidence, now, has_left=member.state is MemberState.LEFT)
+        self._reconnect.member_gone(now)
+
+    def member_suspected(self, member: Member, reporter: str, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.suspected(member.name, reporter)
+
+    def suspicion_refuted(self, member: Member, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.refuted(member.name)
+
+    def pending_broadcasts(self) -> int:
+        """See `Delegate`."""
+        return self._broadcasts.pending()
+
+    def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
+        """See `Delegate`."""
+        # Counted like Serf: members that SWIM has forgotten are members still.
+        return self._broadcasts.take(budget, room, len(self._roster.members))
+
+    def broadcast_finished(self, token: int, now: float) -> None:
+        """See `Delegate`."""
+        if not self._leave.broadcast_finished(token, now):
+            self._emit(BroadcastFinished(token))
+
+    def local_user_state(self) -> bytes:
+        """See `Delegate`."""
+        return self._state.encoded()
