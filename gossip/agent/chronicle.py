@@ -1,7 +1,6 @@
 """What happened, in words: events of the node as log lines, complaints about peers at a bounded rate."""
 
 import logging
-from typing import assert_never
 
 from gossip.agent.line_budget import LineBudget
 from gossip.agent.log import Complaints
@@ -15,6 +14,7 @@ from gossip.serf.effects import (
     MemberSuspected,
     MemberUpdated,
     PushPullReceived,
+    SuspicionConfirmed,
     SuspicionRefuted,
     UserEventReceived,
 )
@@ -92,33 +92,31 @@ class Chronicle:
             log.error("two agents use one name", extra=fields | {"held_back": held})
 
 
+_TEXTS: dict[type[MemberEvent], str] = {
+    MemberJoined: "member joined",
+    MemberUpdated: "member updated",
+    MemberSuspected: "member suspected",
+    SuspicionConfirmed: "suspicion confirmed",
+    SuspicionRefuted: "suspicion refuted",
+    MemberLeaving: "member leaving",
+    MemberLeft: "member left",
+    MemberFailed: "member failed",
+    MemberReaped: "member reaped",
+}
+
+
 def _describe(effect: MemberEvent) -> tuple[str, dict[str, object]]:
     """Return what happened to a member, and the fields of the line."""
     member = effect.member
     fields: dict[str, object] = {"member": member.name, "addr": member.address}
     match effect:
-        case MemberJoined():
-            text = "member joined"
-        case MemberUpdated():
-            text = "member updated"
-        case MemberSuspected():
-            text = "member suspected"
-            if effect.reporter:
-                fields["reporter"] = effect.reporter
-        case SuspicionRefuted():
-            text = "suspicion refuted"
-        case MemberLeaving():
-            text = "member leaving"
-        case MemberLeft():
-            text = "member left"
+        case MemberSuspected() if effect.reporter:
+            fields["reporter"] = effect.reporter
+        case SuspicionConfirmed():
+            fields["reporter"] = effect.evidence.reporter
         case MemberFailed():
-            text = "member failed"
             fields |= _in_words(effect.evidence)
-        case MemberReaped():
-            text = "member reaped"
-        case _:
-            assert_never(effect)
-    return text, fields
+    return _TEXTS[type(effect)], fields
 
 
 def _in_words(evidence: Evidence) -> dict[str, object]:

@@ -211,8 +211,8 @@ class Driver:
         """Return this node's whole state as a push/pull message."""
         return encode_push_pull(self.node.local_state(join=join))
 
-    async def merge(self, remote: PushPull, *, initiated: bool, replay: bool = False) -> None:
-        """Merge a peer's state; raises `RemoteProtocolError` if it does not fit.
+    async def merge(self, remote: PushPull, *, initiated: bool, replay: bool = False, peer: str = "") -> None:
+        """Merge the state of `peer`, a name or an address; raises `RemoteProtocolError` if it does not fit.
 
         Of a large one the rows are merged beforehand, in several turns: as a whole it then says little that
         is new, and what it says takes a twentieth of the time.
@@ -220,7 +220,9 @@ class Driver:
 
         def merge(part: PushPull) -> None:
             self.apply(
-                lambda node, now: node.merge_remote_state(part, initiated=initiated, now=now, replay=replay)
+                lambda node, now: node.merge_remote_state(
+                    part, initiated=initiated, now=now, replay=replay, peer=peer
+                )
             )
 
         rows = remote.nodes
@@ -415,15 +417,16 @@ class Driver:
                 if isinstance(reply, Ack) and reply.seq == effect.seq:
                     self.apply(lambda node, now: node.stream_ping_answered(effect.seq, now))
         except (OSError, RemoteProtocolError, trio.TooSlowError) as error:
-            log.debug(
-                "stream ping failed", extra={"member": effect.node, "reason": _explain(error, effect.to)}
-            )
+            reason = _explain(error, effect.to)
+            self.apply(lambda node, now: node.stream_ping_failed(effect.seq, reason, now))
+            log.debug("stream ping failed", extra={"member": effect.node, "reason": reason})
 
     async def _push_pull(self, to: Address, *, join: bool, replay: bool = False) -> PushPull:
         reply = await self._streams.exchange(to, lambda: self.encode_state(join=join))
         if not isinstance(reply, PushPull):
             raise RemoteProtocolError(f"answered a push/pull with {type(reply).__name__}")
-        await self.merge(reply, initiated=True, replay=replay)
+        peer = self.node.swim.view.name_at.get(to) or str(to)
+        await self.merge(reply, initiated=True, replay=replay, peer=peer)
         return reply
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import trio
 
+from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
 from gossip.agent.driver import Driver
 from gossip.agent.event_handlers import EventScripts
@@ -29,6 +30,7 @@ from gossip.ipc.bodies import (
     Stats,
     TagChange,
 )
+from gossip.ipc.case_bodies import Explain
 from gossip.ipc.protocol import Command, Request
 from gossip.ipc.query_bodies import KeyChange, KeyReport, SendEvent
 from gossip.serf.members import MemberStatus, SerfMember
@@ -56,6 +58,7 @@ class IpcHost(Protocol):
     event_scripts: EventScripts
     queries: QueryDesk
     keys: Keys
+    cases: CaseHistory
 
     async def leave(self) -> None:
         """Leave the cluster gracefully; returns when that is complete."""
@@ -175,6 +178,15 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
     )
 
 
+async def explain(host: IpcHost, request: Request) -> ResponseBody:
+    """Return what is known of a member that was suspected or failed, and who said so."""
+    from gossip.agent.explanation import explain_member  # rarely asked for
+
+    assert isinstance(request.body, Explain)
+    name = request.body.node
+    return explain_member(name, host.driver, host.cases.case(name))
+
+
 COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]] = {
     Command.MEMBERS: list_members,
     Command.MEMBERS_FILTERED: list_filtered_members,
@@ -188,6 +200,7 @@ COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]
     Command.USE_KEY: change_keys,
     Command.REMOVE_KEY: change_keys,
     Command.LIST_KEYS: change_keys,
+    Command.EXPLAIN: explain,
 }
 
 

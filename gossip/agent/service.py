@@ -18,6 +18,7 @@ import trio
 
 from gossip.agent.address_watch import watch_address
 from gossip.agent.bugs import Bugs, sole
+from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
 from gossip.agent.config_check import secret_warnings
 from gossip.agent.config_sources import load_config
@@ -74,6 +75,7 @@ class Agent:
         self.flight_recorder = flight_recorder
         self.routes: Routes = flight_recorder.routes if flight_recorder else {}  # of the control socket
         self.queries = QueryDesk(driver)
+        self.cases = CaseHistory()
         key_file = Path(config.keyring_file) if config.keyring_file else None
         self.keys = Keys(driver, self.queries, key_file)
         self.event_scripts = EventScripts(
@@ -229,7 +231,7 @@ async def run(
         opened = await _open(config)
         opened.driver.observers.extend(observers)
         agent = Agent(config, opened.driver, ring, opened.flight_recorder)
-        opened.driver.observers += [agent.event_scripts.observe, agent.queries.observe]
+        opened.driver.observers += [agent.event_scripts.observe, agent.queries.observe, agent.cases.observe]
         try:
             async with trio.open_nursery() as nursery:
                 if handle_signals:

@@ -51,8 +51,8 @@ class StreamHost(Protocol):
     def encode_state(self, *, join: bool) -> bytes:
         """Return this node's whole state as a push/pull message."""
 
-    async def merge(self, remote: PushPull, *, initiated: bool, replay: bool = False) -> None:
-        """Merge a peer's state."""
+    async def merge(self, remote: PushPull, *, initiated: bool, replay: bool = False, peer: str = "") -> None:
+        """Merge the state of `peer`, a name or an address."""
 
     def answer_ping(self, ping: Ping) -> Ack | None:
         """Return the answer to a ping, None if it is not for this node."""
@@ -168,7 +168,7 @@ class Streams:
                 async with self._turns.of(place.source):  # only one state at a time is encoded and merged
                     answer = await self._seal(lambda: host.encode_state(join=is_join), place)
                     try:
-                        await host.merge(message, initiated=False)
+                        await host.merge(message, initiated=False, peer=talk.peer)
                     except RemoteProtocolError as error:
                         host.complain(talk.peer, str(error))
                 del message

@@ -29,6 +29,7 @@ COMMANDS = {
     "agent": "gossip.cli.agent",
     "completion": "gossip.cli.completion",
     "event": "gossip.cli.event",
+    "explain": "gossip.cli.explain",
     "force-leave": "gossip.cli.force_leave",
     "info": "gossip.cli.info",
     "join": "gossip.cli.join",

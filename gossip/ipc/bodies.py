@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
 from gossip.errors import RemoteProtocolError
+from gossip.ipc.case_bodies import Explain, Explanation
 from gossip.ipc.fields import Fields, as_fields, flag, items, number, raw_bytes, text, text_map, texts
 from gossip.ipc.query_bodies import (
     KeyChange,
@@ -177,6 +178,7 @@ RequestBody = (
     | SendQuery
     | SendResponse
     | KeyChange
+    | Explain
 )
 
 
@@ -317,5 +319,5 @@ class StreamEvent(NamedTuple):
         return self.fields
 
 
-ResponseBody = MemberList | JoinCount | Stats | KeyReport
+ResponseBody = MemberList | JoinCount | Stats | KeyReport | Explanation
 Record = LogLine | StreamEvent | QueryRecord

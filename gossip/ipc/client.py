@@ -31,6 +31,7 @@ from gossip.ipc.bodies import (
     StreamFilter,
     TagChange,
 )
+from gossip.ipc.case_bodies import Explain, Explanation
 from gossip.ipc.protocol import (
     CHUNK_BYTES,
     IPC_VERSION,
@@ -206,6 +207,10 @@ class Client:
         if response.error:
             raise KeyChangeError(response.error, report)
         return report
+
+    def explain(self, node: str) -> Explanation:
+        """Return what the agent knows of the member called `node`; not a command of Serf's."""
+        return self._ask_for(Explanation, Command.EXPLAIN, Explain(node))
 
     def stream(self, events: str = "*") -> int:
         """Subscribe to events (a comma list such as ``member-join,user:deploy``); return the number."""

@@ -34,6 +34,7 @@ from gossip.ipc.bodies import (
     StreamFilter,
     TagChange,
 )
+from gossip.ipc.case_bodies import Explain, Explanation
 from gossip.ipc.fields import Fields, as_fields, number, text
 from gossip.ipc.query_bodies import (
     KeyChange,
@@ -78,7 +79,7 @@ BODILESS_ERRORS = frozenset((AUTHENTICATION_REQUIRED, HANDSHAKE_REQUIRED, UNSUPP
 
 
 class Command(StrEnum):
-    """The commands that this project speaks."""
+    """The commands that this project speaks; the last one is its own."""
 
     HANDSHAKE = "handshake"
     AUTH = "auth"
@@ -99,6 +100,7 @@ class Command(StrEnum):
     USE_KEY = "use-key"
     REMOVE_KEY = "remove-key"
     LIST_KEYS = "list-keys"
+    EXPLAIN = "explain"
 
 
 REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
@@ -117,10 +119,12 @@ REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
     Command.INSTALL_KEY: KeyChange,
     Command.USE_KEY: KeyChange,
     Command.REMOVE_KEY: KeyChange,
+    Command.EXPLAIN: Explain,
 }
 """Which commands bring a request body; members, leave, stats and list-keys bring none."""
 
 NO_MEMBERS, NO_CONTACT, NO_STATS, NO_KEYS = MemberList(()), JoinCount(0), Stats({}), KeyReport()
+NO_EXPLANATION = Explanation()
 RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.MEMBERS: NO_MEMBERS,
     Command.MEMBERS_FILTERED: NO_MEMBERS,
@@ -130,6 +134,7 @@ RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.USE_KEY: NO_KEYS,
     Command.REMOVE_KEY: NO_KEYS,
     Command.LIST_KEYS: NO_KEYS,
+    Command.EXPLAIN: NO_EXPLANATION,
 }
 """Which commands bring a response body, and the one to send beside an error."""
 

@@ -32,7 +32,7 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
 from gossip.swim.detector import FailureDetector
 from gossip.swim.dissemination import Broadcast, BroadcastQueue
-from gossip.swim.evidence import Evidence, ProbeRecord
+from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
 from gossip.swim.membership import Membership
@@ -60,13 +60,13 @@ PARTS: tuple[type, ...] = (
 
 VALUES: tuple[type[Struct], ...] = (
     Ack, Address, Alive, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull,
-    QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, ProbeRecord,
+    QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, Origin, ProbeRecord,
     KnownPeer, SavedState,
     *get_args(Effect),
 )  # fmt: skip
 """Frozen structs, written where they stand."""
 
-ENUMS: tuple[type[Enum], ...] = (LeaveStage, MemberState, MemberStatus)
+ENUMS: tuple[type[Enum], ...] = (Channel, LeaveStage, MemberState, MemberStatus)
 
 METHODS = frozenset({("list", "append")})
 """Bound methods that a node's parts hold."""

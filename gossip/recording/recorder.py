@@ -52,6 +52,7 @@ VERBS = (
     "push_pull_now",
     "query",
     "respond",
+    "stream_ping_failed",
 )
 """The calls that change a node, by the numbers that stand for them. Add at the end, never renumber."""
 

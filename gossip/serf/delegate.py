@@ -58,13 +58,17 @@ class SerfDelegate:
         self._roster.gone(member.name, evidence, now, has_left=member.state is MemberState.LEFT)
         self._reconnect.member_gone(now)
 
-    def member_suspected(self, member: Member, reporter: str, now: float) -> None:
+    def member_suspected(self, member: Member, evidence: Evidence, now: float) -> None:
         """See `Delegate`."""
-        self._roster.suspected(member.name, reporter)
+        self._roster.suspected(member.name, evidence)
 
-    def suspicion_refuted(self, member: Member, now: float) -> None:
+    def suspicion_confirmed(self, member: Member, evidence: Evidence, now: float) -> None:
         """See `Delegate`."""
-        self._roster.refuted(member.name)
+        self._roster.confirmed(member.name, evidence)
+
+    def suspicion_refuted(self, member: Member, evidence: Evidence, now: float) -> None:
+        """See `Delegate`."""
+        self._roster.refuted(member.name, evidence)
 
     def pending_broadcasts(self) -> int:
         """See `Delegate`."""

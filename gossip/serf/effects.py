@@ -33,12 +33,21 @@ class MemberSuspected(Struct, frozen=True, gc=False):
 
     member: SerfMember
     reporter: str
+    evidence: Evidence = Evidence()
+
+
+class SuspicionConfirmed(Struct, frozen=True, gc=False):
+    """One more member, the reporter of `evidence`, could not reach a suspected one."""
+
+    member: SerfMember
+    evidence: Evidence
 
 
 class SuspicionRefuted(Struct, frozen=True, gc=False):
     """A suspected member proved to be alive."""
 
     member: SerfMember
+    evidence: Evidence = Evidence()
 
 
 class MemberLeaving(Struct, frozen=True, gc=False):
@@ -119,6 +128,7 @@ MemberEvent = (
     MemberJoined
     | MemberUpdated
     | MemberSuspected
+    | SuspicionConfirmed
     | SuspicionRefuted
     | MemberLeaving
     | MemberLeft

@@ -123,16 +123,18 @@ class SerfNode:
         return self._swim.local_state(join=join)
 
     def merge_remote_state(
-        self, remote: PushPull, *, initiated: bool, now: float, replay: bool = False
+        self, remote: PushPull, *, initiated: bool, now: float, replay: bool = False, peer: str = ""
     ) -> None:
         """Merge a peer's whole state. With `initiated`, a join, and no `replay`, its old events are ignored.
+
+        `peer` is whom it is from, a name or ``host:port``: kept as evidence.
 
         Raises:
             RemoteProtocolError: versions do not fit or Serf's part is broken; nothing was merged.
         """
         state = read_state(remote.user_state)
         joining = initiated and remote.join
-        self._swim.merge_remote_state(remote, now, joining=joining)
+        self._swim.merge_remote_state(remote, now, joining=joining, peer=peer)
         if initiated:
             self._swim.last_heard = now
         left: tuple[str, ...] = ()
@@ -151,6 +153,10 @@ class SerfNode:
     def stream_ping_answered(self, seq: int, now: float) -> None:
         """The driver carried out `OpenStreamPing` and got the matching ack in time."""
         self._swim.stream_ping_answered(seq)
+
+    def stream_ping_failed(self, seq: int, reason: str, now: float) -> None:
+        """The driver could not carry out `OpenStreamPing`, because of `reason`: kept as evidence."""
+        self._swim.stream_ping_failed(seq, reason)
 
     # --- time ---------------------------------------------------------------------------------------------
 

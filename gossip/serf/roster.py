@@ -16,6 +16,7 @@ from gossip.serf.effects import (
     MemberReaped,
     MemberSuspected,
     MemberUpdated,
+    SuspicionConfirmed,
     SuspicionRefuted,
 )
 from gossip.serf.lamport import LAST_TIME, LamportClock
@@ -103,15 +104,20 @@ class Roster:
             self._arm_reaper(now)
             self._emit(MemberFailed(member, evidence))
 
-    def suspected(self, name: str, reporter: str) -> None:
-        """A member did not answer `reporter`."""
+    def suspected(self, name: str, evidence: Evidence) -> None:
+        """A member did not answer the accuser."""
         if name in self.members:
-            self._emit(MemberSuspected(self.members[name], reporter))
+            self._emit(MemberSuspected(self.members[name], evidence.accuser, evidence))
 
-    def refuted(self, name: str) -> None:
+    def confirmed(self, name: str, evidence: Evidence) -> None:
+        """One more witness could not reach a suspected member."""
+        if name in self.members:
+            self._emit(SuspicionConfirmed(self.members[name], evidence))
+
+    def refuted(self, name: str, evidence: Evidence) -> None:
         """A suspected member proved to be alive."""
         if name in self.members:
-            self._emit(SuspicionRefuted(self.members[name]))
+            self._emit(SuspicionRefuted(self.members[name], evidence))
 
     # --- intents ------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from gossip.serf.effects import (
     MemberReaped,
     MemberSuspected,
     MemberUpdated,
+    SuspicionConfirmed,
     SuspicionRefuted,
     UserEventReceived,
 )
@@ -44,6 +45,7 @@ MEMBER_EVENTS = (
     MemberJoined,
     MemberUpdated,
     MemberSuspected,
+    SuspicionConfirmed,
     SuspicionRefuted,
     MemberLeaving,
     MemberLeft,

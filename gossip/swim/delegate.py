@@ -22,10 +22,13 @@ class Delegate(Protocol):
     def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
         """A member is dead or has left; a dead one may still turn out to have left."""
 
-    def member_suspected(self, member: Member, reporter: str, now: float) -> None:
-        """A member did not answer `reporter`, which is empty if a push/pull said so."""
+    def member_suspected(self, member: Member, evidence: Evidence, now: float) -> None:
+        """A member did not answer the accuser, whose name is empty if a push/pull said so."""
 
-    def suspicion_refuted(self, member: Member, now: float) -> None:
+    def suspicion_confirmed(self, member: Member, evidence: Evidence, now: float) -> None:
+        """The reporter could not reach the suspected member, either."""
+
+    def suspicion_refuted(self, member: Member, evidence: Evidence, now: float) -> None:
         """A suspected member announced itself with a greater incarnation."""
 
     def pending_broadcasts(self) -> int:

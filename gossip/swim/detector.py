@@ -72,7 +72,7 @@ class FailureDetector:
             self._deadlines.set((PROBE, ""), now + self._config.probe_interval)
             return
         deadline = now + self._health.scale(self._config.probe_interval)
-        self._probe = Probe(target, self._new_seq(), now, deadline)
+        self._probe = Probe(target, self._new_seq(), now, deadline, self._health.score)
         self.probes += 1
         self._send_ping(self._probe, target)
         self._deadlines.set((PROBE_TIMEOUT, ""), now + self._config.probe_timeout)
@@ -89,6 +89,7 @@ class FailureDetector:
             probe.ask(relay, can_nack=can_nack)
             self._piggyback.send(relay.address, encode(self._indirect_ping(probe, can_nack)))
         if target.protocol_max >= STREAM_PING_SINCE_PROTOCOL:
+            probe.try_stream()
             ping = encode(self._ping(probe.seq, target.name))
             self._emit(OpenStreamPing(target.address, target.name, probe.seq, ping, probe.deadline))
 
@@ -152,6 +153,11 @@ class FailureDetector:
         """The target of a probe answered over a stream."""
         if self._probe is not None:
             self._probe.receive_stream_ack(seq)
+
+    def receive_stream_failure(self, seq: int, reason: str) -> None:
+        """There is no stream to the target of a probe, or it broke."""
+        if self._probe is not None:
+            self._probe.receive_stream_failure(seq, reason)
 
     def new_ping(self, name: str) -> tuple[int, bytes]:
         """Return a sequence number, and a ping with it that only `name` answers."""

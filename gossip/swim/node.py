@@ -17,6 +17,7 @@ from gossip.swim.deadlines import Key
 from gossip.swim.detector import PROBE, PROBE_TIMEOUT, RELAY_TIMEOUT, VERDICT, FailureDetector
 from gossip.swim.dissemination import BroadcastQueue
 from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
+from gossip.swim.evidence import Channel, Origin
 from gossip.swim.health import LocalHealth
 from gossip.swim.membership import Membership
 from gossip.swim.piggyback import Piggyback, longest_broadcast
@@ -146,11 +147,14 @@ class SwimNode:
         rows = tuple(member.row() for member in self.membership.by_name.values())
         return PushPull(join, rows, self._delegate.local_user_state())
 
-    def merge_remote_state(self, remote: PushPull, now: float, *, joining: bool = False) -> None:
+    def merge_remote_state(
+        self, remote: PushPull, now: float, *, joining: bool = False, peer: str = ""
+    ) -> None:
         """Merge a peer's rows; the upper layer merges its own part afterwards.
 
         `joining`: this node asked to join the peer's cluster, which may know an earlier life of it. A row
-        that breaks the protocol is rejected alone: one bad member must not cut us off from its peers.
+        that breaks the protocol is rejected alone: one bad member must not cut us off from its peers. `peer`
+        is whom the rows are from, a name or ``host:port``, for the evidence alone.
 
         Raises:
             RemoteProtocolError: none of the alive rows has versions that fit ours; nothing was merged.
@@ -160,7 +164,7 @@ class SwimNode:
         reported = self.rejected + MAX_REPORTED_ROWS
         for row in remote.nodes:
             try:
-                self.view.merge(row, now)
+                self.view.merge(row, now, peer)
             except RemoteProtocolError as error:
                 self.reject(row.name, error, report=self.rejected < reported)
         self.view.is_joining = False
@@ -173,6 +177,10 @@ class SwimNode:
     def stream_ping_answered(self, seq: int) -> None:
         """The driver carried out `OpenStreamPing` and got the matching ack."""
         self.detector.receive_stream_ack(seq)
+
+    def stream_ping_failed(self, seq: int, reason: str) -> None:
+        """The driver could not carry out `OpenStreamPing`: evidence, should the probe fail."""
+        self.detector.receive_stream_failure(seq, reason)
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -259,7 +267,7 @@ class SwimNode:
         if part and part[0] in GOSSIP_BYTES:
             claim = decode_gossip(part)
             if isinstance(claim, Suspect):
-                self.view.suspect(claim, part, now)
+                self.view.suspect(claim, part, now, Origin(Channel.GOSSIP, self._sender(source)))
             else:
                 assert isinstance(claim, Dead)
                 self.view.dead(claim, part, now)
@@ -279,6 +287,9 @@ class SwimNode:
         else:
             assert isinstance(message, Nack)
             self.detector.receive_nack(message, source)
+
+    def _sender(self, source: Address) -> str:
+        return self.view.name_at.get(source) or str(source)
 
     def _reclaim(self, name: str, now: float) -> None:
         try:

@@ -7,6 +7,9 @@ from gossip.swim.evidence import ProbeRecord
 from gossip.swim.member import Member
 from gossip.wire.address import Address
 
+MAX_REASON_LENGTH = 200
+"""Characters that are kept of why a stream failed; a peer may have written them."""
+
 
 class Probe:
     """The cycle in progress for one target."""
@@ -17,22 +20,26 @@ class Probe:
         "_nacks",
         "_nacks_expected",
         "_relays",
+        "_stream",
         "deadline",
+        "health",
         "incarnation",
         "seq",
         "started",
         "target",
     )
 
-    def __init__(self, target: Member, seq: int, now: float, deadline: float) -> None:
+    def __init__(self, target: Member, seq: int, now: float, deadline: float, health: int = 0) -> None:
         self.target = target
         self.incarnation = target.incarnation  # a newer one during the cycle must not be accused
         self.seq = seq
         self.started = now
         self.deadline = deadline
+        self.health = health  # our own, which stretched the deadline
         self._is_acked = False
         self._is_answered_by_stream = False
         self._relays: dict[Address, str] = {}  # whom we asked, by where they listen
+        self._stream: str | None = None  # why the ping over a stream failed; "" while there is no answer
         self._nacks_expected = 0
         self._nacks: list[Address] = []  # where nacks came from, each once
 
@@ -63,6 +70,15 @@ class Probe:
         if seq == self.seq:
             self._is_answered_by_stream = True
 
+    def try_stream(self) -> None:
+        """Remember that the target is pinged over a stream as well."""
+        self._stream = ""
+
+    def receive_stream_failure(self, seq: int, reason: str) -> None:
+        """Remember why there is no stream to the target."""
+        if seq == self.seq:
+            self._stream = reason[:MAX_REASON_LENGTH]
+
     @property
     def succeeded(self) -> bool:
         """Whether the target answered by any path."""
@@ -81,4 +97,5 @@ class Probe:
     def record(self) -> ProbeRecord:
         """Return what remains of the cycle when it has failed."""
         nacked = tuple(self._relays.get(source, str(source)) for source in self._nacks)
-        return ProbeRecord(self.started, tuple(self._relays.values()), nacked)
+        relays = tuple(self._relays.values())
+        return ProbeRecord(self.started, relays, nacked, self.deadline, self.health, self._stream)

@@ -7,7 +7,7 @@ The module knows nothing of messages or timers: the owner reads `deadline` after
 
 from math import floor, log
 
-from gossip.swim.evidence import Evidence, ProbeRecord
+from gossip.swim.evidence import Evidence, Origin, ProbeRecord
 
 HEARSAY = ""
 """The reporter of an accusation that began with a row of a push/pull. It is gossiped like any other, so that
@@ -28,12 +28,25 @@ def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: flo
 class Suspicion:
     """One suspected member: who says so, and until when it may refute."""
 
-    __slots__ = ("confirmers", "deadline", "k", "maximum", "minimum", "probe", "reporter", "started")
+    __slots__ = (
+        "confirmers",
+        "deadline",
+        "health",
+        "k",
+        "maximum",
+        "minimum",
+        "origin",
+        "probe",
+        "reporter",
+        "started",
+    )
 
     def __init__(self, reporter: str, k: int, minimum: float, maximum: float, now: float) -> None:
         self.reporter = reporter
         self.confirmers: list[str] = []  # in the order of arrival; at most k
         self.probe: ProbeRecord | None = None  # our own last failed probe of the member
+        self.origin = Origin()
+        self.health = 0  # our own, when it began
         self.k = k
         self.minimum = minimum
         self.maximum = maximum
@@ -59,6 +72,21 @@ class Suspicion:
         )
         return True
 
-    def evidence(self, reporter: str) -> Evidence:
-        """Return what stands behind the death of the member, which `reporter` declares."""
-        return Evidence(reporter, self.reporter, tuple(self.confirmers), self.started, self.probe)
+    def evidence(self, reporter: str, incarnation: int) -> Evidence:
+        """Return what stands behind the suspicion when `reporter` begins, confirms, or ends it.
+
+        `incarnation` is the suspected one, or the one that refutes.
+        """
+        return Evidence(
+            reporter,
+            self.reporter,
+            tuple(self.confirmers),
+            self.started,
+            self.probe,
+            self.origin,
+            self.deadline,
+            self.minimum,
+            self.k,
+            self.health,
+            incarnation,
+        )

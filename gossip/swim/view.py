@@ -13,7 +13,7 @@ from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.swim.config import suspicion_minimum
 from gossip.swim.effects import Effect, NameConflict
 from gossip.swim.eviction import EVICTION_INTERVAL, least_missed
-from gossip.swim.evidence import Evidence, ProbeRecord
+from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
 from gossip.swim.member import Member, supersedes
 from gossip.swim.suspicion import HEARSAY, Suspicion
@@ -101,17 +101,28 @@ class View:
         else:
             self._renew(member, alive, part, now)
 
-    def suspect(self, suspect: Suspect, part: bytes | None, now: float) -> None:
-        """Handle the claim that a member does not answer."""
+    def suspect(
+        self,
+        suspect: Suspect,
+        part: bytes | None,
+        now: float,
+        origin: Origin = Origin(),  # noqa: B008 - frozen
+        probe: ProbeRecord | None = None,
+    ) -> None:
+        """Handle the claim that a member does not answer; `probe` is our own, if that says so."""
         member = self._membership.by_name.get(suspect.node)
         if member is None or suspect.incarnation < member.incarnation:
             return
         self._verify_accusation(member, suspect.incarnation, now)
         suspicion = self.suspicions.get(member.name)
         if suspicion is not None:
+            suspicion.probe = probe or suspicion.probe
             if suspicion.confirm(suspect.reporter):
                 self._gossip(member.name, part or encode(suspect))
                 self.deadlines.set((SUSPICION, member.name), suspicion.deadline)
+                self._delegate.suspicion_confirmed(
+                    member, suspicion.evidence(suspect.reporter, suspect.incarnation), now
+                )
             return
         if not supersedes(MemberState.SUSPECT, suspect.incarnation, member.state, member.incarnation):
             return
@@ -121,9 +132,12 @@ class View:
         self._gossip(member.name, part or encode(suspect))
         member.enter(MemberState.SUSPECT, suspect.incarnation, now)
         suspicion = self._new_suspicion(suspect.reporter, now)
+        suspicion.origin, suspicion.probe, suspicion.health = origin, probe, self.health.score
         self.suspicions[member.name] = suspicion
         self.deadlines.set((SUSPICION, member.name), suspicion.deadline)
-        self._delegate.member_suspected(member, suspect.reporter, now)
+        self._delegate.member_suspected(
+            member, suspicion.evidence(suspect.reporter, suspect.incarnation), now
+        )
 
     def dead(self, dead: Dead, part: bytes | None, now: float, token: int = 0) -> None:
         """Handle the claim that a member is dead, or, if it says so itself, has left."""
@@ -140,12 +154,15 @@ class View:
         suspicion = self._drop_suspicion(member.name)
         self._queue.enqueue(part or encode(dead), key=member.name, token=token)
         member.enter(state, dead.incarnation, now)
-        evidence = suspicion.evidence(dead.reporter) if suspicion else Evidence(dead.reporter)
+        if suspicion is None:
+            evidence = Evidence(dead.reporter, incarnation=dead.incarnation)
+        else:
+            evidence = suspicion.evidence(dead.reporter, dead.incarnation)
         self._delegate.member_gone(member, evidence, now)
         self.reclaims.member_gone(member, now)
 
-    def merge(self, row: NodeState, now: float) -> None:
-        """Merge a row of a push/pull.
+    def merge(self, row: NodeState, now: float, peer: str = "") -> None:
+        """Merge a row of a push/pull with `peer`.
 
         A member that others hold dead is only suspected here, and may still refute. Such a suspicion is
         hearsay: memberlist merges it in the receiver's name, so that every push/pull confirms it once more.
@@ -157,15 +174,15 @@ class View:
         elif row.state is MemberState.LEFT:
             self.dead(Dead(row.incarnation, row.name, row.name), None, now)
         else:
-            self.suspect(Suspect(row.incarnation, row.name, HEARSAY), None, now)
+            claim = Suspect(row.incarnation, row.name, HEARSAY)
+            self.suspect(claim, None, now, Origin(Channel.PUSH_PULL, peer))
 
     # --- our own doing ----------------------------------------------------------------------------------
 
     def accuse(self, name: str, incarnation: int, now: float, probe: ProbeRecord) -> None:
         """Our own `probe` of a member failed, which had `incarnation` when the probe began."""
-        self.suspect(Suspect(incarnation, name, self.me.name), None, now)
-        if name in self.suspicions:
-            self.suspicions[name].probe = probe
+        claim = Suspect(incarnation, name, self.me.name)
+        self.suspect(claim, None, now, Origin(Channel.OWN_PROBE), probe)
 
     def suspicion_expired(self, name: str, now: float) -> None:
         """A suspected member did not refute in time: declare it dead."""
@@ -257,7 +274,7 @@ class View:
         verify_rise(member, alive.incarnation, now)
         alive, part = _shared(alive, part)
         self._change_versions(member, alive)
-        self._drop_suspicion(member.name)
+        suspicion = self._drop_suspicion(member.name)
         old_state, old_meta = member.state, member.alive.meta
         self._unlist(member)
         member.alive = alive
@@ -267,8 +284,8 @@ class View:
         if old_state >= MemberState.DEAD:
             self._delegate.member_joined(member, now)
             return
-        if old_state is MemberState.SUSPECT:
-            self._delegate.suspicion_refuted(member, now)
+        if suspicion is not None:
+            self._delegate.suspicion_refuted(member, suspicion.evidence(member.name, alive.incarnation), now)
         if old_meta != alive.meta:
             self._delegate.member_updated(member, now)
 

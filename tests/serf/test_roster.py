@@ -120,17 +120,24 @@ def test_reports_about_a_pruned_member_are_ignored():
     board = Board()
     board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
     board.roster.updated(alive("n1"))
-    board.roster.suspected("n1", "n2")
-    board.roster.refuted("n1")
+    board.roster.suspected("n1", EVIDENCE)
+    board.roster.confirmed("n1", EVIDENCE)
+    board.roster.refuted("n1", EVIDENCE)
     assert board.effects == []
 
 
 def test_suspicion_and_refutation_are_told_and_change_no_status():
     board = Board()
     board.put("n1", ALIVE)
-    board.roster.suspected("n1", "n2")
-    board.roster.refuted("n1")
-    assert board.told() == [("MemberSuspected", "n1"), ("SuspicionRefuted", "n1")]
+    board.roster.suspected("n1", EVIDENCE)
+    board.roster.confirmed("n1", EVIDENCE)
+    board.roster.refuted("n1", EVIDENCE)
+    assert board.told() == [
+        ("MemberSuspected", "n1"),
+        ("SuspicionConfirmed", "n1"),
+        ("SuspicionRefuted", "n1"),
+    ]
+    assert [effect.evidence for effect in board.effects] == [EVIDENCE] * 3
     assert board.status("n1") is ALIVE
 
 

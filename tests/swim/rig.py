@@ -88,10 +88,13 @@ class Layer:
     def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
         self.heard.append(("gone", member.name))
 
-    def member_suspected(self, member: Member, reporter: str, now: float) -> None:
-        self.heard.append(("suspected", member.name, reporter))
+    def member_suspected(self, member: Member, evidence: Evidence, now: float) -> None:
+        self.heard.append(("suspected", member.name, evidence.accuser))
 
-    def suspicion_refuted(self, member: Member, now: float) -> None:
+    def suspicion_confirmed(self, member: Member, evidence: Evidence, now: float) -> None:
+        self.heard.append(("confirmed", member.name, evidence.reporter))
+
+    def suspicion_refuted(self, member: Member, evidence: Evidence, now: float) -> None:
         self.heard.append(("refuted", member.name))
 
     def pending_broadcasts(self) -> int:

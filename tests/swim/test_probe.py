@@ -1,6 +1,6 @@
 from gossip.swim.evidence import ProbeRecord
 from gossip.swim.member import Member
-from gossip.swim.probe import Probe
+from gossip.swim.probe import MAX_REASON_LENGTH, Probe
 from tests.swim.rig import STRANGER, alive, home
 
 
@@ -85,7 +85,18 @@ def test_a_record_tells_who_was_asked_and_who_answered():
     ask(cycle, "n2", "n3", "n4")
     cycle.receive_nack(7, home("n3"))
     cycle.receive_nack(7, STRANGER)
-    assert cycle.record() == ProbeRecord(10.0, ("n2", "n3", "n4"), ("n3", str(STRANGER)))
+    assert cycle.record() == ProbeRecord(10.0, ("n2", "n3", "n4"), ("n3", str(STRANGER)), 11.0)
+
+
+def test_a_record_tells_what_came_of_the_stream():
+    cycle = probe()
+    cycle.receive_stream_failure(8, "of another probe")
+    assert cycle.record().stream is None
+    cycle.try_stream()
+    assert cycle.record().stream == ""
+    cycle.receive_stream_failure(7, "connection refused" + "!" * MAX_REASON_LENGTH)
+    assert cycle.record().stream.startswith("connection refused!")
+    assert len(cycle.record().stream) == MAX_REASON_LENGTH
 
 
 def test_a_failure_with_all_nacks_costs_nothing():

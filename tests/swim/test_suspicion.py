@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.swim.evidence import Evidence, ProbeRecord
+from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.swim.suspicion import HEARSAY, Suspicion, remaining_suspicion
 
 FORMULAS = json.loads((Path(__file__).parents[1] / "vectors" / "formulas.json").read_text())
@@ -116,6 +116,18 @@ def test_what_remains_of_a_suspicion_is_who_spoke_and_since_when():
     suspicion = Suspicion("n2", 2, 2.0, 12.0, 100.0)
     suspicion.confirm("n4")
     suspicion.confirm("n3")
-    assert suspicion.evidence("n5") == Evidence("n5", "n2", ("n4", "n3"), 100.0)
+    suspicion.origin, suspicion.health = Origin(Channel.PUSH_PULL, "n7"), 2
+    assert suspicion.evidence("n5", 4) == Evidence(
+        reporter="n5",
+        accuser="n2",
+        witnesses=("n4", "n3"),
+        suspected_at=100.0,
+        origin=Origin(Channel.PUSH_PULL, "n7"),
+        deadline=suspicion.deadline,
+        minimum=suspicion.minimum,
+        confirmations=suspicion.k,
+        health=2,
+        incarnation=4,
+    )
     suspicion.probe = ProbeRecord(99.0, ("n6",), ())
-    assert suspicion.evidence("n5").probe == ProbeRecord(99.0, ("n6",), ())
+    assert suspicion.evidence("n5", 4).probe == ProbeRecord(99.0, ("n6",), ())

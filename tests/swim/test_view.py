@@ -4,7 +4,7 @@ from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, NameConflict
 from gossip.swim.eviction import EVICTION_INTERVAL
-from gossip.swim.evidence import Evidence, ProbeRecord
+from gossip.swim.evidence import Channel, Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
 from gossip.swim.member import Member
 from gossip.swim.suspicion import HEARSAY
@@ -519,7 +519,7 @@ def read_evidence() -> tuple[Rig, list[Evidence]]:
 def test_a_death_out_of_the_blue_has_only_a_reporter(reporter):
     rig, evidence = read_evidence()
     rig.bury("n1", reporter)
-    assert evidence == [Evidence(reporter)]
+    assert evidence == [Evidence(reporter, incarnation=1)]
 
 
 def test_the_accuser_and_the_witnesses_of_a_suspicion_are_its_evidence():
@@ -528,7 +528,10 @@ def test_the_accuser_and_the_witnesses_of_a_suspicion_are_its_evidence():
     for reporter in ("n2", "n3", "n4"):
         rig.suspect("n1", reporter)
     rig.advance(4.0)
-    assert evidence == [Evidence(ME, "n2", ("n3", "n4"), since)]
+    (found,) = evidence
+    assert (found.reporter, found.accuser, found.witnesses) == (ME, "n2", ("n3", "n4"))
+    assert (found.suspected_at, found.deadline) == (since, since + 4.0)
+    assert (found.minimum, found.confirmations) == (4.0, 2)
 
 
 def test_our_own_failed_probe_is_evidence():
@@ -537,7 +540,9 @@ def test_our_own_failed_probe_is_evidence():
     rig.suspect("n1", "n2")
     rig.node.view.accuse("n1", 1, rig.now, PROBE)
     rig.bury("n1", "n5")
-    assert evidence == [Evidence("n5", "n2", (ME,), since, PROBE)]
+    (found,) = evidence
+    assert (found.reporter, found.accuser, found.witnesses) == ("n5", "n2", (ME,))
+    assert (found.suspected_at, found.probe) == (since, PROBE)
 
 
 def test_a_probe_of_a_member_that_is_gone_is_no_evidence():
@@ -890,7 +895,9 @@ def test_our_own_failed_probe_gives_a_suspicion_from_hearsay_its_accuser():
     rig.suspect("n1", "n3")
     assert rig.node.view.suspicions["n1"].deadline < deadline
     rig.bury("n1", "n5")
-    assert evidence == [Evidence("n5", ME, ("n3",), since, PROBE)]
+    (found,) = evidence
+    assert (found.reporter, found.accuser, found.witnesses) == ("n5", ME, ("n3",))
+    assert (found.suspected_at, found.probe) == (since, PROBE)
 
 
 def test_a_suspicion_from_hearsay_alone_ends_in_a_death_without_an_accuser():
@@ -898,7 +905,9 @@ def test_a_suspicion_from_hearsay_alone_ends_in_a_death_without_an_accuser():
     since = rig.now
     rig.merge(row("n1", 1, DEAD))
     rig.advance(24.0)
-    assert evidence == [Evidence(ME, "", (), since)]
+    (found,) = evidence
+    assert (found.reporter, found.accuser, found.witnesses) == (ME, "", ())
+    assert (found.suspected_at, found.origin.channel) == (since, Channel.PUSH_PULL)
 
 
 @pytest.mark.parametrize("state", [SUSPECT, DEAD, LEFT])

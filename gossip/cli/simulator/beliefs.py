@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from gossip.serf.effects import MemberEvent, MemberReaped, MemberSuspected
+from gossip.serf.effects import MemberEvent, MemberReaped, MemberSuspected, SuspicionConfirmed
 from gossip.serf.members import MemberStatus
 from gossip.sim.observer import Observer
 
@@ -141,7 +141,7 @@ class Beliefs(Observer):
 
 
 def _belief_after(effect: MemberEvent) -> Belief:
-    if isinstance(effect, MemberSuspected):
+    if isinstance(effect, MemberSuspected | SuspicionConfirmed):
         return Belief.SUSPECT
     if isinstance(effect, MemberReaped):
         return Belief.UNKNOWN

@@ -20,6 +20,7 @@ from gossip.serf.effects import (
     QueryAnswered,
     QueryFinished,
     QueryReceived,
+    SuspicionConfirmed,
     SuspicionRefuted,
     UserEventReceived,
 )
@@ -84,6 +85,7 @@ _WORDS: dict[type[Effect], Callable[..., str]] = {
     MemberJoined: lambda effect: f"sees {effect.member.name} alive",
     MemberUpdated: lambda effect: f"sees new tags of {effect.member.name}",
     MemberSuspected: _suspected,
+    SuspicionConfirmed: lambda effect: f"hears {effect.evidence.reporter} confirm {effect.member.name}",
     SuspicionRefuted: lambda effect: f"no longer suspects {effect.member.name}",
     MemberLeaving: lambda effect: f"sees {effect.member.name} leaving",
     MemberLeft: lambda effect: f"sees {effect.member.name} left",
