@@ -4,8 +4,6 @@ Keys and flags carry Serf's names where Serf has them (serf-wire 8.1, 8.2). `gos
 reads them, `gossip.agent.config_check` checks what several of them must agree on.
 """
 
-import base64
-import binascii
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +20,9 @@ from gossip.agent.endpoint import (
 )
 from gossip.settings.duration import Seconds
 from gossip.settings.setting import Serf, Setting, Words
+from gossip.wire.keyring import decode_key
+from gossip.wire.label import MAX_LABEL_BYTES
 
-KEY_SIZES = (16, 24, 32)
 PROFILES = ("lan", "wan", "local")
 LOG_FORMATS = ("logfmt", "json")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
@@ -36,24 +35,18 @@ def normal_level(level: str) -> str:
     return _LEVEL_ALIASES.get(upper, upper)
 
 
-def decode_key(text: str) -> bytes:
-    """Decode a gossip key in base64; the error never repeats the key itself.
-
-    Raises:
-        ValueError: it is not base64 of 16, 24 or 32 bytes.
-    """
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("expected base64 of 16, 24 or 32 bytes, got something else") from None
-    if len(key) not in KEY_SIZES:
-        raise ValueError(f"expected base64 of 16, 24 or 32 bytes, got {len(key)} bytes")
-    return key
-
-
 def _key_text(text: str) -> str:
     if text:
         decode_key(text)
+    return text
+
+
+def _label_text(text: str) -> str:
+    size = len(text.encode("utf-8", "surrogateescape"))
+    if size > MAX_LABEL_BYTES:
+        raise ValueError(f"the label is {size} bytes long: at most {MAX_LABEL_BYTES} are allowed")
+    if not text.isprintable():
+        raise ValueError(f"the label {text!r} contains control or undecodable characters")
     return text
 
 
@@ -126,6 +119,24 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
             Serf.FLAG,
         ),
     ] = ""
+    label: Annotated[
+        str,
+        Setting(
+            "Label of the cluster: packets of another label, or of none, are dropped.",
+            "--label",
+            "LABEL",
+            default="none",
+            refine=_label_text,
+        ),
+    ] = ""
+    skip_inbound_label_check: Annotated[
+        bool,
+        Setting(
+            "Take only packets without a label: a proxy in front has checked and removed it.",
+            "--skip-inbound-label-check",
+            off_flag="--check-inbound-label",
+        ),
+    ] = False
     profile: Annotated[
         str,
         Setting("Timing profile: lan, wan or local.", "--profile", "PROFILE", Serf.FLAG, choices=PROFILES),
@@ -305,6 +316,11 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def secret_key(self) -> bytes | None:
         """The gossip encryption key, 16, 24 or 32 bytes, or None when gossip is in the clear."""
         return decode_key(self.encrypt_key) if self.encrypt_key else None
+
+    @property
+    def label_bytes(self) -> bytes:
+        """The cluster label as packets and streams carry it; empty without one."""
+        return self.label.encode("utf-8", "surrogateescape")
 
     def seeds(self, texts: Iterable[str]) -> list[Seed]:
         """Parse join addresses; a seed without a port is asked at our own gossip port."""

@@ -26,6 +26,8 @@ def check_config(config: AgentConfig) -> None:
     _check_tags(config.tags)
     for handler in config.event_handlers:
         parse_handlers(handler)
+    if config.skip_inbound_label_check and not config.label:
+        raise ConfigError("skip_inbound_label_check is given without a label: give a label, or leave it out")
     if config.keyring_file:
         if config.encrypt_key:
             raise ConfigError("encrypt_key and keyring_file are both given: choose one")

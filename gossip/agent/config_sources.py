@@ -9,13 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from gossip.agent.config import AgentConfig, decode_key
+from gossip.agent.config import AgentConfig
 from gossip.agent.config_check import check_config
 from gossip.errors import ConfigError
 from gossip.settings.config_files import read_config_files
 from gossip.settings.merge import Merged, merge
 from gossip.settings.source import Source, environment_source, flag_source
 from gossip.toml_file import read_bounded
+from gossip.wire.keyring import decode_key
 
 ENVIRONMENT_PREFIX = "GOSSIP_"
 OTHER_PREFIXES = ("GOSSIP_LB_",)

@@ -20,7 +20,7 @@ from gossip.agent.bugs import Bugs
 from gossip.agent.chronicle import Chronicle
 from gossip.agent.destinations import Destinations
 from gossip.agent.resolve import resolve_all
-from gossip.agent.sealing import Sealer
+from gossip.agent.sealing import Refusals, Sealer
 from gossip.agent.streams import Streams
 from gossip.agent.transport import Transport
 from gossip.errors import GossipError, RemoteProtocolError
@@ -102,6 +102,11 @@ class Driver:
     def streams(self) -> Streams:
         """The TCP side, for its counters."""
         return self._streams
+
+    @property
+    def refusals(self) -> Refusals:
+        """How many packets and streams were refused for their envelope."""
+        return self._sealer.refusals
 
     @property
     def withheld_lines(self) -> int:
@@ -264,7 +269,7 @@ class Driver:
         used = thread_time()
         rest: Sequence[bytes] = ()
         try:
-            opened = self._sealer.open_packet(datagram)
+            opened = self._sealer.open_packet(datagram, start)
         except RemoteProtocolError as error:
             self.rejected_packets += 1
             self.complain(str(source), str(error))

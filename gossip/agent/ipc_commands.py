@@ -169,6 +169,11 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
             },
             "serf": driver.node.stats() | encrypted,
             "tags": driver.node.tags,
+            "refused": {
+                "packets": str(driver.rejected_packets),
+                "replayed": str(driver.refusals.replayed),
+                "wrong_label": str(driver.refusals.wrong_label),
+            },
             "log": {
                 "dropped_lines": str(dropped_lines()),
                 "withheld_lines": str(driver.withheld_lines),

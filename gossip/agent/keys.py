@@ -5,7 +5,6 @@ key everywhere, use it everywhere, remove the old one. Each member writes its ri
 """
 
 import base64
-import binascii
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from gossip.agent.query_desk import QueryDesk
 from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
 from gossip.ipc.query_bodies import KeyReport
 from gossip.serf.queries import IncomingQuery, QueryRequest
-from gossip.wire.keyring import Keyring
+from gossip.wire.keyring import Keyring, decode_base64
 from gossip.wire.query_codec import (
     KeyResponse,
     decode_key_request,
@@ -46,8 +45,8 @@ class Keys:
     async def change(self, operation: str, text: str = "") -> tuple[str, KeyReport]:
         """Ask every member to do `operation` with a key in base64; return what went wrong, and the report."""
         try:
-            key = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
+            key = decode_base64(text)
+        except ValueError:
             return "illegal base64 data at input byte 0", KeyReport()
         if operation != LIST and not key:
             return "no key given", KeyReport()

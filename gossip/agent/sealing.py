@@ -1,28 +1,65 @@
-"""How this agent wraps what it sends: compression, encryption, nonces from the operating system.
+"""How this agent wraps what it sends: label, compression, encryption, nonces from the operating system.
 
-One object for both kinds of sockets, so that a key ring that changes is changed for all of them.
+One object for both kinds of sockets, so that a key ring that changes is changed for all of them. It counts
+what it refuses for the envelope alone: the label of another cluster, and encrypted messages that come again.
 """
 
 import os
 from collections.abc import Sequence
 
-from gossip.wire.keyring import Keyring, fingerprint
+from msgspec import Struct
+
+from gossip.errors import RemoteProtocolError
+from gossip.wire.keyring import NONCE_BYTES, Keyring, fingerprint
+from gossip.wire.label import WrongLabelError, label_overhead
 from gossip.wire.packet import seal, unseal
+from gossip.wire.replay import ReplayError, ReplayWindow
 from gossip.wire.stream import StreamReader, seal_stream
 
-NONCE_BYTES = 12
 COMPRESSION_PAYS_FROM = 150
 """Bytes below which LZW never made a captured datagram smaller; trying costs more than all the rest."""
+
+
+class Refusals(Struct):
+    """Packets and streams together, refused for their envelope."""
+
+    wrong_label: int = 0
+    replayed: int = 0
+
+    def count(self, error: RemoteProtocolError) -> None:
+        """Count `error`, if it is of one of the kinds."""
+        self.wrong_label += isinstance(error, WrongLabelError)
+        self.replayed += isinstance(error, ReplayError)
 
 
 class Sealer:
     """Seals and unseals datagrams and streams with this agent's settings."""
 
-    __slots__ = ("_compress", "keyring")
+    __slots__ = ("_compress", "_header", "_label", "_replays", "keyring", "refusals")
 
-    def __init__(self, *, compress: bool, keyring: Keyring | None) -> None:
+    def __init__(
+        self, *, compress: bool, keyring: Keyring | None, label: bytes = b"", check_label: bool = True
+    ) -> None:
+        """Make a sealer.
+
+        Args:
+            compress: Compress what gets smaller by it.
+            keyring: Encrypt with its primary key; None: send and take plaintext only.
+            label: The label of the cluster, at most 255 bytes; empty: none.
+            check_label: What comes in must carry the label. False: something in front of this agent has
+                checked it and taken it off, as memberlist's `SkipInboundLabelCheck` expects.
+        """
         self._compress = compress
+        self._label = label
+        self._header = label if check_label else b""
+        self._replays = ReplayWindow()
         self.keyring = keyring
+        self.refusals = Refusals()
+
+    @property
+    def overhead(self) -> int:
+        """How many bytes of each packet label and encryption take."""
+        return label_overhead(self._label) + (self.keyring.overhead if self.keyring is not None else 0)
 
     @property
     def key_names(self) -> tuple[str, str] | None:
@@ -40,23 +77,60 @@ class Sealer:
     def packet(self, parts: Sequence[bytes], *, crc: bool) -> bytes:
         """Return the datagram that carries `parts`."""
         compress = self._compress and sum(map(len, parts)) >= COMPRESSION_PAYS_FROM
-        return seal(parts, compress=compress, crc=crc, encryption=self.keyring, nonce=self._nonce())
+        return seal(
+            parts,
+            compress=compress,
+            crc=crc,
+            encryption=self.keyring,
+            nonce=self._nonce(),
+            label=self._label,
+        )
 
-    def open_packet(self, datagram: bytes) -> list[bytes]:
-        """Return the parts of a datagram.
+    def open_packet(self, datagram: bytes, now: float) -> list[bytes]:
+        """Return the parts of a datagram that arrived at `now` (monotonic seconds).
 
         Raises:
-            RemoteProtocolError: it is not one of ours.
+            RemoteProtocolError: it is not one of ours, or it was here before; counted in `refusals`.
         """
-        return unseal(datagram, encryption=self.keyring)
+        try:
+            return unseal(
+                datagram,
+                encryption=self.keyring,
+                label=self._label,
+                header=self._header,
+                replays=self._replays,
+                now=now,
+            )
+        except RemoteProtocolError as error:
+            self.refusals.count(error)
+            raise
 
-    def stream(self, message: bytes) -> bytes:
-        """Return what goes over a stream to say `message`."""
-        return seal_stream(message, compress=self._compress, encryption=self.keyring, nonce=self._nonce())
+    def stream(self, message: bytes, *, reply: bool) -> bytes:
+        """Return what goes over a stream to say `message`: as the first word, or as the reply."""
+        return seal_stream(
+            message,
+            compress=self._compress,
+            encryption=self.keyring,
+            nonce=self._nonce(),
+            label=self._label,
+            reply=reply,
+        )
 
-    def reader(self) -> StreamReader:
-        """Return a reader for one side of one stream."""
-        return StreamReader(encryption=self.keyring, pauses=True)
+    def reader(self, *, reply: bool) -> StreamReader:
+        """Return a reader for what the far side says first on its own stream, or replies on ours."""
+        header = b"" if reply else self._header
+        return StreamReader(
+            encryption=self.keyring, label=self._label, header=header, replays=self._replays, pauses=True
+        )
+
+    def accept(self, reader: StreamReader, now: float) -> None:
+        """Take note, at `now`, that the message of `reader` is complete.
+
+        Raises:
+            ReplayError: a copy of it was complete before.
+        """
+        if reader.nonce:
+            self._replays.remember(reader.nonce, now)
 
     def _nonce(self) -> bytes:
         return os.urandom(NONCE_BYTES) if self.keyring is not None else b""

@@ -295,7 +295,8 @@ async def _open(config: AgentConfig) -> _Opened:
         if rpc is not None:
             rpc.close()
         raise
-    node = _new_node(config, me)
+    sealer = _sealer(config)
+    node = _new_node(config, me, sealer.overhead)
     flight_recorder = None
     if config.record or config.control:
         from gossip.agent.record import FlightRecorder  # most agents do without
@@ -303,11 +304,19 @@ async def _open(config: AgentConfig) -> _Opened:
         flight_recorder = FlightRecorder(Path(config.record_dir))
         if config.record:
             node = flight_recorder.record(node)
-    sealer = Sealer(compress=not config.disable_compression, keyring=_keyring(config))
     driver = Driver(node, transport, sealer, rpc.port if rpc is not None else 0)
     if flight_recorder is not None:
         driver.on_bug = flight_recorder.show_bug
     return _Opened(driver, flight_recorder, rpc, control)
+
+
+def _sealer(config: AgentConfig) -> Sealer:
+    return Sealer(
+        compress=not config.disable_compression,
+        keyring=_keyring(config),
+        label=config.label_bytes,
+        check_label=not config.skip_inbound_label_check,
+    )
 
 
 def _keyring(config: AgentConfig) -> Keyring | None:
@@ -316,13 +325,10 @@ def _keyring(config: AgentConfig) -> Keyring | None:
     return Keyring([config.secret_key]) if config.secret_key else None
 
 
-def _new_node(config: AgentConfig, me: LocalMember) -> SerfNode:
+def _new_node(config: AgentConfig, me: LocalMember, packet_overhead: int) -> SerfNode:
     swim: SwimConfig = getattr(SwimConfig, config.profile)()
-    keyring = _keyring(config)
-    if keyring is not None:
-        swim = msgspec.structs.replace(swim, packet_overhead=keyring.overhead)
     serf = SerfConfig(
-        swim=swim,
+        swim=msgspec.structs.replace(swim, packet_overhead=packet_overhead),
         broadcast_timeout=config.broadcast_timeout,
         reconnect_interval=config.reconnect_interval,
         reconnect_timeout=config.reconnect_timeout,
@@ -378,7 +384,8 @@ def _log_start(agent: Agent) -> None:
             "encrypted": driver.is_encrypted,
             "profile": config.profile,
         }
-        | ({"key": driver.key_name} if driver.is_encrypted else {}),
+        | ({"key": driver.key_name} if driver.is_encrypted else {})
+        | ({"label": config.label} if config.label else {}),
     )
     if not driver.is_encrypted and not _is_loopback(driver.transport.address.host):
         log.warning(

@@ -8,6 +8,7 @@ import errno
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import trio
@@ -107,14 +108,14 @@ class Streams:
         try:
             with trio.fail_after(self._timeout):
                 if isinstance(message, bytes):
-                    sealed = self._sealer.stream(message)
+                    sealed = self._sealer.stream(message, reply=False)
                 else:
                     async with self._turns.of(place.source):
-                        sealed = await self._seal(message, place)
+                        sealed = await self._seal(message, place, reply=False)
                 async with await connect(to) as stream:
                     try:
                         await stream.send_all(sealed)
-                        reply = await self._read(stream, place)
+                        reply = await self._read(stream, place, self._sealer.reader(reply=True))
                     except trio.BrokenResourceError as error:
                         raise ConnectionResetError(errno.ECONNRESET, "connection reset by peer") from error
         finally:
@@ -145,13 +146,13 @@ class Streams:
         refusal = ""
         message: StreamMessage | None = None
         try:
-            message = await self._read(stream, place)
+            message = await self._read(stream, place, self._sealer.reader(reply=False))
         except RemoteProtocolError as error:
             refusal = str(error)  # sent below: the error itself keeps all that was read
         if refusal:
             self.places.hold(place, -place.held)
             host.complain(talk.peer, refusal)
-            await stream.send_all(self._sealer.stream(encode(ErrorMessage(refusal))))
+            await stream.send_all(self._sealer.stream(encode(ErrorMessage(refusal)), reply=True))
             return
         place.since = None  # from here on it waits for us
         match message:
@@ -159,14 +160,14 @@ class Streams:
                 pass
             case Ping():
                 if (ack := host.answer_ping(message)) is not None:
-                    await stream.send_all(self._sealer.stream(encode(ack)))
+                    await stream.send_all(self._sealer.stream(encode(ack), reply=True))
             case PushPull():
                 # Ours is made before theirs comes in: the reply must not contain what they just said. It goes
                 # out afterwards, so that a peer that reads slowly does not keep its rows here.
                 held = place.held
                 is_join = message.join
                 async with self._turns.of(place.source):  # only one state at a time is encoded and merged
-                    answer = await self._seal(lambda: host.encode_state(join=is_join), place)
+                    answer = await self._seal(lambda: host.encode_state(join=is_join), place, reply=True)
                     try:
                         await host.merge(message, initiated=False, peer=talk.peer)
                     except RemoteProtocolError as error:
@@ -180,9 +181,19 @@ class Streams:
             case Ack() | ErrorMessage():
                 host.complain(talk.peer, f"{type(message).__name__} opens no conversation")
 
-    async def _read(self, stream: trio.SocketStream, place: Place) -> StreamMessage | None:
+    async def _read(
+        self, stream: trio.SocketStream, place: Place, reader: StreamReader
+    ) -> StreamMessage | None:
         """Return the next message, None if the peer closed without saying anything."""
-        reader = self._sealer.reader()
+        try:
+            return await self._read_all(stream, place, reader)
+        except RemoteProtocolError as error:
+            self._sealer.refusals.count(error)
+            raise
+
+    async def _read_all(
+        self, stream: trio.SocketStream, place: Place, reader: StreamReader
+    ) -> StreamMessage | None:
         is_first = True
         while True:
             chunk = await stream.receive_some(CHUNK_BYTES)
@@ -207,10 +218,11 @@ class Streams:
                     raise RemoteProtocolError(refusal)
             self.places.hold(place, (reader.rows - rows) * ROW_BYTES)
             if message is not None:
+                self._sealer.accept(reader, trio.current_time())
                 return message
             is_first = False
 
-    async def _seal(self, encode: Callable[[], bytes], place: Place) -> bytes:
+    async def _seal(self, encode: Callable[[], bytes], place: Place, *, reply: bool) -> bytes:
         """Return what goes over a stream to say what `encode` returns.
 
         Raises:
@@ -218,10 +230,8 @@ class Streams:
         """
         try:
             message = encode()
-            if len(message) < INLINE_BYTES:
-                sealed = self._sealer.stream(message)
-            else:
-                sealed = await trio.to_thread.run_sync(self._sealer.stream, message)
+            seal = partial(self._sealer.stream, message, reply=reply)
+            sealed = seal() if len(message) < INLINE_BYTES else await trio.to_thread.run_sync(seal)
         except LocalProtocolError as error:
             raise OSError(errno.EMSGSIZE, str(error)) from None
         self.places.hold(place, len(sealed))

@@ -27,6 +27,30 @@ NOT_IN_KEYRING = "Requested key is not in the keyring"
 PRIMARY_STAYS = "Removing the primary key is not allowed"
 
 
+def decode_base64(text: str) -> bytes:
+    """Return what `text`, in standard base64, stands for: the one form in which people and Serf write keys.
+
+    Raises:
+        ValueError: it is not base64. The error does not repeat the text.
+    """
+    try:
+        return b64decode(text.strip(), validate=True)
+    except ValueError:
+        raise ValueError("expected base64 of 16, 24 or 32 bytes, got something else") from None
+
+
+def decode_key(text: str) -> bytes:
+    """Return the key that `text` is in base64.
+
+    Raises:
+        ValueError: it is not base64 of 16, 24 or 32 bytes. The error does not repeat the text.
+    """
+    key = decode_base64(text)
+    if len(key) not in KEY_BYTES:
+        raise ValueError(f"expected base64 of 16, 24 or 32 bytes, got {len(key)} bytes")
+    return key
+
+
 class Keyring:
     """The keys of a cluster, the primary one first."""
 
@@ -63,9 +87,9 @@ class Keyring:
         keys = []
         for number, text in enumerate(texts, start=1):
             try:
-                keys.append(b64decode(text.strip(), validate=True))
+                keys.append(decode_key(text))
             except ValueError as error:
-                raise ConfigError(f"encryption key {number} is not base64: {error}") from None
+                raise ConfigError(f"encryption key {number}: {error}") from None
         try:
             return cls(keys)
         except LocalProtocolError as error:
@@ -149,7 +173,7 @@ class Keyring:
             raise RemoteProtocolError(
                 f"encrypted payload of {len(payload)} bytes: expected at least {shortest}"
             )
-        nonce, sealed = payload[1 : 1 + NONCE_BYTES], payload[1 + NONCE_BYTES :]
+        nonce, sealed = nonce_of(payload), payload[1 + NONCE_BYTES :]
         for key, cipher in self._ciphers.items():
             try:
                 plaintext = cipher.decrypt(nonce, sealed, aad)
@@ -159,6 +183,11 @@ class Keyring:
             return _unpad(plaintext) if version == PADDED else plaintext
         installed = ", ".join(map(fingerprint, self._ciphers))
         raise RemoteProtocolError(f"no installed key could decrypt the payload (installed: {installed})")
+
+
+def nonce_of(payload: bytes) -> bytes:
+    """Return the nonce of an encrypted payload, shorter than 12 bytes if the payload is cut."""
+    return payload[1 : 1 + NONCE_BYTES]
 
 
 def fingerprint(key: bytes) -> str:

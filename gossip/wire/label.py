@@ -1,12 +1,19 @@
 """The label header, which keeps clusters apart that share a network (memberlist `label.go`; serf-wire 1.3).
 
-It stands in the clear before everything else, and is part of what encryption authenticates. Serf 0.9.4
-knows none, so no label is the default.
+The header stands in the clear before everything else: ``f4``, the length of the label in one byte, the label.
+Encryption authenticates the label as additional data. The Serf agent has no labels, so none is the default.
 """
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
+from gossip.wire.messages import MessageType
 
 MAX_LABEL_BYTES = 255
+HAS_LABEL = bytes((MessageType.HAS_LABEL,))
+HEADER_BYTES = 2
+
+
+class WrongLabelError(RemoteProtocolError):
+    """A packet or stream of another cluster, or of one without labels."""
 
 
 def label_header(label: bytes) -> bytes:
@@ -17,21 +24,31 @@ def label_header(label: bytes) -> bytes:
     """
     if len(label) > MAX_LABEL_BYTES:
         raise LocalProtocolError(f"label of {len(label)} bytes: expected at most {MAX_LABEL_BYTES}")
-    return b"\xf4" + bytes((len(label),)) + label if label else b""
+    return HAS_LABEL + bytes((len(label),)) + label if label else b""
+
+
+def label_overhead(label: bytes) -> int:
+    """Return how many bytes of a packet the header of `label` takes."""
+    return HEADER_BYTES + len(label) if label else 0
 
 
 def strip_label(datagram: bytes, label: bytes) -> bytes:
     """Return `datagram` without its label header, which must be exactly that of `label`.
 
     Raises:
-        RemoteProtocolError: it has a header and should not, has none and should, or has another.
+        WrongLabelError: it has a header and should not, has none and should, has another, or has two.
     """
     header = label_header(label)
-    if not datagram.startswith(header) or (not label and datagram.startswith(b"\xf4")):
-        raise RemoteProtocolError(wrong_label(label))
+    if not datagram.startswith(header):
+        raise WrongLabelError(wrong_label(label))
+    if datagram.startswith(HAS_LABEL, len(header)):
+        raise WrongLabelError(DOUBLE_LABEL if label else wrong_label(label))
     return datagram[len(header) :]
 
 
+DOUBLE_LABEL = "more than one label header"
+
+
 def wrong_label(label: bytes) -> str:
-    """Return the complaint about a header that is not that of `label`."""
-    return f"wrong or missing label: expected {label!r}" if label else "labelled, but no label is configured"
+    """Return the complaint about a header that is not that of `label`; the text does not tell which it is."""
+    return "wrong or missing label (see --label)" if label else "labelled, but no label is configured"

@@ -13,8 +13,9 @@ from zlib import crc32
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.wire.compression import COMPRESS_FIELDS, pack_compressed, read_compressed
 from gossip.wire.dialect import MAX_U16, unpack_struct
-from gossip.wire.keyring import UNPADDED, Keyring
+from gossip.wire.keyring import UNPADDED, Keyring, nonce_of
 from gossip.wire.label import label_header, strip_label
+from gossip.wire.replay import ReplayWindow
 
 MAX_DATAGRAM_BYTES = 65_535
 MAX_UNSEALED_BYTES = 16_384
@@ -76,26 +77,55 @@ def seal(
     return datagram
 
 
-def unseal(datagram: bytes, *, encryption: Keyring | None, label: bytes = b"") -> list[bytes]:
+def unseal(
+    datagram: bytes,
+    *,
+    encryption: Keyring | None,
+    label: bytes = b"",
+    header: bytes | None = None,
+    replays: ReplayWindow | None = None,
+    now: float = 0.0,
+) -> list[bytes]:
     """Return the leaf messages in `datagram`: at least one, none of them empty, not decoded yet.
 
     An inner part that cannot be expanded is returned as it is, so that decoding it fails while its
     neighbours count; of a truncated compound the complete leading parts are returned.
 
+    Args:
+        datagram: What the socket received.
+        encryption: The keys that the datagram must be encrypted with; None: it must not be.
+        label: The label of the cluster, which encryption authenticates.
+        header: The label that the header must carry, if something in between has taken `label` off.
+        replays: Remembers what was decrypted, and refuses it from then on.
+        now: Monotonic seconds, for `replays`.
+
     Raises:
-        RemoteProtocolError: a layer is broken or missing, a limit is exceeded, or there is no message.
+        RemoteProtocolError: a layer is broken or missing, a limit is exceeded, or there is no message;
+            `WrongLabelError` and `ReplayError` say so by their type.
     """
     if len(datagram) > MAX_DATAGRAM_BYTES:
         raise RemoteProtocolError(f"datagram of {len(datagram)} bytes: expected at most {MAX_DATAGRAM_BYTES}")
-    payload = strip_label(datagram, label)
+    payload = strip_label(datagram, label if header is None else header)
     if encryption is not None:
-        payload = encryption.decrypt(payload, label)
+        payload = _decrypt(payload, encryption, label, replays, now)
     if payload.startswith(HAS_CRC):
         payload = _strip_crc(payload)
     leaves = _expand(payload, min(MAX_UNSEALED_BYTES, MAX_EXPANSION * len(datagram)))
     if not leaves:
         raise RemoteProtocolError(f"datagram of {len(datagram)} bytes holds no message")
     return leaves
+
+
+def _decrypt(
+    sealed: bytes, encryption: Keyring, label: bytes, replays: ReplayWindow | None, now: float
+) -> bytes:
+    if replays is None:
+        return encryption.decrypt(sealed, label)
+    nonce = nonce_of(sealed)
+    replays.refuse_known(nonce)
+    plaintext = encryption.decrypt(sealed, label)
+    replays.remember(nonce, now)
+    return plaintext
 
 
 def _join(parts: Sequence[bytes]) -> bytes:

@@ -37,9 +37,10 @@ from gossip.wire.dialect import (
     read_uint,
     reason,
 )
-from gossip.wire.keyring import OVERHEAD, UNPADDED, Keyring
-from gossip.wire.label import label_header, wrong_label
+from gossip.wire.keyring import OVERHEAD, UNPADDED, Keyring, nonce_of
+from gossip.wire.label import DOUBLE_LABEL, HAS_LABEL, WrongLabelError, label_header, wrong_label
 from gossip.wire.messages import Ack, ErrorMessage, NodeState, Ping, PushPull, StreamMessage, UserMessage
+from gossip.wire.replay import ReplayWindow
 
 MIB = 2**20
 MAX_FRAME_BYTES = 20 * MIB
@@ -73,8 +74,8 @@ NOT_ENCRYPTED = "Encryption is configured but remote state is not encrypted"
 USER_FIELDS = (b"UserMsgLen",)
 PUSH_PULL_FIELDS = (b"Nodes", b"UserStateLen", b"Join")
 
-PING, ACK, PUSH_PULL, USER, COMPRESS, ENCRYPT, ERROR, LABEL = (
-    b"\x00", b"\x02", b"\x06", b"\x08", b"\x09", b"\x0a", b"\x0d", b"\xf4",
+PING, ACK, PUSH_PULL, USER, COMPRESS, ENCRYPT, ERROR = (
+    b"\x00", b"\x02", b"\x06", b"\x08", b"\x09", b"\x0a", b"\x0d",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -89,17 +90,26 @@ class StreamReader:
     `receive_eof` and once more `next_event`. Bytes after the message are ignored.
     """
 
-    __slots__ = ("_error", "_incoming", "_pauses", "_reading", "_rows", "has_work")
+    __slots__ = ("_envelope", "_error", "_incoming", "_pauses", "_reading", "_rows", "has_work")
 
     def __init__(
-        self, *, encryption: Keyring | None, label: bytes = b"", reply: bool = False, pauses: bool = False
+        self,
+        *,
+        encryption: Keyring | None,
+        label: bytes = b"",
+        header: bytes | None = None,
+        replays: ReplayWindow | None = None,
+        pauses: bool = False,
     ) -> None:
         """Start reading.
 
         Args:
             encryption: The keys that the message must be encrypted with; None: it must not be.
-            label: The label that the stream must start with; empty: it must have none.
-            reply: We opened this stream, and the answer repeats no label header.
+            label: The label of the cluster, which encryption authenticates.
+            header: The label that the stream must start with; None: `label`; empty: none, as for the reply on
+                a stream that we opened, which repeats no label.
+            replays: Refuses an encrypted frame that it remembers. Once the message is complete, the caller
+                must have it remember `nonce`.
             pauses: Return None, with `has_work` set, before anything that takes long: decompression, and what
                 is decoded all at once after it. The next call does it; it may run in another thread.
         """
@@ -107,7 +117,8 @@ class StreamReader:
         self._pauses = pauses
         self._incoming = _Incoming(b"", ended=False)
         self._rows: list[NodeState] = []
-        reading = _read_stream(self._incoming, encryption, label, reply, self._rows)
+        self._envelope = _Envelope(encryption, label, label if header is None else header, replays)
+        reading = _read_stream(self._incoming, self._envelope, self._rows)
         self._reading: Reading[StreamMessage] | None = reading
         self._error: str | None = None
 
@@ -115,6 +126,11 @@ class StreamReader:
     def rows(self) -> int:
         """How many rows of a push/pull were read so far: they take memory, however short they are."""
         return len(self._rows)
+
+    @property
+    def nonce(self) -> bytes:
+        """The nonce of the encrypted frame that a key has opened; empty before, and without encryption."""
+        return self._envelope.nonce
 
     def receive_data(self, data: bytes) -> None:
         """Take what has arrived; call `next_event` afterwards.
@@ -187,6 +203,21 @@ def seal_stream(
         header = ENCRYPT + size.to_bytes(4, "big")
         payload = header + encryption.encrypt(UNPADDED, nonce, payload, header + label)
     return payload if reply else label_header(label) + payload
+
+
+class _Envelope:
+    """What must be around the message."""
+
+    __slots__ = ("encryption", "header", "label", "nonce", "replays")
+
+    def __init__(
+        self, encryption: Keyring | None, label: bytes, header: bytes, replays: ReplayWindow | None
+    ) -> None:
+        self.encryption = encryption
+        self.label = label
+        self.header = header
+        self.replays = replays
+        self.nonce = b""
 
 
 class _Incoming:
@@ -297,16 +328,15 @@ class _Objects:
             )
 
 
-def _read_stream(
-    incoming: _Incoming, encryption: Keyring | None, label: bytes, reply: bool, rows: list[NodeState]
-) -> Reading[StreamMessage]:
-    if not reply:
-        yield from _read_label(incoming, label)
+def _read_stream(incoming: _Incoming, envelope: _Envelope, rows: list[NodeState]) -> Reading[StreamMessage]:
+    yield from _read_label(incoming, envelope.header)
     kind = yield from incoming.take(1)
     if kind == ENCRYPT:
-        incoming = yield from _read_frame(incoming, encryption, label)
+        incoming = yield from _read_frame(incoming, envelope)
         kind = yield from incoming.take(1)
-    elif encryption is not None:
+    elif kind == HAS_LABEL:
+        raise WrongLabelError(DOUBLE_LABEL)
+    elif envelope.encryption is not None:
         raise RemoteProtocolError(NOT_ENCRYPTED)
     if kind == COMPRESS:
         incoming = yield from _read_compressed(incoming)
@@ -318,25 +348,29 @@ def _read_stream(
 
 
 def _read_label(incoming: _Incoming, label: bytes) -> Reading[None]:
-    if not (yield from incoming.starts_with(LABEL)):
+    if not (yield from incoming.starts_with(HAS_LABEL)):
         matches = not label
     else:
         size = (yield from incoming.take(2))[1]
         matches = (yield from incoming.take(size)) == label != b""
     if not matches:
-        raise RemoteProtocolError(wrong_label(label))
+        raise WrongLabelError(wrong_label(label))
 
 
-def _read_frame(incoming: _Incoming, encryption: Keyring | None, label: bytes) -> Reading[_Incoming]:
-    if encryption is None:
+def _read_frame(incoming: _Incoming, envelope: _Envelope) -> Reading[_Incoming]:
+    if envelope.encryption is None:
         raise RemoteProtocolError(NOT_CONFIGURED)
     length = yield from incoming.take(4)
     size = int.from_bytes(length, "big")
     if size > MAX_FRAME_BYTES:
         raise RemoteProtocolError(f"encrypted frame of {size} bytes: expected at most {MAX_FRAME_BYTES}")
     frame = yield from incoming.take(size)
+    if envelope.replays is not None:
+        envelope.replays.refuse_known(nonce_of(frame))
     yield True
-    return _Incoming(encryption.decrypt(frame, ENCRYPT + length + label), ended=True)
+    plaintext = envelope.encryption.decrypt(frame, ENCRYPT + length + envelope.label)
+    envelope.nonce = nonce_of(frame)
+    return _Incoming(plaintext, ended=True)
 
 
 def _read_compressed(incoming: _Incoming) -> Reading[_Incoming]:

@@ -77,6 +77,15 @@ def test_the_environment_is_text_that_becomes_numbers_and_truths():
     assert (config.rpc_addr, config.rpc_auth) == ("127.0.0.9:1", "secret")
 
 
+def test_a_label_comes_from_a_flag_a_file_or_the_environment(tmp_path):
+    longest = "é" * 127 + "x"
+    assert load(label=longest).label_bytes == longest.encode()
+    assert load('label = "blue"', tmp_path).label == "blue"
+    env = {"GOSSIP_LABEL": "blue", "GOSSIP_SKIP_INBOUND_LABEL_CHECK": "true"}
+    assert load(env=env).label == "blue"
+    assert load(env=env).skip_inbound_label_check
+
+
 def test_our_own_variable_wins_over_serfs():
     assert load(env={"SERF_RPC_ADDR": "a:1", "GOSSIP_RPC_ADDR": "b:2"}).rpc_addr == "b:2"
 
@@ -192,6 +201,12 @@ def test_an_error_in_a_file_names_the_file_the_key_and_the_value(tmp_path, text,
         ({"event_handler_timeout": 0.5}, "--event-handler-timeout: expected at least 1s, got 0.5s"),
         ({"tags": {"": "x"}}, "tags: a tag needs a name"),
         ({"tags": {"k": "v" * 600}}, "tags: encoded length of tags (607) exceeds limit of 512 bytes"),
+        ({"label": "x" * 256}, "--label: the label is 256 bytes long: at most 255 are allowed"),
+        ({"label": "a\n"}, "--label: the label 'a\\n' contains control or undecodable characters"),
+        (
+            {"skip_inbound_label_check": True},
+            "skip_inbound_label_check is given without a label: give a label, or leave it out",
+        ),
         ({"encrypt_key": "###"}, "--encrypt: expected base64 of 16, 24 or 32 bytes, got something else"),
         ({"encrypt_key": "c2hvcnQ="}, "--encrypt: expected base64 of 16, 24 or 32 bytes, got 5 bytes"),
         (

@@ -106,7 +106,7 @@ async def test_encryption_that_only_one_side_has_is_named():
     async with running("a", "127.1.11.10", encrypt_key="AAAAAAAAAAAAAAAAAAAAAA==") as a:
         reply = await say(a, encode(Ping(7, "a")), keyring=keyring)
         assert reply == ErrorMessage("Encryption is configured but remote state is not encrypted")
-        sealed = Sealer(compress=False, keyring=keyring).stream(encode(Ping(7, "a")))
+        sealed = Sealer(compress=False, keyring=keyring).stream(encode(Ping(7, "a")), reply=False)
         assert await say(a, sealed, keyring=keyring) == Ack(7)
     async with running("b", "127.1.11.11") as b:
         reply = await say(b, sealed)
@@ -116,7 +116,9 @@ async def test_encryption_that_only_one_side_has_is_named():
 async def test_a_state_larger_than_peers_take_is_not_sent_and_no_crash(monkeypatch, caplog):
     keyring = Keyring([bytes(16)])
     settings = {"encrypt_key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-    sealed = Sealer(compress=False, keyring=keyring).stream(encode_push_pull(PushPull(True, (), b"")))
+    sealed = Sealer(compress=False, keyring=keyring).stream(
+        encode_push_pull(PushPull(True, (), b"")), reply=False
+    )
     async with running("a", "127.1.11.18", **settings) as a, running("b", "127.1.11.19", **settings) as b:
         monkeypatch.setattr("gossip.wire.stream.MAX_FRAME_BYTES", len(sealed))
         assert await say(a, sealed, keyring=keyring) is None

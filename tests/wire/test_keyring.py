@@ -95,16 +95,15 @@ def test_keys_are_read_from_base64():
     assert Keyring.from_base64([texts[0] + "\n", texts[1]]).keys == (K32, K16)
 
 
-@pytest.mark.parametrize("text", ["not base64", "YQ", "schlüssel"])
-def test_a_key_that_is_not_base64_names_its_place(text):
-    with pytest.raises(ConfigError, match=r"^encryption key 2 is not base64: "):
+@pytest.mark.parametrize("text", ["not base64", "YQ", "schlüssel", "YWJj"])
+def test_a_key_that_is_not_base64_of_a_keys_length_names_its_place(text):
+    with pytest.raises(ConfigError, match=r"^encryption key 2: expected base64 of 16, 24 or 32 bytes, got "):
         Keyring.from_base64([b64encode(K16).decode(), text])
 
 
-@pytest.mark.parametrize(("texts", "why"), [(["YWJj"], "key size must be"), ([], "no keys")])
-def test_unusable_keys_are_a_mistake_in_the_configuration(texts, why):
-    with pytest.raises(ConfigError, match=f"^cannot use the encryption keys: .*{why}"):
-        Keyring.from_base64(texts)
+def test_no_keys_at_all_are_a_mistake_in_the_configuration():
+    with pytest.raises(ConfigError, match=r"^cannot use the encryption keys: .*no keys"):
+        Keyring.from_base64([])
 
 
 def test_a_ring_never_shows_its_keys():

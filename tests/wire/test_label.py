@@ -1,9 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
-from gossip.wire.codec import decode
+from gossip.wire.codec import decode, encode
 from gossip.wire.keyring import Keyring
-from gossip.wire.label import MAX_LABEL_BYTES, label_header, strip_label
+from gossip.wire.label import MAX_LABEL_BYTES, WrongLabelError, label_header, label_overhead, strip_label
 from gossip.wire.messages import Ping
 from gossip.wire.packet import seal, unseal
 from gossip.wire.stream import StreamReader, seal_stream
@@ -66,11 +68,11 @@ def test_a_labelled_message_is_refused_by_members_without_or_with_another_label(
 
 def test_an_unlabelled_message_is_refused_by_members_with_a_label():
     plain = bytes.fromhex("0082a44e6f6465a16ea55365714e6f01")
-    with pytest.raises(RemoteProtocolError, match="wrong or missing label: expected b'blue'"):
+    with pytest.raises(RemoteProtocolError, match="wrong or missing label"):
         unseal(plain, encryption=None, label=b"blue")
     reader = StreamReader(encryption=None, label=b"blue")
     reader.receive_data(plain)
-    with pytest.raises(RemoteProtocolError, match="wrong or missing label: expected b'blue'"):
+    with pytest.raises(RemoteProtocolError, match="wrong or missing label"):
         reader.next_event()
 
 
@@ -91,10 +93,47 @@ def test_the_answer_on_a_labelled_stream_authenticates_the_label_without_repeati
         b"\x02\x80", compress=False, encryption=keys, nonce=bytes(12), label=b"blue", reply=True
     )
     assert answer[0] == 0x0A
-    reader = StreamReader(encryption=keys, label=b"blue", reply=True)
+    reader = StreamReader(encryption=keys, label=b"blue", header=b"")
     reader.receive_data(answer)
     assert reader.next_event() is not None
-    other = StreamReader(encryption=keys, label=b"red", reply=True)
+    other = StreamReader(encryption=keys, label=b"red", header=b"")
     other.receive_data(answer)
     with pytest.raises(RemoteProtocolError, match="no installed key"):
         other.next_event()
+
+
+@pytest.mark.parametrize("inner", [b"\xf4\x04blue", b"\xf4\x03red", b"\xf4"])
+def test_two_label_headers_are_refused(inner):
+    data = label_header(b"blue") + inner + bytes.fromhex("0082a44e6f6465a16ea55365714e6f01")
+    with pytest.raises(WrongLabelError, match="more than one label header"):
+        unseal(data, encryption=None, label=b"blue")
+    reader = StreamReader(encryption=None, label=b"blue")
+    reader.receive_data(data)
+    with pytest.raises(WrongLabelError, match="more than one label header"):
+        reader.next_event()
+
+
+def test_complaints_do_not_tell_strangers_the_label():
+    with pytest.raises(WrongLabelError) as refusal:
+        strip_label(b"\xf4\x01xrest", b"secret")
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("keys", [None, Keyring([b"k" * 16])], ids=["plain", "encrypted"])
+def test_without_the_inbound_check_the_label_must_be_gone_and_is_still_authenticated(keys):
+    datagram = seal(
+        [encode(PING)], compress=False, crc=False, encryption=keys, nonce=bytes(12), label=b"blue"
+    )
+    stripped = datagram.removeprefix(label_header(b"blue"))
+    (part,) = unseal(stripped, encryption=keys, label=b"blue", header=b"")
+    assert decode(part) == PING
+    with pytest.raises(WrongLabelError):
+        unseal(datagram, encryption=keys, label=b"blue", header=b"")
+    if keys is not None:
+        with pytest.raises(RemoteProtocolError, match="no installed key"):
+            unseal(stripped, encryption=keys, label=b"red", header=b"")
+
+
+@given(st.binary(max_size=MAX_LABEL_BYTES))
+def test_the_overhead_of_a_label_is_the_length_of_its_header(label):
+    assert label_overhead(label) == len(label_header(label))

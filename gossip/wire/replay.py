@@ -1,0 +1,59 @@
+"""Encrypted messages that were seen before (serf-wire 4.4; ADR 22). memberlist has no such check.
+
+Each encrypted packet and frame carries a nonce of twelve random bytes, and no sender uses one twice. A
+nonce that comes again within the window is therefore a copy: made by an attacker without the key, who can
+repeat what was recorded but write nothing new, or by the network. Both are dropped and counted.
+
+Only a message that a key has opened is remembered. Otherwise anyone could spend a nonce, read from the wire,
+on a forged packet that overtakes the genuine one.
+"""
+
+from gossip.errors import RemoteProtocolError
+
+REPLAY_SECONDS = 30.0
+"""For at least this long a nonce is remembered, unless more than `MAX_NONCES` messages arrive meanwhile."""
+
+MAX_NONCES = 16_384
+"""Nonces of one generation; two are kept. A generation lasts for 546 messages per second."""
+
+
+class ReplayError(RemoteProtocolError):
+    """An encrypted message whose nonce was seen before."""
+
+
+class ReplayWindow:
+    """The nonces of the last 30 to 60 seconds, in two generations: the older one is forgotten as a whole."""
+
+    __slots__ = ("_began", "_newer", "_older")
+
+    def __init__(self) -> None:
+        self._newer: set[bytes] = set()
+        self._older: set[bytes] = set()
+        self._began = 0.0  # when the newer generation began
+
+    def __len__(self) -> int:
+        """Return how many nonces are remembered."""
+        return len(self._newer) + len(self._older)
+
+    def refuse_known(self, nonce: bytes) -> None:
+        """Do nothing for a `nonce` that is not remembered: call this before decryption, which costs more.
+
+        Raises:
+            ReplayError: it is remembered.
+        """
+        if nonce in self._newer or nonce in self._older:
+            raise ReplayError("encrypted message repeated: its nonce was seen before")
+
+    def remember(self, nonce: bytes, now: float) -> None:
+        """Remember the `nonce` of a message that a key has opened at `now` (monotonic seconds).
+
+        Raises:
+            ReplayError: it is remembered already; a copy was opened in the meantime.
+        """
+        self.refuse_known(nonce)
+        if now - self._began >= REPLAY_SECONDS or len(self._newer) >= MAX_NONCES:
+            # After two windows of silence the nonces of the newer generation are too old as well.
+            self._older = self._newer if now - self._began < 2 * REPLAY_SECONDS else set()
+            self._newer = set()
+            self._began = now
+        self._newer.add(nonce)
