@@ -151,6 +151,10 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
             serf_opposite="enable_compression",
         ),
     ] = False
+    disable_coordinates: Annotated[
+        bool,
+        Setting("Neither measure nor tell network coordinates.", flag="--disable-coordinates", serf=Serf.KEY),
+    ] = False
     start_join: Annotated[
         tuple[str, ...],
         Setting(

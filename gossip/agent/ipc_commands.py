@@ -31,6 +31,7 @@ from gossip.ipc.bodies import (
     TagChange,
 )
 from gossip.ipc.case_bodies import Explain
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
 from gossip.ipc.protocol import Command, Request
 from gossip.ipc.query_bodies import KeyChange, KeyReport, SendEvent
 from gossip.serf.members import MemberStatus, SerfMember
@@ -151,11 +152,21 @@ async def change_keys(host: IpcHost, request: Request) -> KeyReport:
     return report
 
 
+async def get_coordinate(host: IpcHost, request: Request) -> ResponseBody:
+    """Return where a member is in terms of round trips, if it ever answered a ping of this agent."""
+    wanted = request.body
+    assert isinstance(wanted, GetCoordinate)
+    found = host.driver.node.coordinate(wanted.node)
+    if found is None:
+        return FoundCoordinate(is_known=False)
+    return FoundCoordinate(True, found.vec, found.error, found.adjustment, found.height)
+
+
 async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
     """Return figures about the agent, its process and its cluster."""
     driver = host.driver
     machine = os.uname()
-    encrypted = {"encrypted": str(driver.is_encrypted).lower(), "coordinate_resets": "0"}
+    encrypted = {"encrypted": str(driver.is_encrypted).lower()}
     return Stats(
         {
             "agent": {"name": driver.node.name},
@@ -206,6 +217,7 @@ COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]
     Command.REMOVE_KEY: change_keys,
     Command.LIST_KEYS: change_keys,
     Command.EXPLAIN: explain,
+    Command.GET_COORDINATE: get_coordinate,
 }
 
 

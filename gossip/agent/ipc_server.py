@@ -34,7 +34,6 @@ from gossip.ipc.protocol import (
     NO_SUCH_QUERY,
     STREAM_EXISTS,
     UNKNOWN_LOG_LEVEL,
-    UNSERVED,
     UNSUPPORTED_COMMAND,
     UNSUPPORTED_VERSION,
     Command,
@@ -184,9 +183,7 @@ class Connection:
     async def _answer(self, request: Request, nursery: trio.Nursery) -> None:
         if (denial := self._denial(request)) is not None:
             await self._write(encode_response(request, error=denial))
-            if denial == AUTHENTICATION_REQUIRED or (
-                denial == UNSUPPORTED_COMMAND and request.command in UNSERVED
-            ):
+            if denial == AUTHENTICATION_REQUIRED:
                 return
             raise RemoteProtocolError(f"{denial} ({request.command[:64]!r})")
         if (session := self._session.get(request.command)) is not None:

@@ -333,6 +333,7 @@ def _new_node(config: AgentConfig, me: LocalMember, packet_overhead: int) -> Ser
         reconnect_interval=config.reconnect_interval,
         reconnect_timeout=config.reconnect_timeout,
         tombstone_timeout=config.tombstone_timeout,
+        disable_coordinates=config.disable_coordinates,
     )
     return SerfNode(serf, me, rng=Random(), now=trio.current_time())
 

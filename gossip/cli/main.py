@@ -41,6 +41,7 @@ COMMANDS = {
     "query": "gossip.cli.query",
     "reachability": "gossip.cli.reachability",
     "record": "gossip.cli.record",
+    "rtt": "gossip.cli.rtt",
     "sim": "gossip.cli.sim",
     "tags": "gossip.cli.tags",
     "version": "gossip.cli.version",

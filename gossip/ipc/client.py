@@ -32,6 +32,7 @@ from gossip.ipc.bodies import (
     TagChange,
 )
 from gossip.ipc.case_bodies import Explain, Explanation
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
 from gossip.ipc.protocol import (
     CHUNK_BYTES,
     IPC_VERSION,
@@ -157,6 +158,10 @@ class Client:
     def stats(self) -> Mapping[str, Mapping[str, str]]:
         """Return what the agent counts and knows about itself: sections of named values."""
         return self._ask_for(Stats, Command.STATS).sections
+
+    def coordinate(self, node: str) -> FoundCoordinate:
+        """Return the network coordinate of the member `node`, as far as the agent knows it."""
+        return self._ask_for(FoundCoordinate, Command.GET_COORDINATE, GetCoordinate(node))
 
     def join(self, addresses: Sequence[str], *, replay: bool = False) -> int:
         """Let the agent join through any of `addresses`; return how many answered."""

@@ -58,6 +58,17 @@ def number(fields: Fields, key: str, *, least: int = 0, most: int = MAX_UINT64) 
     return value
 
 
+def real(fields: Fields, key: str) -> float:
+    """Return the number in `key`, 0.0 if there is none."""
+    value = fields.get(key)
+    return 0.0 if value is None else _as_float(key, value)
+
+
+def reals(fields: Fields, key: str) -> tuple[float, ...]:
+    """Return the list of numbers in `key`, empty if there is none."""
+    return tuple(_as_float(key, item) for item in items(fields, key))
+
+
 def raw_bytes(fields: Fields, key: str) -> bytes:
     """Return the bytes in `key`, b"" if there are none; text is taken as its bytes."""
     value = fields.get(key)
@@ -85,6 +96,12 @@ def text_map(fields: Fields, key: str) -> dict[str, str]:
     """Return the map from text to text in `key`, empty if there is none."""
     entries = as_fields(fields.get(key))
     return {name: text(entries, name) for name in entries}
+
+
+def _as_float(key: str, value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return _wrong(key, "a number", value)
 
 
 def _kind(value: object) -> str:

@@ -35,6 +35,7 @@ from gossip.ipc.bodies import (
     TagChange,
 )
 from gossip.ipc.case_bodies import Explain, Explanation
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
 from gossip.ipc.fields import Fields, as_fields, number, text
 from gossip.ipc.query_bodies import (
     KeyChange,
@@ -75,7 +76,7 @@ UNKNOWN_LOG_LEVEL = "Unknown log level: {level}"
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 
 BODILESS_ERRORS = frozenset((AUTHENTICATION_REQUIRED, HANDSHAKE_REQUIRED, UNSUPPORTED_COMMAND))
-"""Errors found before the command was looked at: they bring no body (but see `UNSERVED`)."""
+"""Errors found before the command was looked at: they bring no body."""
 
 
 class Command(StrEnum):
@@ -101,6 +102,7 @@ class Command(StrEnum):
     REMOVE_KEY = "remove-key"
     LIST_KEYS = "list-keys"
     EXPLAIN = "explain"
+    GET_COORDINATE = "get-coordinate"
 
 
 REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
@@ -120,11 +122,13 @@ REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
     Command.USE_KEY: KeyChange,
     Command.REMOVE_KEY: KeyChange,
     Command.EXPLAIN: Explain,
+    Command.GET_COORDINATE: GetCoordinate,
 }
 """Which commands bring a request body; members, leave, stats and list-keys bring none."""
 
 NO_MEMBERS, NO_CONTACT, NO_STATS, NO_KEYS = MemberList(()), JoinCount(0), Stats({}), KeyReport()
 NO_EXPLANATION = Explanation()
+NOWHERE = FoundCoordinate(is_known=False)
 RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.MEMBERS: NO_MEMBERS,
     Command.MEMBERS_FILTERED: NO_MEMBERS,
@@ -135,16 +139,10 @@ RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.REMOVE_KEY: NO_KEYS,
     Command.LIST_KEYS: NO_KEYS,
     Command.EXPLAIN: NO_EXPLANATION,
+    Command.GET_COORDINATE: NOWHERE,
 }
 """Which commands bring a response body, and the one to send beside an error."""
 
-_NOWHERE: Final[Fields] = {"Adjustment": 0.0, "Error": 0.0, "Height": 0.0, "Vec": None}
-UNSERVED: Final[Mapping[str, Fields | None]] = {"get-coordinate": {"Coord": _NOWHERE, "Ok": False}}
-"""Serf's commands that are always refused, and what its client reads beside the refusal.
-
-They are refused like any command that fails: were the connection closed, as after an unknown one, Serf's
-client would often see that first and not say why.
-"""
 RECORDS: Final[Mapping[str, type[Record]]] = {
     Command.STREAM: StreamEvent,
     Command.MONITOR: LogLine,
@@ -156,8 +154,7 @@ RECORDS: Final[Mapping[str, type[Record]]] = {
 class Request(NamedTuple):
     """What a client asks.
 
-    Answer `UNSUPPORTED_COMMAND` to one of `UNSERVED`, whose body is dropped, and to an unknown `command`;
-    close after the latter, because nobody knows whether it has a body.
+    Answer `UNSUPPORTED_COMMAND` to an unknown `command`, and close: nobody knows whether it has a body.
     """
 
     command: str
@@ -272,11 +269,11 @@ class RequestReader:
         command, seq = self._header
         kind = REQUEST_BODIES.get(command)
         body = None
-        if kind is not None or command in UNSERVED:
+        if kind is not None:
             message = self._messages.next_message()
             if message is None:
                 return None
-            body = kind.from_fields(as_fields(message[0])) if kind is not None else None
+            body = kind.from_fields(as_fields(message[0]))
         self._header = None
         return Request(command, seq, body)
 
@@ -287,8 +284,6 @@ def encode_response(request: Request, *, error: str = "", body: ResponseBody | N
     Beside an `error`, leave `body` out: the zero one is sent where the client waits for one.
     """
     header = _encode({"Error": error, "Seq": request.seq})
-    if error == UNSUPPORTED_COMMAND and (zero := UNSERVED.get(request.command)) is not None:
-        return header + _encode(zero)
     if request.command not in RESPONSE_BODIES or error in BODILESS_ERRORS:
         assert body is None, f"{request.command} has no response body"
         return header

@@ -10,6 +10,7 @@ from gossip.serf.answers import Answers
 from gossip.serf.anti_entropy import AntiEntropy
 from gossip.serf.broadcasts import Broadcasts
 from gossip.serf.config import SerfConfig
+from gossip.serf.coordinate import CoordinateClient
 from gossip.serf.delegate import SerfDelegate
 from gossip.serf.effects import Effect
 from gossip.serf.events import UserEvents
@@ -20,6 +21,7 @@ from gossip.serf.local_state import LocalState
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import SerfNode
 from gossip.serf.open_queries import OpenQueries, OpenQuery
+from gossip.serf.ping_delegate import CoordinatePings
 from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.recent import RecentTimes
@@ -46,21 +48,23 @@ from gossip.swim.suspicion import Suspicion
 from gossip.swim.versions import Versions
 from gossip.swim.view import View
 from gossip.wire.address import Address
+from gossip.wire.coordinate_codec import Coordinate
 from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushPull
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
 
 PARTS: tuple[type, ...] = (
-    Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Claim, Deadlines, FailureDetector,
-    GracefulLeave, Intents, LamportClock, LocalHealth, LocalState, Member, Membership, OpenQueries,
-    OpenQuery, Piggyback, Probe, Queries, QueryExchange, RecentIntents, RecentTimes, Reclaims,
-    Reconnect, Relays, Roster, Runtime, SerfDelegate, SerfMember, SerfNode, Suspicion, SwimNode,
-    UserEvents, UserMessages, Versions, View,
+    Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Claim, CoordinateClient, CoordinatePings,
+    Deadlines, FailureDetector, GracefulLeave, Intents, LamportClock, LocalHealth, LocalState, Member,
+    Membership, OpenQueries, OpenQuery, Piggyback, Probe, Queries, QueryExchange, RecentIntents,
+    RecentTimes, Reclaims, Reconnect, Relays, Roster, Runtime, SerfDelegate, SerfMember, SerfNode,
+    Suspicion, SwimNode, UserEvents, UserMessages, Versions, View,
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 
 VALUES: tuple[type[Struct], ...] = (
-    Ack, Address, Alive, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping, PushPull,
-    QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, Origin, ProbeRecord,
+    Ack, Address, Alive, Coordinate, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping,
+    PushPull, QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, Origin,
+    ProbeRecord,
     KnownPeer, SavedState,
     *get_args(Effect),
 )  # fmt: skip

@@ -24,4 +24,5 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     buffered_messages: int = 32_768  # events, and queries, kept in all
     buffered_bytes: int = 4 * 2**20  # of names and payloads of the events kept: 8,000 of the longest of ours
     max_queue_depth: int = 4096  # of each of the three broadcast queues
+    disable_coordinates: bool = False  # neither measure round trips nor tell where this node is
     max_recent_intents: int = 4096  # about members that are not known (yet)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gossip.serf.effects import Effect
     from gossip.serf.leave import GracefulLeave
     from gossip.serf.local_state import LocalState
+    from gossip.serf.ping_delegate import CoordinatePings
     from gossip.serf.reconnect import Reconnect
     from gossip.serf.roster import Roster
     from gossip.swim.evidence import Evidence
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
 class SerfDelegate:
     """Implements `gossip.swim.delegate.Delegate` for `SerfNode`."""
 
-    __slots__ = ("_broadcasts", "_emit", "_leave", "_reconnect", "_roster", "_state")
+    __slots__ = ("_broadcasts", "_emit", "_leave", "_pings", "_reconnect", "_roster", "_state")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each of memberlist's delegates
         self,
         roster: Roster,
         broadcasts: Broadcasts,
         state: LocalState,
         leave: GracefulLeave,
         reconnect: Reconnect,
+        pings: CoordinatePings | None,
         emit: Callable[[Effect], None],
     ) -> None:
         self._roster = roster
@@ -43,6 +45,7 @@ class SerfDelegate:
         self._state = state
         self._leave = leave
         self._reconnect = reconnect
+        self._pings = pings
         self._emit = emit
 
     def member_joined(self, member: Member, now: float) -> None:
@@ -83,6 +86,15 @@ class SerfDelegate:
         """See `Delegate`."""
         if not self._leave.broadcast_finished(token, now):
             self._emit(BroadcastFinished(token))
+
+    def ack_payload(self) -> bytes | None:
+        """See `Delegate`."""
+        return self._pings.ack_payload() if self._pings else None
+
+    def ping_completed(self, name: str, rtt: float, payload: bytes) -> None:
+        """See `Delegate`."""
+        if self._pings:
+            self._pings.ping_completed(name, rtt, payload)
 
     def local_user_state(self) -> bytes:
         """See `Delegate`."""

@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from gossip.serf.tags import decode_tags
 from gossip.wire.address import Address, unpack_address
+from gossip.wire.coordinate_codec import Coordinate
 from gossip.wire.messages import Alive
 
 
@@ -25,7 +26,7 @@ class MemberStatus(IntEnum):
 class SerfMember:
     """One row of the member table. Readers must not change it."""
 
-    __slots__ = ("alive", "changed_at", "is_hearsay", "status", "status_ltime")
+    __slots__ = ("alive", "changed_at", "coordinate", "is_hearsay", "rtts", "status", "status_ltime")
 
     def __init__(self, alive: Alive, status: MemberStatus, status_ltime: int, now: float) -> None:
         self.alive = alive  # the last accepted Alive: name, address, metadata, versions
@@ -33,6 +34,8 @@ class SerfMember:
         self.status_ltime = status_ltime  # Lamport time of the last intent about this member
         self.is_hearsay = False  # a push/pull told that time, but not whether a join or a leave bears it
         self.changed_at = now  # when `status` last changed, monotonic seconds
+        self.coordinate: Coordinate | None = None  # what it last said of itself, in answer to our ping
+        self.rtts: tuple[float, ...] = ()  # the last round trips to it, seconds
 
     @property
     def name(self) -> str:

@@ -22,11 +22,13 @@ from gossip.serf.leave import FAREWELL_TOKEN, LEAVE, GracefulLeave, LeaveStage
 from gossip.serf.local_state import LocalState
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.open_queries import QUERY
+from gossip.serf.ping_delegate import CoordinatePings
 from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.reconnect import RECONNECT, Reconnect
 from gossip.serf.roster import DOUBT, PRUNE, REAP, Roster
 from gossip.serf.saved_state import FIRST_START, KnownPeer, SavedState
+from gossip.serf.stats import figures
 from gossip.serf.tags import decode_tags, encode_tags
 from gossip.serf.user_messages import UserMessages
 from gossip.swim.node import SwimNode
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from gossip.serf.config import SerfConfig
     from gossip.wire.address import Address
+    from gossip.wire.coordinate_codec import Coordinate
 
 
 class LocalMember(Struct, frozen=True, gc=False):
@@ -83,7 +86,10 @@ class SerfNode:
         self._leave = GracefulLeave(config, self._intents, deadlines, emit)
         self._reconnect = Reconnect(config, self._roster, runtime, emit)
         state = LocalState(self._roster, self._events, self._seen_queries)
-        delegate = SerfDelegate(self._roster, self._broadcasts, state, self._leave, self._reconnect, emit)
+        self._pings = None if config.disable_coordinates else CoordinatePings(me.name, self._roster, rng)
+        delegate = SerfDelegate(
+            self._roster, self._broadcasts, state, self._leave, self._reconnect, self._pings, emit
+        )
         self._swim = SwimNode(config.swim, alive, delegate, emit, runtime, now=now)
         self._queries = QueryExchange(config, self._swim, self._roster, self._seen_queries, runtime, emit)
         self._anti_entropy = AntiEntropy(
@@ -299,6 +305,10 @@ class SerfNode:
         """Return how many members have neither failed nor left, this node included."""
         return self._roster.count_alive()
 
+    def coordinate(self, name: str) -> Coordinate | None:
+        """Return where the member `name` is in terms of round trips, None while that is not known."""
+        return self._pings.coordinate(name) if self._pings else None
+
     @property
     def tags(self) -> Mapping[str, str]:
         """This node's own tags."""
@@ -353,19 +363,9 @@ class SerfNode:
 
     def stats(self) -> dict[str, str]:
         """Return the figures of the `serf` section of Serf's stats; what the core cannot know is left out."""
-        figures = {
-            "members": len(self._roster.members),
-            "failed": len(self._roster.with_status(MemberStatus.FAILED)),
-            "left": len(self._roster.with_status(MemberStatus.LEFT)),
-            "health_score": self.local_health,
-            "member_time": self._roster.clock.time,
-            "event_time": self._events.clock.time,
-            "query_time": self._seen_queries.clock.time,
-            "intent_queue": len(self._broadcasts.intents),
-            "event_queue": len(self._broadcasts.events),
-            "query_queue": len(self._broadcasts.queries),
-        }
-        return {name: str(figure) for name, figure in figures.items()}
+        resets = self._pings.resets if self._pings else None
+        clocks = (self._roster.clock, self._events.clock, self._seen_queries.clock)
+        return figures(self._swim.health, self._roster, clocks, self._broadcasts, resets)
 
     def pending_broadcasts(self) -> int:
         """Return how many intents, queries and events wait to be sent."""

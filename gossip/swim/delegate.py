@@ -1,4 +1,4 @@
-"""The seam between SWIM and the layer above it (memberlist `delegate.go`, `event_delegate.go`).
+"""The seam between SWIM and the layer above it (memberlist `delegate.go` and the like).
 
 SWIM calls these synchronously while it handles an input; an implementation changes its own state and emits
 effects, and never calls back into SWIM: it is whole before SWIM is.
@@ -39,6 +39,16 @@ class Delegate(Protocol):
 
     def broadcast_finished(self, token: int, now: float) -> None:
         """The broadcast queued under `token` was sent as often as it will be, or was replaced."""
+
+    def ack_payload(self) -> bytes | None:
+        """Return what the answer to a member's ping carries."""
+
+    def ping_completed(self, name: str, rtt: float, payload: bytes) -> None:
+        """The member `name` answered our ping after `rtt` seconds, and its answer carried `payload`.
+
+        Raises:
+            RemoteProtocolError: the payload is broken; nothing changed.
+        """
 
     def local_user_state(self) -> bytes:
         """Return the upper layer's part of a push/pull."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from gossip.swim.delegate import Delegate
     from gossip.swim.membership import Membership
     from gossip.swim.piggyback import Piggyback
     from gossip.swim.view import View
@@ -42,6 +43,7 @@ class FailureDetector:
         view: View,
         membership: Membership,
         piggyback: Piggyback,
+        delegate: Delegate,
         emit: Callable[[Effect], None],
         rng: Random,
     ) -> None:
@@ -50,6 +52,7 @@ class FailureDetector:
         self._membership = membership
         self._deadlines = view.deadlines
         self._piggyback = piggyback
+        self._delegate = delegate
         self._health = view.health
         self._emit = emit
         self._rng = rng
@@ -114,10 +117,12 @@ class FailureDetector:
     # --- messages ---------------------------------------------------------------------------------------
 
     def receive_ping(self, ping: Ping, source: Address) -> None:
-        """Answer a ping that is meant for us."""
+        """Answer a ping that is meant for us; only a member gets the payload, as with piggyback."""
         if ping.node and ping.node != self._view.me.name:
             return
-        self._reply(_reply_address(ping, source), encode(Ack(ping.seq)))
+        to = _reply_address(ping, source)
+        payload = self._delegate.ack_payload() if to in self._view.name_at else None
+        self._reply(to, encode(Ack(ping.seq, payload)))
 
     def receive_indirect_ping(self, request: IndirectPing, source: Address, now: float) -> None:
         """Ping the target in our own name and remember whom to tell."""
@@ -129,10 +134,10 @@ class FailureDetector:
         self._reply(target, encode(self._ping(seq, request.node)))
         self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
 
-    def receive_ack(self, ack: Ack, now: float) -> bool:
+    def receive_ack(self, ack: Ack, now: float) -> Probe | None:
         """Take an ack for our probe or for a relayed ping; nobody may wait for it any more.
 
-        Return whether it ended our own probe: then somebody hears us, and we hear somebody.
+        Return our own probe if it ended that: then somebody hears us, and we hear somebody.
         """
         relay = self.relays.pop(ack.seq)
         probe = self._probe
@@ -141,8 +146,8 @@ class FailureDetector:
             self._reply(relay.requester, encode(Ack(relay.seq)))
         elif probe is not None and probe.receive_ack(ack.seq):
             self._end(probe, next_at=max(now, probe.started + self._config.probe_interval))
-            return True
-        return False
+            return probe
+        return None
 
     def receive_nack(self, nack: Nack, source: Address) -> None:
         """A relay's own ping is late, but the relay lives."""

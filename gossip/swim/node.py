@@ -100,7 +100,7 @@ class SwimNode:
         self._piggyback = Piggyback(config, self.queue, delegate, emit)
         self.view = View(config, me, self.membership, self.queue, self.deadlines, now)
         self.view.attach(delegate, self.health, emit)
-        self.detector = FailureDetector(self.view, self.membership, self._piggyback, emit, rng)
+        self.detector = FailureDetector(self.view, self.membership, self._piggyback, delegate, emit, rng)
         self.detector.start(now)
         self.reclaims = self.view.reclaims = Reclaims(self.view, self.detector, self._piggyback, emit)
         self._gossip_phase = now + rng.random() * config.gossip_interval
@@ -279,9 +279,7 @@ class SwimNode:
         if isinstance(message, Ping):
             self.detector.receive_ping(message, source)
         elif isinstance(message, Ack):
-            if self.detector.receive_ack(message, now):
-                self.last_heard = now  # from whatever address: the peer may have several
-            self.reclaims.receive_ack(message.seq)
+            self._receive_ack(message, now)
         elif isinstance(message, IndirectPing):
             self.detector.receive_indirect_ping(message, source, now)
         else:
@@ -290,6 +288,16 @@ class SwimNode:
 
     def _sender(self, source: Address) -> str:
         return self.view.name_at.get(source) or str(source)
+
+    def _receive_ack(self, ack: Ack, now: float) -> None:
+        probe = self.detector.receive_ack(ack, now)
+        self.reclaims.receive_ack(ack.seq)
+        if probe is None:
+            return
+        self.last_heard = now  # from whatever address: the peer may have several
+        rtt = now - probe.started
+        if ack.payload and rtt < self.config.probe_timeout:  # a later one may have been relayed
+            self._delegate.ping_completed(probe.target.name, rtt, ack.payload)
 
     def _reclaim(self, name: str, now: float) -> None:
         try:

@@ -20,10 +20,12 @@ from gossip.ipc.bodies import (
     StreamFilter,
     TagChange,
 )
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
 
 TEXT = st.text(max_size=20)
 TAGS = st.dictionaries(TEXT, TEXT, max_size=3)
 VERSION = st.integers(0, 255)
+REAL = st.floats(allow_nan=False)
 MEMBER = st.builds(
     Member,
     name=TEXT,
@@ -54,6 +56,8 @@ BODIES = st.one_of(
     st.builds(JoinCount, st.integers(0, 2**31 - 1)),
     st.builds(Stats, st.dictionaries(TEXT, TAGS, max_size=3)),
     st.builds(LogLine, TEXT),
+    st.builds(GetCoordinate, TEXT),
+    st.builds(FoundCoordinate, st.booleans(), st.lists(REAL, max_size=9).map(tuple), REAL, REAL, REAL),
     st.builds(StreamEvent.about_members, st.just("member-join"), st.lists(MEMBER, max_size=2)),
 )
 
@@ -78,6 +82,12 @@ def test_every_body_survives_the_way_through_its_map_form(body):
 )
 def test_a_body_without_keys_holds_zero_values(body):
     assert type(body).from_fields({}) == body
+
+
+@pytest.mark.parametrize("vec", [8, ["x"], [True], [[1.0]]])
+def test_a_coordinate_that_is_not_made_of_numbers_is_refused(vec):
+    with pytest.raises(RemoteProtocolError, match="Vec holds"):
+        FoundCoordinate.from_fields({"Coord": {"Vec": vec}, "Ok": True})
 
 
 def test_a_member_list_of_nil_is_empty():

@@ -21,6 +21,7 @@ from gossip.ipc.bodies import (
     StreamEvent,
     StreamFilter,
 )
+from gossip.ipc.coordinate_bodies import FoundCoordinate
 from gossip.ipc.protocol import (
     AUTHENTICATION_REQUIRED,
     CHUNK_BYTES,
@@ -261,10 +262,10 @@ def test_serfs_client_reads_an_empty_body_beside_the_failure_of_a_key_command(co
     assert unpack(data) == [{"Error": "no", "Seq": 4}, {"Messages": {}, "Keys": None, **counts}]
 
 
-def test_serfs_client_reads_an_empty_body_beside_the_refusal_of_a_coordinate():
-    data = encode_response(Request("get-coordinate", 4, None), error=UNSUPPORTED_COMMAND)
+def test_a_coordinate_that_is_not_known_is_all_zero():
+    data = encode_response(Request("get-coordinate", 4, None), body=FoundCoordinate(is_known=False))
     coordinate = {"Adjustment": 0.0, "Error": 0.0, "Height": 0.0, "Vec": None}
-    assert unpack(data) == [{"Error": "Unsupported command", "Seq": 4}, {"Coord": coordinate, "Ok": False}]
+    assert unpack(data) == [{"Error": "", "Seq": 4}, {"Coord": coordinate, "Ok": False}]
 
 
 @pytest.mark.parametrize(

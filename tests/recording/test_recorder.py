@@ -13,6 +13,7 @@ from tests.serf.rig import alive, home
 
 READS = {
     "answer_stream_ping",
+    "coordinate",
     "count_alive",
     "is_suspect",
     "last_heard",
@@ -45,7 +46,12 @@ def test_reads_change_nothing():
     recorded = Recorded()
     recorded.node.receive_packet([encode(alive("n1")), encode(alive("n2"))], home("n1"), START)
     before = dump_state(recorded.bare)
-    arguments = {"answer_stream_ping": [inspect], "is_suspect": ["n1"], "member": ["n1"]}
+    arguments = {
+        "answer_stream_ping": [inspect],
+        "coordinate": ["n1"],
+        "is_suspect": ["n1"],
+        "member": ["n1"],
+    }
     for name in READS - {"answer_stream_ping"}:
         found = getattr(recorded.node, name)
         if inspect.ismethod(found):

@@ -77,6 +77,8 @@ class Layer:
     def __init__(self) -> None:
         self.heard: list[tuple[str, ...]] = []
         self.finished: list[int] = []
+        self.payload: bytes | None = None  # of answers to pings
+        self.completed: list[tuple[str, float, bytes]] = []
         self.queue = BroadcastQueue(100, 1396, [])
 
     def member_joined(self, member: Member, now: float) -> None:
@@ -105,6 +107,12 @@ class Layer:
 
     def broadcast_finished(self, token: int, now: float) -> None:
         self.finished.append(token)
+
+    def ack_payload(self) -> bytes | None:
+        return self.payload
+
+    def ping_completed(self, name: str, rtt: float, payload: bytes) -> None:
+        self.completed.append((name, rtt, payload))
 
     def local_user_state(self) -> bytes:
         return b"state above"

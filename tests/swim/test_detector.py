@@ -181,6 +181,24 @@ def test_a_second_ack_changes_nothing():
     assert rig.node.health.score == 4
 
 
+def test_the_layer_above_hears_how_long_an_answer_took_and_what_it_carried():
+    rig = rig_of("n1")
+    ping, _ = rig.begin_probe()
+    rig.advance(0.25)
+    rig.hear(Ack(ping.seq, b"there"))
+    assert rig.layer.completed == [("n1", 0.25, b"there")]
+
+
+@pytest.mark.parametrize(("after", "payload"), [(0.25, None), (0.25, b""), (0.5, b"there"), (0.75, b"there")])
+def test_an_answer_without_a_payload_or_after_the_timeout_tells_no_round_trip(after, payload):
+    rig = rig_of("n1")
+    ping, _ = rig.begin_probe()
+    rig.advance(after)
+    rig.hear(Ack(ping.seq, payload))
+    assert rig.layer.completed == []
+    assert rig.state("n1") is MemberState.ALIVE
+
+
 def test_silence_makes_a_suspect():
     rig = rig_of("n1")
     rig.begin_probe()
@@ -413,6 +431,14 @@ def test_a_ping_without_source_fields_is_answered_to_where_it_came_from(ping):
     rig = rig_of()
     rig.hear(ping)
     assert rig.sent(Ack) == [(Ack(5, None), STRANGER)]
+
+
+def test_a_members_ping_is_answered_with_the_payload_of_the_layer_above():
+    rig = rig_of("n1")
+    rig.layer.payload = b"here"
+    rig.hear(Ping(7, ME, host("n1"), PORT, "n1"))
+    rig.hear(Ping(8, ME, host("n2"), PORT, "n2"))
+    assert rig.sent(Ack) == [(Ack(7, b"here"), home("n1")), (Ack(8), home("n2"))]
 
 
 @pytest.mark.parametrize("name", ["anybody else", "somebody else"])

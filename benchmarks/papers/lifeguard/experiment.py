@@ -116,7 +116,12 @@ class Failures(Observer):
 
 def perform(run: Run) -> Found:
     """Do one run."""
-    cluster = Cluster(run.seed, SerfConfig(swim=run.config), latency=LOOPBACK, trace=Trace())
+    cluster = Cluster(
+        run.seed,
+        SerfConfig(swim=run.config, disable_coordinates=True),
+        latency=LOOPBACK,
+        trace=Trace(),
+    )
     failures = Failures()
     cluster.observers.append(failures)
     hosts = [cluster.add(f"n{number}") for number in range(MEMBERS)]

@@ -60,7 +60,7 @@ def paper_config(members: int) -> SwimConfig:
 
 def form_group(seed: int, members: int, *, in_step: bool = False) -> tuple[Cluster, list[Host]]:
     """Return a cluster whose members all know each other; `in_step`, they all begin to probe at 1 s."""
-    cluster = Cluster(seed, SerfConfig(swim=paper_config(members)))
+    cluster = Cluster(seed, SerfConfig(swim=paper_config(members), disable_coordinates=True))
     hosts = [cluster.add(f"n{number}") for number in range(members)]
     block_streams(cluster, hosts)
     for host in hosts:

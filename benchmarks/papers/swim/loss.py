@@ -89,7 +89,7 @@ def perform(run: Run) -> Found:
     config = paper_config(MEMBERS)
     if run.rule != "suspicion":
         config = replace(config, suspicion_mult=0)
-    serf = SerfConfig(swim=config, reconnect_interval=NEVER)
+    serf = SerfConfig(swim=config, reconnect_interval=NEVER, disable_coordinates=True)
     cluster = Cluster(run.seed, serf, conditions=Conditions(loss=LOSS, only="udp"))
     hosts = [cluster.add(f"n{number}") for number in range(MEMBERS)]
     block_streams(cluster, hosts)
