@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gossip.swim.config import retransmit_limit
+from gossip.swim.config import transmissions
 from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, BroadcastQueue
 from gossip.swim.piggyback import longest_broadcast
 from gossip.wire.messages import USER
@@ -49,7 +49,7 @@ class Broadcasts:
 
     def take(self, budget: int, room: int, members: int) -> list[bytes]:
         """Return at most `room` broadcasts that fit into `budget` bytes, in a cluster of `members`."""
-        limit = retransmit_limit(self._config.swim.retransmit_mult, members)
+        limit = transmissions(self._config.swim, members)
         taken: list[bytes] = []
         for queue in self.queues:
             if len(queue) and len(taken) < room:

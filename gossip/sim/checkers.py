@@ -6,7 +6,7 @@ that an event concerns, and once a second at the tables as a whole.
 
 from __future__ import annotations
 
-from math import ceil, inf
+from math import ceil, exp, inf
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gossip.serf.node import SerfNode
     from gossip.sim.cluster import Cluster
     from gossip.sim.host import Host
+    from gossip.swim.config import SwimConfig
 
 MEMBER_EVENTS = (
     MemberJoined,
@@ -318,23 +319,30 @@ class Suspicions(Observer):
 
 
 class Persistence(Observer):
-    """A broadcast is sent as often as the cluster's size asks: `retransmit_mult` times its decimal digits."""
+    """A broadcast is sent as often as the cluster's size asks: 3 times its natural logarithm, in a LAN."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     def ticked(self, now: float) -> None:
         """Compare the limit of each node with the number of its rows."""
-        mult = self._cluster.config.swim.retransmit_mult
+        config = self._cluster.config.swim
         for host in self._cluster.up():
             assert host.node is not None
             rows, limit = len(host.node.swim.membership), host.node.retransmit_limit()
-            # The ceiling of log10(n + 1), without any logarithm, is the number of digits of n.
-            if limit != mult * len(str(rows)):
-                detail = (
-                    f"{host.name} sends each {limit} times with {rows} rows, {mult} times the digits asked"
-                )
+            if not _fits(limit, rows, config):
+                detail = f"{host.name} sends each {limit} times with {rows} rows"
                 raise RuleBrokenError("a broadcast is sent as often as the size asks", detail, now)
+
+
+def _fits(limit: int, rows: int, config: SwimConfig) -> bool:
+    """Tell whether `limit` transmissions are right for so many rows, without any logarithm."""
+    if config.memberlist_gossip:  # the ceiling of log10(n + 1) is the number of digits of n
+        return limit == config.retransmit_mult * len(str(rows))
+    if config.retransmit_mult == 0:
+        return limit == 0
+    step = 4 / (3 * config.retransmit_mult)
+    return exp(step * (limit - 1)) < rows + 1 <= exp(step * limit) * (1 + ROUNDING)
 
 
 class NoStorm(Observer):

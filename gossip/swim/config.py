@@ -4,12 +4,15 @@
 All times are seconds.
 """
 
-from math import ceil, log2, log10
+from math import ceil, log, log2, log10
 
 from msgspec import Struct
 
 PUSH_PULL_SCALE_THRESHOLD = 32
 """Up to this many members push/pull keeps its interval; beyond, each doubling adds one interval."""
+
+LAMBDA_PER_MULT = 0.75
+"""SWIM's lambda for each unit of memberlist's `RetransmitMult`: 3 for the LAN profile's 4."""
 
 
 class SwimConfig(Struct, frozen=True, kw_only=True):
@@ -21,6 +24,7 @@ class SwimConfig(Struct, frozen=True, kw_only=True):
     gossip_interval: float = 0.2
     gossip_nodes: int = 3
     retransmit_mult: int = 4
+    memberlist_gossip: bool = False  # random targets and fewer transmissions, for comparison
     suspicion_mult: int = 4
     suspicion_max_mult: int = 6  # 1: the time-out is fixed, and nobody's confirmation counts
     confirmations: int | None = None  # that end a suspicion at its minimum; None: suspicion_mult - 2
@@ -68,8 +72,19 @@ class SwimConfig(Struct, frozen=True, kw_only=True):
         )
 
 
+def transmissions(config: SwimConfig, n: int) -> int:
+    """Return how often one broadcast is sent in a cluster of `n` members.
+
+    ceil(0.75 * mult * ln(n+1)): with the LAN profile's multiplier this is SWIM's own lambda = 3 (section 5).
+    memberlist's steps of log10 are as high just above a power of ten, and too low before the next one.
+    """
+    if config.memberlist_gossip:
+        return retransmit_limit(config.retransmit_mult, n)
+    return ceil(LAMBDA_PER_MULT * config.retransmit_mult * log(n + 1))
+
+
 def retransmit_limit(mult: int, n: int) -> int:
-    """Return how often one broadcast is sent in a cluster of `n` members: mult * ceil(log10(n+1))."""
+    """Return memberlist's number of transmissions for `n` members: mult * ceil(log10(n+1))."""
     return mult * ceil(log10(n + 1))
 
 

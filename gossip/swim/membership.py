@@ -1,7 +1,8 @@
 """The member table and the probe ring (SWIM section 4.3, memberlist `state.go`, nextNode and resetNodes).
 
 The ring is a list that is walked in order and shuffled at each end, so that every member is probed once per
-round; a newcomer enters at a random place. Choices draw from the ring, never from a set or dict order.
+round; a newcomer enters at a random place. Gossip walks the same ring at its own place, many times in a round
+of probes: successive targets differ. Choices draw from the ring, never from a set or dict order.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from gossip.swim.member import Member
@@ -21,12 +22,13 @@ TRIES_PER_CHOICE = 4
 class Membership:
     """All members, this node included, by name and as a ring."""
 
-    __slots__ = ("_cursor", "_ring", "_rng", "by_name")
+    __slots__ = ("_cursor", "_gossip_cursor", "_ring", "_rng", "by_name")
 
     def __init__(self, rng: Random) -> None:
         self.by_name: dict[str, Member] = {}
         self._ring: list[Member] = []
         self._cursor = 0
+        self._gossip_cursor = 0
         self._rng = rng
 
     def __len__(self) -> int:
@@ -47,6 +49,7 @@ class Membership:
         del self._ring[place]
         del self.by_name[member.name]
         self._cursor -= place < self._cursor
+        self._gossip_cursor -= place < self._gossip_cursor
 
     def next_target(self, me: Member) -> Member | None:
         """Return the next member to probe, or None at the end of the round.
@@ -71,6 +74,19 @@ class Membership:
         self._rng.shuffle(self._ring)
         self._cursor = 0
         return dropped
+
+    def next_listeners(self, k: int, eligible: Callable[[Member], bool]) -> Iterator[Member]:
+        """Yield the next up to `k` different eligible members of the ring; one not taken stays next."""
+        for _ in range(len(self._ring)):
+            if k <= 0:
+                return
+            if self._gossip_cursor >= len(self._ring):
+                self._gossip_cursor = 0
+            member = self._ring[self._gossip_cursor]
+            self._gossip_cursor += 1
+            if eligible(member):
+                k -= 1
+                yield member
 
     def choose(self, k: int, eligible: Callable[[Member], bool]) -> list[Member]:
         """Return up to `k` different eligible members, uniformly at random."""

@@ -12,7 +12,7 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
-from gossip.swim.config import push_pull_delay, retransmit_limit
+from gossip.swim.config import push_pull_delay, transmissions
 from gossip.swim.deadlines import Key
 from gossip.swim.detector import PROBE, PROBE_TIMEOUT, RELAY_TIMEOUT, VERDICT, FailureDetector
 from gossip.swim.dissemination import BroadcastQueue
@@ -331,10 +331,12 @@ class SwimNode:
         return True
 
     def _gossip(self, now: float) -> None:
-        """Send broadcasts to random members; each gets its own selection."""
-        for member in self.membership.choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
-            if not self._piggyback.gossip_to(member):
-                return
+        """Send broadcasts to a few members; each gets its own selection."""
+        is_random = self.config.memberlist_gossip
+        choose = self.membership.choose if is_random else self.membership.next_listeners
+        for member in choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
+            if not self._piggyback.gossip_to(member) or not self._piggyback.pending():
+                return  # before the ring goes on: the next member is the first of the next tick
 
     def _has_audience(self, now: float) -> bool:
         return any(self._hears_gossip(member, now) for member in self.membership.by_name.values())
@@ -372,4 +374,4 @@ class SwimNode:
         n = len(self.membership)
         if n != self._size:
             self._size = n
-            self._piggyback.limit = retransmit_limit(self.config.retransmit_mult, n)
+            self._piggyback.limit = transmissions(self.config, n)

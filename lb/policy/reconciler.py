@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from gossip.serf.effects import Effect
 from gossip.serf.members import MemberStatus
 from gossip.serf.node import SerfNode
+from gossip.swim.config import retransmit_limit
 from gossip.swim.effects import NameConflict
 from lb.policy.convergence import DetectorView
 from lb.policy.decision import Decision, Note, State, Word
@@ -160,11 +161,13 @@ class Reconciler:
 
 def detector_view(node: SerfNode, healths: Healths | None) -> DetectorView:
     """Return what `node` knows now, and what HAProxy said."""
-    alive = Counter(member.status for member in node.members())[MemberStatus.ALIVE]
+    members = node.members()
+    alive = Counter(member.status for member in members)[MemberStatus.ALIVE]
     swim = node.config.swim
     return DetectorView(
         suspects=frozenset(node.suspects()),
-        retransmit_limit=node.retransmit_limit(),
+        # memberlist's number: the agent sends more often, lest it miss somebody, which takes no longer.
+        retransmit_limit=retransmit_limit(swim.retransmit_mult, len(members)),
         gossip_interval=swim.gossip_interval,
         probe_interval=swim.probe_interval,
         last_heard=node.last_heard,

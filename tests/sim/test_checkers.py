@@ -224,10 +224,11 @@ def test_a_confirmed_suspicion_that_does_not_shrink_is_noticed():
         look_around(cluster)
 
 
-def test_a_retransmit_limit_that_does_not_fit_the_size_is_noticed():
+@pytest.mark.parametrize("limit", [4, 6])
+def test_a_retransmit_limit_that_does_not_fit_the_size_is_noticed(limit):
     cluster = checked_cluster()
-    cluster.hosts["n0"].node.swim._piggyback.limit = 3
-    with breaks("a broadcast is sent as often as the size asks: n0 sends each 3 times with 3 rows"):
+    cluster.hosts["n0"].node.swim._piggyback.limit = limit
+    with breaks(f"a broadcast is sent as often as the size asks: n0 sends each {limit} times with 3 rows"):
         look_around(cluster)
 
 

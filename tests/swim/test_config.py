@@ -3,7 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from gossip.swim.config import SwimConfig, push_pull_delay, retransmit_limit, suspicion_minimum
+from gossip.swim.config import (
+    SwimConfig,
+    push_pull_delay,
+    retransmit_limit,
+    suspicion_minimum,
+    transmissions,
+)
 
 FORMULAS = json.loads((Path(__file__).parents[1] / "vectors" / "formulas.json").read_text())
 PROFILES = {"lan": SwimConfig.lan(), "wan": SwimConfig.wan(), "local": SwimConfig.local()}
@@ -37,6 +43,26 @@ def test_nothing_is_added_to_a_packet_unless_it_is_said():
 
 def test_tables_are_bounded_in_every_profile():
     assert {(p.max_members, p.max_relays) for p in PROFILES.values()} == {(16_384, 1024)}
+
+
+def test_a_broadcast_is_sent_three_times_the_natural_logarithm_in_a_lan():
+    sizes = (0, 1, 3, 5, 8, 16, 32, 64, 128, 512)
+    assert [transmissions(SwimConfig.lan(), n) for n in sizes] == [0, 3, 5, 6, 7, 9, 11, 13, 15, 19]
+
+
+def test_on_loopback_half_as_often():
+    assert [transmissions(SwimConfig.local(), n) for n in (3, 8, 64)] == [3, 4, 7]
+
+
+@pytest.mark.parametrize("mult", [1, 2, 4])
+def test_a_broadcast_is_sent_at_least_as_often_as_by_memberlist(mult):
+    config = SwimConfig(retransmit_mult=mult)
+    assert all(transmissions(config, n) >= retransmit_limit(mult, n) for n in range(2, 5000))
+
+
+def test_memberlists_number_can_be_chosen():
+    config = SwimConfig(memberlist_gossip=True)
+    assert [transmissions(config, n) for n in (8, 64, 512)] == [4, 8, 12]
 
 
 def test_push_pull_slows_down_beyond_32_members():

@@ -79,6 +79,59 @@ def test_a_new_round_never_forgets_the_node_itself():
     assert membership.by_name[ME] is me
 
 
+def listen(membership: Membership, me: Member, k: int) -> list[str]:
+    return [m.name for m in membership.next_listeners(k, lambda m: m is not me)]
+
+
+@given(st.integers(1, 20), st.integers(1, 5), st.integers())
+def test_everybody_else_listens_once_before_anybody_listens_again(n, k, seed):
+    membership, me = table(n, seed)
+    heard = []
+    while len(heard) < 3 * n:
+        heard += listen(membership, me, k)
+    for start in range(0, 3 * n, n):
+        assert len(set(heard[start : start + n])) == n
+
+
+def test_of_fewer_listeners_than_wanted_each_listens_once():
+    membership, me = table(2)
+    for _ in range(3):
+        assert sorted(listen(membership, me, 5)) == ["n1", "n2"]
+
+
+def test_with_nobody_to_listen_the_ring_is_walked_once():
+    membership, _ = table(3)
+    asked = []
+    assert list(membership.next_listeners(2, lambda m: bool(asked.append(m.name)))) == []
+    assert sorted(asked) == [ME, "n1", "n2", "n3"]
+
+
+def test_without_any_wanted_nobody_listens():
+    membership, me = table(3)
+    assert listen(membership, me, 0) == []
+
+
+def test_a_listener_that_was_not_taken_is_the_next():
+    membership, me = table(5)
+    expected = [*listen(membership, me, 5), *listen(membership, me, 5)][:5]
+    listeners = membership.next_listeners(3, lambda m: m is not me)
+    assert [next(listeners).name, next(listeners).name] == expected[:2]
+    listeners.close()
+    assert listen(membership, me, 1) == expected[2:3]
+
+
+@given(st.integers(2, 12), st.integers(), st.data())
+def test_the_others_still_listen_once_when_a_member_is_dropped(n, seed, data):
+    membership, me = table(n, seed)
+    heard = listen(membership, me, data.draw(st.integers(0, n)))
+    dropped = data.draw(st.sampled_from([f"n{number}" for number in range(1, n + 1)]))
+    membership.drop(membership.by_name[dropped])
+    if dropped in heard:
+        heard.remove(dropped)
+    heard += listen(membership, me, n - 1 - len(heard))
+    assert sorted(heard) == sorted({f"n{number}" for number in range(1, n + 1)} - {dropped})
+
+
 def test_a_choice_is_of_different_eligible_members():
     membership, me = table(10)
     chosen = membership.choose(4, lambda m: m is not me and m.name != "n3")

@@ -11,6 +11,7 @@ from gossip.errors import RemoteProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, OpenPushPull
 from gossip.swim.node import MAX_QUEUED_CLAIMS, MAX_REPORTED_ROWS, MAX_REQUESTS
+from gossip.wire.address import Address
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
     Ack,
@@ -340,9 +341,18 @@ def test_gossip_stops_when_everything_was_sent_often_enough():
     assert ("gossip", "") not in rig.node.deadlines
 
 
-@pytest.mark.parametrize(("others", "limit"), [(8, 4), (9, 8), (98, 8), (99, 12)])
+@pytest.mark.parametrize(("others", "limit"), [(1, 4), (2, 5), (7, 7), (63, 13), (99, 14)])
 def test_how_often_a_broadcast_is_sent_follows_the_size_of_the_cluster(others, limit):
-    rig = rig_of(*(f"n{number}" for number in range(1, others + 1)))
+    check_transmissions(others, limit, SwimConfig())
+
+
+@pytest.mark.parametrize(("others", "limit"), [(8, 4), (9, 8), (98, 8), (99, 12)])
+def test_how_often_a_broadcast_is_sent_can_follow_memberlist(others, limit):
+    check_transmissions(others, limit, SwimConfig(memberlist_gossip=True))
+
+
+def check_transmissions(others: int, limit: int, config: SwimConfig) -> None:
+    rig = rig_of(*(f"n{number}" for number in range(1, others + 1)), config=config)
     assert rig.node.retransmit_limit == limit
     rig.node.queue.enqueue(EVENT)
     rig.node.wake(rig.now)
@@ -351,7 +361,36 @@ def test_how_often_a_broadcast_is_sent_follows_the_size_of_the_cluster(others, l
 
 
 def test_a_new_node_knows_how_often_it_would_send():
-    assert Rig().node.retransmit_limit == 4
+    assert Rig().node.retransmit_limit == 3
+
+
+def told(rig: Rig, broadcasts: int) -> list[Address]:
+    """Let the node send broadcasts, one after the other; return to whom, in order."""
+    for _ in range(broadcasts):
+        rig.node.queue.enqueue(EVENT)
+        rig.node.wake(rig.now)
+        rig.advance(5.0)
+    return [packet.to for packet in rig.packets()]
+
+
+def test_everybody_hears_of_something_before_anybody_hears_of_anything_again():
+    rig = rig_of(*OTHERS, config=SwimConfig(retransmit_mult=1))
+    rig.forget()
+    addresses = told(rig, 10)
+    limit = rig.node.retransmit_limit
+    assert len(addresses) == 10 * limit
+    for start in range(0, len(addresses), len(OTHERS)):
+        assert len(set(addresses[start : start + len(OTHERS)])) == len(OTHERS)
+
+
+def test_memberlists_gossip_goes_to_members_at_random():
+    rig = rig_of(*OTHERS, config=SwimConfig(retransmit_mult=1, memberlist_gossip=True))
+    rig.forget()
+    addresses = told(rig, 50)
+    rounds = [addresses[start : start + 5] for start in range(0, len(addresses), 5)]
+    assert len(addresses) == 50
+    assert any(len(set(of_a_round)) < 5 for of_a_round in rounds)
+    assert set(addresses) == {home(name) for name in OTHERS}
 
 
 def test_a_tick_sends_to_as_many_different_members_as_configured():
@@ -363,7 +402,7 @@ def test_a_tick_sends_to_as_many_different_members_as_configured():
 
 
 def test_a_tick_ends_when_nothing_is_left():
-    rig = rig_of(*OTHERS, config=SwimConfig(retransmit_mult=1))
+    rig = rig_of(*OTHERS, config=SwimConfig(retransmit_mult=1, memberlist_gossip=True))
     rig.node.queue.enqueue(EVENT)
     rig.node.wake(rig.now)
     gossip_times(rig, 1)

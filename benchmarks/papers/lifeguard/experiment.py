@@ -86,6 +86,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             confirmations=CONFIRMATIONS,
             awareness_max=SwimConfig().awareness_max if parts.local_health else 1,
             tell_suspects=parts.buddies,
+            memberlist_gossip=True,
         )
 
 

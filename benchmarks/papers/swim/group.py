@@ -44,6 +44,7 @@ def paper_config(members: int) -> SwimConfig:
         probe_timeout=PING_TIMEOUT,
         indirect_checks=1,
         gossip_nodes=0,
+        memberlist_gossip=True,
         gossip_interval=PERIOD,
         push_pull_interval=NEVER,
         suspicion_max_mult=1,
