@@ -126,6 +126,15 @@ class Cluster:
             self.agents.append(self._launch(f"n{number}", f"{BLOCK}.1.{number}", options))
         return began
 
+    def restart(self, agent: Agent, *options: str) -> Agent:
+        """Kill `agent` and start it anew under its name and address; return it when it answers."""
+        agent.kill()
+        self.agents.remove(agent)
+        fresh = self._launch(agent.name, agent.host, options)
+        self.agents.append(fresh)
+        fresh.connect(time.monotonic() + START_LIMIT)
+        return fresh
+
     def connect(self) -> list[float]:
         """Connect to every agent; return when each of them first answered."""
         deadline = time.monotonic() + START_LIMIT

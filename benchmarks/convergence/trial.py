@@ -132,24 +132,24 @@ def _change_tag(cluster: Cluster, changer: Agent) -> Figures:
         rows = client.members_filtered(name=changer.name)
         return bool(rows) and rows[0].tags.get("release") == "2"
 
-    return {"tag_last": max(_delays(cluster, changer, act, seen, NEWS_LIMIT))}
+    return {"tag_last": max(delays(cluster, changer, act, seen, NEWS_LIMIT))}
 
 
 def _leave(cluster: Cluster, leaver: Agent) -> Figures:
     """Let one agent leave gracefully, until all others call it left."""
-    delays = _delays(cluster, leaver, leaver.ipc.leave, _calls(leaver, "left"), NEWS_LIMIT)
+    known = delays(cluster, leaver, leaver.ipc.leave, calls(leaver, "left"), NEWS_LIMIT)
     leaver.kill()
     cluster.agents.remove(leaver)
-    return {"leave_first": min(delays), "leave_last": max(delays)}
+    return {"leave_first": min(known), "leave_last": max(known)}
 
 
 def _crash(cluster: Cluster, victim: Agent) -> Figures:
     """Kill one agent, until all others call it failed."""
-    delays = _delays(cluster, victim, victim.kill, _calls(victim, "failed"), DETECTION_LIMIT)
-    return {"crash_first": min(delays), "crash_last": max(delays)}
+    known = delays(cluster, victim, victim.kill, calls(victim, "failed"), DETECTION_LIMIT)
+    return {"crash_first": min(known), "crash_last": max(known)}
 
 
-def _delays(
+def delays(
     cluster: Cluster, actor: Agent, act: Callable[[], None], seen: Callable[[Client], bool], limit: float
 ) -> list[float]:
     """Let `actor` act; return after how many seconds each of the others has `seen` it."""
@@ -168,7 +168,8 @@ def _sees(size: int) -> Callable[[Client], bool]:
     return lambda client: client.stats()["serf"]["members"] == str(size)
 
 
-def _calls(agent: Agent, status: str) -> Callable[[Client], bool]:
+def calls(agent: Agent, status: str) -> Callable[[Client], bool]:
+    """Return the question whether another agent shows `agent` with this status."""
     return lambda client: any(row.status == status for row in client.members_filtered(name=agent.name))
 
 

@@ -43,9 +43,9 @@ def test_each_configuration_switches_its_own_parts_on(configuration):
     )
 
 
-def test_the_whole_of_lifeguard_is_our_default_but_for_the_papers_alpha_and_k():
+def test_the_whole_of_lifeguard_is_our_default_but_for_the_papers_alpha_and_k_and_memberlists_gossip():
     config = run("Lifeguard").config
-    assert config == SwimConfig(suspicion_mult=5, confirmations=3)
+    assert config == SwimConfig(suspicion_mult=5, confirmations=3, memberlist_gossip=True)
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.8, 3.0, 9.0])

@@ -1,0 +1,1 @@
+"""How many broadcasts miss somebody: our choice of gossip targets beside memberlist's."""
