@@ -157,7 +157,7 @@ class Balancer:
             findings = (str(error),)
         if findings:
             extra = {"event": "lb.refused", "reason": "; ".join(findings)}
-            log.error("cannot make a configuration: the present one stays", extra=extra)
+            log.error("cannot render a configuration: keeping the current one", extra=extra)
             return None
         return content
 

@@ -101,7 +101,7 @@ class EventLog:
                 "turned_away": turned_away,
             }
             do = "look for members that nobody started; without encryption anybody can announce some"
-            log.error("backend is full: newcomers wait", extra={**fields, "do": do})
+            log.error("backend is full: new servers wait", extra={**fields, "do": do})
         for backend in sorted(self._full - full.keys()):
             log.info("backend has room again", extra={"event": "lb.full", "backend": backend})
         self._full = frozenset(full)

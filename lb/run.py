@@ -147,7 +147,7 @@ class LoadBalancer:
 
     async def supervise(self, _agent: Agent) -> None:
         """Keep HAProxy running, if that is wanted; cancelled, it leaves HAProxy as it is."""
-        log.info("configuration file", extra={"file": self._config.target, "origin": self._origin.value})
+        log.info("configuration file inspected", extra={"file": self._config.target, "origin": self._origin.value})
         if not self._config.start_haproxy:
             self._settled.set()
             return
@@ -183,7 +183,7 @@ class LoadBalancer:
         if self.signals is not None:
             async for _ in self.signals:
                 log.warning(
-                    "SIGUSR2: looking again; haproxy is reloaded when its file changes, not by signals to us"
+                    "SIGUSR2: checking file and worker; haproxy is reloaded when its file changes"
                 )
                 self._deployment.look_again()
 
@@ -197,7 +197,7 @@ class LoadBalancer:
         self._renderer = renderer
         self._balancer.use_renderer(renderer)
         applied = ",".join(key for key in changed if key in LIVE_SETTINGS)
-        log.info("load balancer's configuration reloaded", extra={"changed": applied})
+        log.info("load balancer configuration reloaded", extra={"changed": applied})
         if needs_restart := [key for key in changed if key not in LIVE_SETTINGS]:
             log.warning("configuration changed: restart to apply", extra={"keys": ",".join(needs_restart)})
 
@@ -224,7 +224,7 @@ class LoadBalancer:
                 log.info("haproxy stopped", extra={"pid": stopped})
         elif self._supervisor.pid is not None:
             extra = {"pid": self._supervisor.pid, "stop_with": "gossip-lb stop-haproxy"}
-            log.info("haproxy goes on serving", extra=extra)
+            log.info("haproxy keeps serving", extra=extra)
 
     def _render(self, claims: Sequence[Claim]) -> bytes:
         return self._renderer.render(make_plan(claims, self._plan_config).plan).content

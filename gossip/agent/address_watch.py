@@ -42,7 +42,7 @@ async def watch_address(
         await trio.sleep(WATCH_INTERVAL)
         with suppress(OSError):  # out of descriptors: that says nothing about the address
             missed = 0 if _has(addresses(), told) else missed + 1
-    log.error("no interface has our address any more: stopping, to be started anew", extra={"addr": told})
+    log.error("address lost: stopping so that a supervisor can restart the agent", extra={"addr": told})
     agent.stop(EXIT_MOVED)
 
 

@@ -31,7 +31,7 @@ class Bugs:
             log.error(
                 "this is a bug: please report it",
                 exc_info=bug,
-                extra={"place": place, "consequence": consequence, "held_back": held},
+                extra={"place": place, "consequence": consequence, "withheld": held},
             )
 
 

@@ -119,7 +119,7 @@ class ControlServer:
 
     def _complain(self, reason: str) -> None:
         if (held := self._complaints.admit(reason, trio.current_time())) is not None:
-            log.error("control request failed", extra={"reason": reason, "held_back": held})
+            log.error("control request failed", extra={"reason": reason, "withheld": held})
 
 
 class _Conversation:

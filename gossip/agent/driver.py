@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from gossip.agent.admission import Admission
 from gossip.agent.bugs import Bugs
-from gossip.agent.chronicle import Chronicle
+from gossip.agent.event_log import EventLog
 from gossip.agent.destinations import Destinations
 from gossip.agent.resolve import resolve_all
 from gossip.agent.sealing import Refusals, Sealer
@@ -79,7 +79,7 @@ class Driver:
         self.admission = Admission(lambda address: address in node.swim.view.name_at, self.now())
         self._destinations = Destinations(transport.address, node.members()[0].address, rpc_port)
         self._asked_by: Address | None = None  # whose datagram is being handled
-        self._chronicle = Chronicle()
+        self._event_log = EventLog()
         self._bugs = Bugs()
         self._timer: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
@@ -111,7 +111,7 @@ class Driver:
     @property
     def withheld_lines(self) -> int:
         """How many lines of the log about members were withheld because there were too many."""
-        return self._chronicle.withheld
+        return self._event_log.withheld
 
     @property
     def is_encrypted(self) -> bool:
@@ -247,7 +247,7 @@ class Driver:
 
     def complain(self, peer: str, reason: str) -> None:
         """Log what a peer did wrong, at a bounded rate."""
-        self._chronicle.complain(peer, reason, self.now())
+        self._event_log.complain(peer, reason, self.now())
 
     # --- time and packets ---------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class Driver:
             self._timer = None
             self.node.handle_timeout(self.now())
             self._flush()
-            self._chronicle.sum_up(self.now())
+            self._event_log.sum_up(self.now())
 
     def _receive(self, datagram: bytes, source: Address) -> Iterator[None] | None:
         """Handle a datagram; return what is left to do of a long one, to be done in several turns."""
@@ -277,7 +277,7 @@ class Driver:
             self._contain(error)
         else:
             if self._sealer.is_other_key and (keys := self._sealer.key_names):
-                self._chronicle.report_key(str(source), keys, start)
+                self._event_log.report_key(str(source), keys, start)
             parts = admission.bounded(opened, source, start)
             rest = parts[MESSAGES_A_TURN:]
             self._handle(parts[:MESSAGES_A_TURN], source, len(datagram), start)
@@ -360,7 +360,7 @@ class Driver:
                 self.leave_finished.set()
             case _:
                 if not isinstance(effect, QueryEffect):  # observers wait for those
-                    self._chronicle.report(effect, self.now())
+                    self._event_log.report(effect, self.now())
 
     def _send(self, effect: SendPacket) -> None:
         if effect.to != self._asked_by and not self._is_fit(effect.to):

@@ -197,7 +197,7 @@ class EventScripts:
         if status is None:
             self.failed += 1
             log.error(
-                "event script stopped: it ran too long", extra=extra | {"after": Seconds(self._time_limit)}
+                "event script timed out: stopped", extra=extra | {"after": Seconds(self._time_limit)}
             )
         elif status:
             self.failed += 1
@@ -211,7 +211,7 @@ class EventScripts:
         try:
             self._respond(query, output)
         except LocalProtocolError as error:
-            log.warning("event script's answer not sent", extra=extra | {"reason": str(error)})
+            log.warning("cannot send the event script's answer", extra=extra | {"reason": str(error)})
 
 
 def self_variables(name: str, tags: Mapping[str, str]) -> dict[str, str]:

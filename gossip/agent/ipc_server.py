@@ -111,7 +111,7 @@ class IpcServer:
     def complain(self, reason: str) -> None:
         """Log what a client did wrong, each reason once a minute."""
         if (held := self._complaints.admit(reason, trio.current_time())) is not None:
-            log.error("ipc request failed", extra={"reason": reason, "held_back": held})
+            log.error("ipc request failed", extra={"reason": reason, "withheld": held})
 
 
 class Connection:

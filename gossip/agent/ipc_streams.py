@@ -81,7 +81,7 @@ class Subscription:
         except trio.WouldBlock:
             self.dropped += 1
             if self.dropped == 1:  # said once: a monitor would otherwise hear of its own deafness
-                log.warning("ipc client reads too slowly: records are dropped", extra={"seq": self.seq})
+                log.warning("ipc client reads too slowly: records dropped", extra={"seq": self.seq})
         except trio.ClosedResourceError:
             pass
 

@@ -130,9 +130,9 @@ class Keys:
             write_key_file(self._path, ring)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            log.warning("key file not written", extra={"file": str(self._path), "reason": reason})
+            log.warning("cannot write the key file", extra={"file": str(self._path), "reason": reason})
             return KeyResponse(
-                result=True, message=f"changed until a restart: key file not written: {reason}"
+                result=True, message=f"changed until a restart: cannot write the key file: {reason}"
             )
         return KeyResponse(result=True)
 

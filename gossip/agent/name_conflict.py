@@ -48,7 +48,7 @@ class NameConflictVote:
         try:
             answers = await self._agent.queries.collect(request, driver.node.count_alive() - 1)
         except LocalProtocolError as error:
-            log.warning("cannot ask who has our name", extra={"reason": str(error)})
+            log.warning("cannot put a name conflict to the vote", extra={"reason": str(error)})
             return
         finally:
             self._is_voting = False
@@ -56,9 +56,9 @@ class NameConflictVote:
         ours = known.count(mine)
         extra = {"member": name, "address": mine, "other": other, "votes": len(known), "for_us": ours}
         if not known or ours >= len(known) // 2 + 1:
-            log.warning("another agent uses our name: we keep it", extra=extra)
+            log.warning("name conflict won: keeping the name", extra=extra)
             return
-        log.error("another agent has our name: stopping; give this agent a name of its own", extra=extra)
+        log.error("name conflict lost: stopping; give this agent a unique name", extra=extra)
         self._agent.abort()
 
 

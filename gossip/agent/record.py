@@ -70,7 +70,7 @@ class FlightRecorder:
         except OSError as error:
             _complain(path, error)
         else:
-            log.error("what led to this is recorded", extra={"file": path})
+            log.error("recording of the bug written", extra={"file": path})
 
     async def _write(self) -> None:
         if self.recorder is None:

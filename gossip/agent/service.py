@@ -147,7 +147,7 @@ class Agent:
         with trio.move_on_after(bound) as scope:
             await self._go_through_leave()
         if scope.cancelled_caught:
-            log.warning("the leave took too long: stopping without", extra={"after": Seconds(bound)})
+            log.warning("leave timed out: stopping anyway", extra={"after": Seconds(bound)})
         self._left.set()
         if self._stops_when_left:
             self.stop()
@@ -394,10 +394,10 @@ def _log_start(agent: Agent) -> None:
             extra={"bind": driver.transport.address, "remedy": "--encrypt-file"},
         )
     if driver.transport.address.host in UNSPECIFIED and _is_loopback(me.address.host):
-        log.warning("only agents on this machine can reach us: no private address found (use --advertise)")
+        log.warning("no private address found: only agents on this machine can reach this one (use --advertise)")
     where = config.rpc_endpoint
     if isinstance(where, Endpoint) and not config.rpc_auth and not _is_loopback(where.host):
-        log.warning("the rpc is open to other machines without rpc_auth", extra={"rpc": agent.rpc_address})
+        log.warning("rpc is open to other machines without a token (use --rpc-auth)", extra={"rpc": agent.rpc_address})
 
 
 def _is_loopback(host: str) -> bool:
@@ -413,7 +413,7 @@ async def _join(agent: Agent) -> None:
             log.warning("join failed", extra={"reason": error})
         if not result.contacted:
             log.error(
-                "cannot join the cluster: nobody answered", extra={"seeds": ",".join(config.start_join)}
+                "cannot join the cluster: no seed answered", extra={"seeds": ",".join(config.start_join)}
             )
             agent.stop(EXIT_FAILED)
             return
@@ -439,7 +439,7 @@ async def _retry_join(agent: Agent) -> None:
             log.error("cannot join the cluster: giving up", extra={"attempts": attempts, "reason": reason})
             agent.stop(EXIT_FAILED)
             return
-        log.warning("join failed: trying again", extra={"after": config.retry_interval, "reason": reason})
+        log.warning("join failed: retrying", extra={"after": config.retry_interval, "reason": reason})
         await trio.sleep(config.retry_interval)
 
 

@@ -123,7 +123,7 @@ class Transport:
 
     def _complain(self, error: OSError) -> None:
         if (held := self._complaints.admit("accept", trio.current_time())) is not None:
-            log.error("cannot accept a stream", extra={"reason": _reason(error), "held_back": held})
+            log.error("cannot accept a stream", extra={"reason": _reason(error), "withheld": held})
 
     def close(self) -> None:
         """Close both sockets."""

@@ -167,7 +167,7 @@ class Custody:
             self._servers_seen = changed
             copy = await trio.to_thread.run_sync(self._file.keep_copy, table.encode(), RUNTIME)
             extra = {"event": "lb.foreign_edit", "copy": copy, "diff": changed}
-            log.warning("servers were changed at runtime by somebody else", extra=extra)
+            log.warning("servers changed at run time by somebody else", extra=extra)
         return f"servers changed at runtime: {changed}" if changed else ""
 
     async def _identity(self) -> WorkerIdentity | None:
@@ -193,4 +193,4 @@ class Custody:
             try:
                 await trio.to_thread.run_sync(write_record, self._file, self._record)
             except SwapError as error:
-                log.warning("cannot remember the worker", extra={"reason": str(error)})
+                log.warning("cannot record the worker", extra={"reason": str(error)})

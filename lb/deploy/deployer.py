@@ -211,7 +211,7 @@ class Deployment:
         extra = {"event": "lb.swap", "id": self.swaps, "path": "reload", **changes}
         extra |= {"digest": embedded_digest(goal.content) or done.digest, "settle": Seconds(goal.settled_in)}
         extra |= {"reload": Seconds(took), "took": Seconds(trio.current_time() - start)}
-        log.info("configuration taken over", extra={**extra, "reason": reason})
+        log.info("configuration deployed", extra={**extra, "reason": reason})
 
     async def _reason(self, goal: Goal) -> str:
         """Return why to act now: what was reached once and is so no more was not undone by its own reason."""
@@ -228,7 +228,7 @@ class Deployment:
             if self.problem != str(error):
                 self.problem = str(error)
                 extra = {"event": "lb.refused", "reason": self.problem}
-                log.error("cannot tell what is in the file: nothing is replaced", extra=extra)  # noqa: TRY400
+                log.error("cannot inspect the configuration file: replacing nothing", extra=extra)  # noqa: TRY400
             return True
         if not edit or self._config.on_foreign_edit is OnForeignEdit.RESTORE:
             self._holds = False
@@ -236,7 +236,7 @@ class Deployment:
         self.problem = f"held: {edit}; {self._custody.way_out}"
         if not self._holds:
             log.error(
-                "held: somebody else's change stays", extra={"event": "lb.held", "reason": self.problem}
+                "held: keeping somebody else's change", extra={"event": "lb.held", "reason": self.problem}
             )
         self._holds = True
         return True
@@ -270,11 +270,11 @@ class Deployment:
         try:
             await trio.to_thread.run_sync(self._file.keep_good, content)
         except SwapError as error:
-            log.warning("cannot keep the last known good configuration", extra={"reason": str(error)})
+            log.warning("cannot save the last known good configuration", extra={"reason": str(error)})
 
     def _degrade(self, reason: str) -> None:
         if not self._is_degraded:
-            log.warning("degraded: the file is right but haproxy does not answer", extra={"reason": reason})
+            log.warning("degraded: the file is correct but haproxy does not answer", extra={"reason": reason})
         self._is_degraded = True
         self.problem = reason
 
@@ -286,7 +286,7 @@ class Deployment:
         self.problem = reason
         digest = embedded_digest(goal.content)
         extra = {"event": "lb.refused", "reason": reason, "digest": digest, "retry_in": Seconds(delay)}
-        log.error("new configuration not taken", extra={**extra, "attempt": attempts})
+        log.error("configuration rejected", extra={**extra, "attempt": attempts})
 
     async def _roll_back(self, failed: bytes, before: bytes | None) -> None:
         """Return to the last known good configuration, by the same procedure."""

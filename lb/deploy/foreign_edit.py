@@ -49,14 +49,14 @@ def keep_edit(file: ConfigFile, expected: bytes | None, found: bytes | None) -> 
     """
     copy = file.keep_copy(found, EDITED) if found else None
     edit = ForeignEdit(found, copy, compare(expected or b"", found or b""))
-    what = "was emptied" if found == b"" else "was removed" if found is None else "was changed"
     extra = {
+        "change": "emptied" if found == b"" else "removed" if found is None else "edited",
         "event": "lb.foreign_edit",
         "file": file.target,
         "copy": copy or "",
         "diff": " | ".join(edit.diff),
     }
-    log.warning("configuration file %s by somebody else", what, extra=extra)
+    log.warning("configuration file changed by somebody else", extra=extra)
     return edit
 
 

@@ -76,7 +76,7 @@ async def keep_view(node: SerfNode, path: Path) -> None:
         try:
             await trio.to_thread.run_sync(write_view, path, addresses)
         except OSError as error:
-            log.warning("cannot keep the members for the next start", extra={"reason": str(error)})
+            log.warning("cannot save the members for the next start", extra={"reason": str(error)})
         kept = frozenset(addresses)
 
 

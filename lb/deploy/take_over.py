@@ -58,7 +58,7 @@ def take_over(file: ConfigFile, admin_socket: str, *, allowed: bool) -> TakeOver
     backup = file.keep_copy(content, BACKUP)
     file.write_beside(CARRIED_NAME, msgspec.json.format(msgspec.json.encode(adoption.carried)) + b"\n")
     extra = {"file": file.target, "copy": backup, "lost": len(adoption.lost)}
-    log.warning("configuration file of somebody else is taken over", extra={"event": "lb.take_over", **extra})
+    log.warning("foreign configuration file taken over", extra={"event": "lb.take_over", **extra})
     return TakeOver(backup, adoption)
 
 

@@ -77,5 +77,5 @@ class OutageWatch:
             duration = Seconds(now - self._since)
             self._since = None
             extra = {"event": "lb.outage_over", "duration": duration, "outages": self.count}
-            log.warning("outage is over: haproxy answers again", extra=extra)
+            log.warning("outage over: haproxy answers again", extra=extra)
             self._on_return()

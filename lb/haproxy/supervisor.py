@@ -121,7 +121,7 @@ class Supervisor:
                 watched = await self._find_or_start()
             except HAProxyError as error:
                 reason = {"reason": str(error), "delay": Seconds(delay)}
-                log.error("cannot start haproxy: trying again", extra=reason)  # noqa: TRY400 - no bug
+                log.error("cannot start haproxy: retrying", extra=reason)  # noqa: TRY400 - no bug
                 task_status.started()
             else:
                 task_status.started()
@@ -168,7 +168,7 @@ class Supervisor:
                     "adopted the running haproxy", extra={"pid": found.pid, "started_here": found.is_ours}
                 )
                 if found.is_ours and not found.has_log:
-                    log.warning("the log of the adopted haproxy cannot be read", extra={"pid": found.pid})
+                    log.warning("cannot read the log of the adopted haproxy", extra={"pid": found.pid})
             self._process = found
         return self._process
 
@@ -180,7 +180,7 @@ class Supervisor:
             self._record.write(started.pid)
         except OSError as error:
             log.warning(
-                "cannot record which haproxy was started: a successor will not stop it",
+                "cannot record the started haproxy: the next gossip-lb will not stop it",
                 extra={"file": self._record.path, "reason": error.strerror or str(error)},
             )
         return started
@@ -246,10 +246,10 @@ class Supervisor:
         if dead.is_ours:
             self._record.forget()
             extra = {"status": status, "delay": Seconds(delay), "reason": self.last_alert}
-            log.error("haproxy exited: starting it again", extra=extra)
+            log.error("haproxy exited: restarting it", extra=extra)
             return
         log.error(
-            "haproxy exited that was not started here: waiting for it to come back",
+            "foreign haproxy exited: waiting for it to come back",
             extra={"pid": dead.pid, "patience": Seconds(STRANGER_GRACE)},
         )
         deadline = trio.current_time() + STRANGER_GRACE

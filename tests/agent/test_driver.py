@@ -300,7 +300,7 @@ async def test_anti_entropy_with_a_confused_peer_is_a_complaint(caplog):
         a.driver._carry_out(OpenPushPull(to, "x", join=False))
         await eventually(lambda: a.driver._outgoing == 0, "the push/pull to end")
         nursery.cancel_scope.cancel()
-    assert [record.reason for record in caplog.records if record.getMessage() == "peer broke the protocol"]
+    assert [record.reason for record in caplog.records if record.getMessage() == "peer violated the protocol"]
 
 
 async def test_a_member_that_comes_and_goes_is_logged_a_few_times_and_summed_up(caplog, monkeypatch):
@@ -314,9 +314,9 @@ async def test_a_member_that_comes_and_goes_is_logged_a_few_times_and_summed_up(
         said = [record.getMessage() for record in caplog.records if getattr(record, "member", "") == "ghost"]
         assert 5 <= said.count("member joined") < 100
         assert 5 <= said.count("member failed") < 100
-        await eventually(lambda: "too many lines: withheld" in caplog.text, "the sum")
+        await eventually(lambda: "log lines withheld" in caplog.text, "the sum")
         assert a.driver.withheld_lines > 0
-    sums = [record for record in caplog.records if record.getMessage() == "too many lines: withheld"]
+    sums = [record for record in caplog.records if record.getMessage() == "log lines withheld"]
     assert {(line.of, line.member) for line in sums} >= {
         ("member joined", "ghost"),
         ("member failed", "ghost"),
@@ -354,7 +354,7 @@ async def test_a_peer_with_another_key_is_named_with_the_keys(caplog):
         packet = b.driver._sealer.packet([encode(Ping(1, "a"))], crc=False)
         for _ in range(3):
             a.driver._receive(packet, where(b))
-        (line,) = [record for record in caplog.records if record.getMessage() == "peer broke the protocol"]
+        (line,) = [record for record in caplog.records if record.getMessage() == "peer violated the protocol"]
         assert line.reason.endswith(f"(installed: {name_a})")
         a.driver._sealer.keyring.add(b.driver._sealer.keyring.keys[0])
         for _ in range(3):
@@ -373,7 +373,7 @@ async def test_complaints_are_logged_once_per_host(caplog):
         a.driver._carry_out(conflict)
         a.driver._carry_out(conflict)
     texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert texts == ["peer broke the protocol", "two agents use one name"]
+    assert texts == ["peer violated the protocol", "two agents use the same name"]
 
 
 async def test_members_events_are_logged_in_words(caplog):

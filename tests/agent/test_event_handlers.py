@@ -146,7 +146,7 @@ async def test_a_stuck_script_delays_no_other_handler_and_stops_at_its_limit(tmp
         await eventually(lambda: len(stuck.read_text().split()) == 2, "the next event of the stuck handler")
     started = [int(pid) for pid in stuck.read_text().split()]
     await eventually(lambda: not any(map(is_alive, started)), "the scripts to end")
-    assert "event script stopped: it ran too long" in caplog.text
+    assert "event script timed out: stopped" in caplog.text
 
 
 async def test_events_beyond_the_queue_of_a_handler_are_dropped_and_counted():

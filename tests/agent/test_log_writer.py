@@ -187,5 +187,5 @@ def test_an_agent_whose_log_nobody_reads_loses_nothing_that_fits(stalled):
     while chunk := os.read(reading, 65536):
         data += chunk
     assert process.wait(20) == 0
-    assert len(re.findall(rb"peer broke the protocol", data)) == 100
+    assert len(re.findall(rb"peer violated the protocol", data)) == 100
     assert b"leaving gracefully" in data

@@ -182,6 +182,6 @@ def test_a_full_backend_is_an_error_when_it_begins_and_news_when_it_ends(
     events.tell_room({"web": 4}, 4)
     events.tell_room({}, 4)
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("ERROR", "backend is full: newcomers wait"),
+        ("ERROR", "backend is full: new servers wait"),
         ("INFO", "backend has room again"),
     ]

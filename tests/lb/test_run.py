@@ -537,7 +537,7 @@ async def test_haproxy_goes_on_serving_after_a_leave_until_it_is_told_to_stop(
         assert f"process {running.pid} holds it" in capsys.readouterr().err
         running.terminate()
         assert await trio.to_thread.run_sync(partial(running.wait, 60)) == 0
-    assert "haproxy goes on serving" in log_of(site)
+    assert "haproxy keeps serving" in log_of(site)
     master = (await ask_master(site)).master
     assert await trio.to_thread.run_sync(main, stop) == 0
     assert capsys.readouterr().out == f"stopped haproxy process {master}\n"
@@ -574,7 +574,7 @@ async def test_signal_that_is_meant_for_haproxy_does_no_harm(site: Site) -> None
     with process(site) as running:
         await eventually(partial(is_ready, site))
         running.send_signal(signal.SIGUSR2)
-        await eventually(lambda: "SIGUSR2: looking again" in log_of(site))
+        await eventually(lambda: "SIGUSR2: checking file and worker" in log_of(site))
         assert running.poll() is None
         running.kill()
         end_haproxy(await ask_master(site))

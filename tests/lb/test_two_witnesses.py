@@ -74,7 +74,7 @@ async def test_a_second_agent_of_the_same_name_that_leaves_drains_nobody(
             await scene.join_server(name, ports[name])
         await scene.runs("a", "b")
         second = await scene.join_server("a", ports["other"])
-        await eventually(lambda: "two agents use one name" in caplog.text)
+        await eventually(lambda: "two agents use the same name" in caplog.text)
         second.request_leave()
         await trio.sleep(4.0)
         assert scene.servers() == ["a", "b"]

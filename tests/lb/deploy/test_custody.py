@@ -168,7 +168,7 @@ async def test_emptied_or_removed_file_is_restored_and_called_so(
             site.config.write_bytes(found)
         await eventually(lambda: site.config.exists() and site.config.read_bytes() == content)
         await eventually(lambda: logged(caplog, "lb.swap"))
-    assert f"configuration file {what} by somebody else" in caplog.text
+    assert logged(caplog, "lb.foreign_edit")[0].change == what.removeprefix("was ")
     assert logged(caplog, "lb.swap")[-1].reason == f"restored: file {what}"
 
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from gossip.agent.chronicle import Chronicle
+from gossip.agent.event_log import EventLog
 from gossip.serf.effects import MemberFailed
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.swim.evidence import Evidence, ProbeRecord
@@ -32,7 +32,7 @@ FIELDS = ("reporter", "suspected_by", "witnesses", "relays", "relays_answered")
 )
 def test_a_failure_is_logged_with_who_said_so_and_who_had_been_asked(evidence, fields, caplog):
     with caplog.at_level(logging.INFO, "gossip.agent"):
-        Chronicle().report(MemberFailed(MEMBER, evidence), 0.0)
+        EventLog().report(MemberFailed(MEMBER, evidence), 0.0)
     (record,) = caplog.records
     assert record.message == "member failed"
     assert {name: value for name, value in vars(record).items() if name in FIELDS} == fields

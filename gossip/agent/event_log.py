@@ -26,7 +26,7 @@ log = logging.getLogger("gossip.agent")
 Reported = MemberEvent | MessageRejected | NameConflict | UserEventReceived | PushPullReceived
 
 
-class Chronicle:
+class EventLog:
     """Writes the log of one node."""
 
     def __init__(self) -> None:
@@ -41,20 +41,20 @@ class Chronicle:
     def sum_up(self, now: float) -> None:
         """Say what was withheld in the last period, if it is over."""
         for kind, member, lines in self._budget.end_period(now):
-            log.warning("too many lines: withheld", extra={"of": kind, "member": member, "lines": lines})
+            log.warning("log lines withheld", extra={"of": kind, "member": member, "lines": lines})
 
     def complain(self, peer: str, reason: str, now: float) -> None:
         """Log what the peer at `peer` (host:port) did wrong: once per host and minute."""
         held = self._complaints.admit(peer.rpartition(":")[0], now)
         if held is not None:
-            log.warning("peer broke the protocol", extra={"peer": peer, "reason": reason, "held_back": held})
+            log.warning("peer violated the protocol", extra={"peer": peer, "reason": reason, "withheld": held})
 
     def report_key(self, peer: str, keys: tuple[str, str], now: float) -> None:
         """Log that the peer encrypts with another key than our primary one: once per host and minute."""
         if self._complaints.admit(f"key {peer.rpartition(':')[0]}", now) is not None:
             primary, used = keys
             log.warning(
-                "peer encrypts with another key than ours", extra={"peer": peer, "key": used, "ours": primary}
+                "peer encrypts with a different key", extra={"peer": peer, "key": used, "ours": primary}
             )
 
     def report(self, effect: Reported, now: float) -> None:
@@ -89,7 +89,7 @@ class Chronicle:
         held = self._complaints.admit(f"name {conflict.name}", now)
         if held is not None:
             fields = {"member": conflict.name, "addr": conflict.mine, "other": conflict.theirs}
-            log.error("two agents use one name", extra=fields | {"held_back": held})
+            log.error("two agents use the same name", extra=fields | {"withheld": held})
 
 
 _TEXTS: dict[type[MemberEvent], str] = {
