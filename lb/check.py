@@ -76,14 +76,14 @@ def _look(config: LbConfig) -> Iterator[Finding]:
     adoption = _adoption(file, content, config)
     yield _look_at_file(file, content, adoption, config)
     rendered, problem = _render_sample(config, adoption)
-    yield Finding("the template renders, and prints nothing but servers of members", problem)
+    yield Finding("the template renders, and only its server lines depend on members", problem)
     haproxy = HAProxy(config.sockets, runtime_timeout=config.runtime_timeout)
     running, silence = trio.run(_ask, haproxy.master.processes)
     if rendered is not None:
         if has_binary and not swapping.problem:
             yield Finding("haproxy accepts the result", _attempt(lambda: file.validate(rendered)))
         before = content if running is not None else None
-        yield Finding("haproxy can listen where the result says", find_unbindable(before, rendered))
+        yield Finding("haproxy can listen on the configured addresses", find_unbindable(before, rendered))
     yield from _look_at_sockets(config)
     if running is None and not config.start_haproxy:
         yield Finding("haproxy's master answers", silence)
@@ -99,7 +99,7 @@ def _look_at_directory(file: ConfigFile) -> Finding:
     try:
         file.open()
     except LockedError as error:
-        return Finding(f"gossip-lb runs here already (process {error.holder})")
+        return Finding(f"gossip-lb is already running here (process {error.holder})")
     except GossipError as error:
         return Finding(what, str(error))
     file.close()
@@ -121,8 +121,12 @@ def _look_at_file(
     origin = origin_of(content, _attempt_read(file.read_good))
     if content is None or origin is Origin.OURS:
         return Finding(f"{file.target} is {'not there yet' if content is None else 'a file of gossip-lb'}")
-    fate = "stays, and nothing is swapped" if config.on_foreign_edit is OnForeignEdit.HOLD else "is put back"
-    note = f"somebody changed it: a copy is kept, and it {fate} (--on-foreign-edit)"
+    fate = (
+        "the edit stays, so nothing is swapped"
+        if config.on_foreign_edit is OnForeignEdit.HOLD
+        else "our version is restored"
+    )
+    note = f"somebody else edited it: a copy will be kept, and {fate} (--on-foreign-edit)"
     return Finding(f"{file.target} is a file of gossip-lb", notes=(note,))
 
 
@@ -184,7 +188,7 @@ def _look_at_sockets(config: LbConfig) -> Iterator[Finding]:
             problem = "no such directory (create it)"
         elif not os.access(directory, os.W_OK | os.X_OK):
             problem = "permission denied (this user must be allowed to write there)"
-        yield Finding(f"sockets and state can be made in {directory}", problem)
+        yield Finding(f"sockets and state can be created in {directory}", problem)
 
 
 def _other_file(config: LbConfig, target: Path) -> str:

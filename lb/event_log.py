@@ -22,23 +22,26 @@ MAX_NAMES = 10
 """Servers that one line names."""
 
 _WAITS = {
-    "isolated": ("to hear a member of the cluster", "check the network between this agent and its peers"),
-    "health": ("this agent to keep up, 30s at most", "look for load or loss of packets on this machine"),
-    "suspect": ("suspicions in a backend to be settled, 30s at most", ""),
-    "quiet": ("the failures to stay the same while news spreads", ""),
+    "isolated": (
+        "to hear from a member of the cluster",
+        "check the network between this agent and its peers",
+    ),
+    "health": ("this agent to keep up, 30s at most", "check this machine for overload or packet loss"),
+    "suspect": ("suspicions in a backend to be resolved, 30s at most", ""),
+    "quiet": ("the set of failures to stay the same while broadcasts propagate", ""),
     "haproxy": ("haproxy's checks to agree", ""),
     "join": ("members to confirm the servers of the old file", ""),
     "moving": (
-        "haproxy to call the servers DOWN, or their new places to answer",
-        "start the servers where their members say they are, or correct the members' tags",
+        "haproxy to report the servers DOWN, or their new addresses to answer",
+        "start the servers at the announced addresses, or correct the members' tags",
     ),
-    "min_backends": ("another server to be UP", "start a server: the last ones of a backend stay"),
+    "min_backends": ("another server to be UP", "start a server: the last servers of a backend are kept"),
     "disputed": (
-        "haproxy to call the servers DOWN, or their members to return or leave",
+        "haproxy to report the servers DOWN, or their members to return or leave",
         "restart the agents of these servers, or stop the servers",
     ),
     "unconfirmed": (
-        "haproxy's word on the servers",
+        "haproxy's view of the servers",
         "check the admin socket, and that the template's server lines have a check",
     ),
 }
@@ -100,7 +103,7 @@ class EventLog:
                 "waiting": full[backend],
                 "turned_away": turned_away,
             }
-            do = "look for members that nobody started; without encryption anybody can announce some"
+            do = "look for members that nobody started; without encryption anybody can announce them"
             log.error("backend is full: new servers wait", extra={**fields, "do": do})
         for backend in sorted(self._full - full.keys()):
             log.info("backend has room again", extra={"event": "lb.full", "backend": backend})

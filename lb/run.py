@@ -147,7 +147,9 @@ class LoadBalancer:
 
     async def supervise(self, _agent: Agent) -> None:
         """Keep HAProxy running, if that is wanted; cancelled, it leaves HAProxy as it is."""
-        log.info("configuration file inspected", extra={"file": self._config.target, "origin": self._origin.value})
+        log.info(
+            "configuration file inspected", extra={"file": self._config.target, "origin": self._origin.value}
+        )
         if not self._config.start_haproxy:
             self._settled.set()
             return
@@ -182,9 +184,7 @@ class LoadBalancer:
         """Take SIGUSR2, which is meant for HAProxy's master, as a wish to look whether all is right."""
         if self.signals is not None:
             async for _ in self.signals:
-                log.warning(
-                    "SIGUSR2: checking file and worker; haproxy is reloaded when its file changes"
-                )
+                log.warning("SIGUSR2: checking file and worker; haproxy is reloaded when its file changes")
                 self._deployment.look_again()
 
     def reconfigure(self, fresh: LbConfig, renderer: Renderer) -> None:
@@ -380,7 +380,7 @@ def _check_directories(config: LbConfig) -> None:
     for socket in (config.sockets.master, config.sockets.admin):
         if not socket.parent.is_dir():
             raise ConfigError(
-                f"haproxy cannot make its socket {socket}: create the directory {socket.parent}"
+                f"haproxy cannot create its socket {socket}: create the directory {socket.parent}"
             )
 
 

@@ -115,7 +115,7 @@ class ControlServer:
             return refusal(HTTPStatus.NOT_FOUND, f"there is no {request.path}")
         with trio.move_on_after(ANSWER_TIMEOUT):
             return await handler(request)
-        return refusal(HTTPStatus.GATEWAY_TIMEOUT, f"not done within {ANSWER_TIMEOUT:g} s")
+        return refusal(HTTPStatus.GATEWAY_TIMEOUT, f"not finished within {ANSWER_TIMEOUT:g} s")
 
     def _complain(self, reason: str) -> None:
         if (held := self._complaints.admit(reason, trio.current_time())) is not None:
@@ -172,7 +172,8 @@ class _Conversation:
             body += event.data
             if len(body) > MAX_BODY_BYTES:
                 raise _RefusedError(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MAX_BODY_BYTES} bytes"
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"the body exceeds the limit of {MAX_BODY_BYTES} bytes",
                 )
         path, _, query = head.target.decode("ascii", "replace").partition("?")
         return Request(head.method.decode("ascii", "replace"), path, query, body)

@@ -33,7 +33,7 @@ class Destinations:
             return f"the address is {found}"
         is_loopback = ip_address(to.host).is_loopback
         if is_loopback and not self._loopback:
-            return "the address is loopback, and this agent is elsewhere"
+            return "the address is loopback, and this agent's is not"
         if to in self._own:
             return "the address is this agent's own"
         if self._rpc_port and to.port == self._rpc_port and (is_loopback or to.host in self._own_hosts):

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from gossip.agent.admission import Admission
 from gossip.agent.bugs import Bugs
-from gossip.agent.event_log import EventLog
 from gossip.agent.destinations import Destinations
+from gossip.agent.event_log import EventLog
 from gossip.agent.resolve import resolve_all
 from gossip.agent.sealing import Refusals, Sealer
 from gossip.agent.streams import Streams

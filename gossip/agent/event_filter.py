@@ -27,13 +27,13 @@ class EventFilter(Struct, frozen=True):
         """Read a filter.
 
         Raises:
-            ValueError: one of its elements is no kind of event.
+            ValueError: one of its elements is not a kind of event.
         """
         wanted = set()
         for element in (text or EVERYTHING).split(","):
             kind, colon, name = element.partition(":")
             if kind not in KINDS or (colon and (kind not in NAMED_KINDS or not name)):
-                raise ValueError(f"{element!r} is no kind of event")
+                raise ValueError(f"{element!r} is not a kind of event")
             wanted.add((kind, name))
         return cls(frozenset(wanted))
 

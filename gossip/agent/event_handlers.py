@@ -196,9 +196,7 @@ class EventScripts:
             log.debug("event script output", extra=extra | {"output": output.decode("utf-8", "replace")})
         if status is None:
             self.failed += 1
-            log.error(
-                "event script timed out: stopped", extra=extra | {"after": Seconds(self._time_limit)}
-            )
+            log.error("event script timed out: stopped", extra=extra | {"after": Seconds(self._time_limit)})
         elif status:
             self.failed += 1
             log.error("event script failed", extra=extra | {"status": status})

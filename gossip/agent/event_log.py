@@ -47,7 +47,9 @@ class EventLog:
         """Log what the peer at `peer` (host:port) did wrong: once per host and minute."""
         held = self._complaints.admit(peer.rpartition(":")[0], now)
         if held is not None:
-            log.warning("peer violated the protocol", extra={"peer": peer, "reason": reason, "withheld": held})
+            log.warning(
+                "peer violated the protocol", extra={"peer": peer, "reason": reason, "withheld": held}
+            )
 
     def report_key(self, peer: str, keys: tuple[str, str], now: float) -> None:
         """Log that the peer encrypts with another key than our primary one: once per host and minute."""

@@ -43,7 +43,7 @@ async def run_panel(panel: Callable[[Host], Awaitable[None]], host: Host, bugs: 
                 raise cause from None
             if trio.current_time() - started >= STEADY_AFTER:
                 backoff = FIRST_BACKOFF
-            bugs.report(f"panel {name}", error, f"it is started again after {backoff:g} s")
+            bugs.report(f"panel {name}", error, f"it is restarted after {backoff:g} s")
         else:
             return
         await trio.sleep(backoff)

@@ -180,7 +180,7 @@ def _is_socket(path: Path) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISSOCK(mode):
-        raise OSError("a file that is no socket is in the way")
+        raise OSError("a file that is not a socket is in the way")
     return True
 
 

@@ -179,7 +179,7 @@ class Streams:
             case UserMessage():
                 host.receive_user_message(message.payload)
             case Ack() | ErrorMessage():
-                host.complain(talk.peer, f"{type(message).__name__} opens no conversation")
+                host.complain(talk.peer, f"{type(message).__name__} cannot open a conversation")
 
     async def _read(
         self, stream: trio.SocketStream, place: Place, reader: StreamReader

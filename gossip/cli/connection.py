@@ -34,7 +34,7 @@ def agent_options(command: Callable[P, R]) -> Callable[P, R]:
         default="",
         envvar=["GOSSIP_RPC_AUTH", "SERF_RPC_AUTH"],
         show_envvar=True,
-        help="The agent's RPC token, if it wants one.",
+        help="The agent's RPC token, if it requires one.",
     )
     return addr(auth(command))
 

@@ -14,7 +14,7 @@ from gossip.cli.output import printable
     "--coalesce/--no-coalesce",
     default=True,
     show_default=True,
-    help="Whether members may tell of the newest event of this name only.",
+    help="Whether members may deliver only the newest of several events with this name.",
 )
 @agent_options
 def event(*, name: str, payload: str, coalesce: bool, rpc_addr: str, rpc_auth: str) -> None:

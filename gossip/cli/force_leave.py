@@ -8,7 +8,7 @@ from gossip.cli.dialect import SerfCommand
 
 @click.command("force-leave", cls=SerfCommand)
 @click.argument("node", metavar="NODE")
-@click.option("--prune", is_flag=True, help="Erase the member from the list of members.")
+@click.option("--prune", is_flag=True, help="Remove the member from the list as well.")
 @agent_options
 def force_leave(node: str, prune: bool, rpc_addr: str, rpc_auth: str) -> None:
     """Declare the failed member NODE to have left for good.

@@ -18,10 +18,10 @@ WORDS = {
 
 
 @click.command(cls=SerfCommand)
-@click.option("--list", "is_list", is_flag=True, help="Show every key, and how many members have it.")
-@click.option("--install", metavar="KEY", help="Give all members a further key (base64).")
-@click.option("--use", metavar="KEY", help="Let all members encrypt with an installed key.")
-@click.option("--remove", metavar="KEY", help="Take a key from all members; never the one in use.")
+@click.option("--list", "is_list", is_flag=True, help="List each key and how many members have it.")
+@click.option("--install", metavar="KEY", help="Install a key on all members (base64).")
+@click.option("--use", metavar="KEY", help="Make an installed key the one that all members encrypt with.")
+@click.option("--remove", metavar="KEY", help="Remove a key from all members; never the one in use.")
 @agent_options
 def keys(
     *,

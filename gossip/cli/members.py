@@ -17,11 +17,18 @@ STATUS_COLUMN = 2
 
 
 @click.command(cls=SerfCommand)
-@click.option("--detailed", is_flag=True, help="Show protocol versions too (text only).")
+@click.option("--detailed", is_flag=True, help="Also show protocol versions (text only).")
 @format_option
-@click.option("--name", metavar="REGEXP", default="", help="Only members with this name (matched whole).")
+@click.option(
+    "--name", metavar="REGEXP", default="", help="Only members with this name (the whole value must match)."
+)
 @click.option("--role", metavar="REGEXP", default="", help="Deprecated: use --tag role=REGEXP.")
-@click.option("--status", metavar="REGEXP", default="", help="Only members with this status (matched whole).")
+@click.option(
+    "--status",
+    metavar="REGEXP",
+    default="",
+    help="Only members with this status (the whole value must match).",
+)
 @click.option("--tag", metavar="KEY=REGEXP", multiple=True, help="Only members with this tag; repeatable.")
 @agent_options
 def members(

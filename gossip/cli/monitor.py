@@ -17,7 +17,7 @@ from gossip.ipc.client import Client
     metavar="LEVEL",
     default="info",
     show_default=True,
-    help="The least important lines to show: trace, debug, info, warn or err.",
+    help="Lowest level to show: trace, debug, info, warn or err.",
 )
 @agent_options
 def monitor(log_level: str, rpc_addr: str, rpc_auth: str) -> None:

@@ -20,7 +20,7 @@ format_option = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to print.",
+    help="Output format.",
 )
 """The flag of every command that prints for people or for programs; its value comes as `output_format`."""
 

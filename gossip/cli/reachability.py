@@ -13,12 +13,12 @@ from gossip.ipc.query_bodies import SendQuery
 TROUBLESHOOTING = """\
 This can have several causes:
 * A member died a moment ago, and its failure has not been detected yet.
-* Datagrams do not pass in one direction: check UDP on the gossip port, both ways.
-* Two members use one name: each of them must have a name of its own."""
+* Datagrams are lost in one direction: check UDP on the gossip port both ways.
+* Two members use the same name: names must be unique."""
 
 
 @click.command(cls=SerfCommand)
-@click.option("--verbose", is_flag=True, help="Show every ack as it comes.")
+@click.option("--verbose", is_flag=True, help="Show each ack as it arrives.")
 @agent_options
 def reachability(*, verbose: bool, rpc_addr: str, rpc_auth: str) -> None:
     """Send a ping query to all members and compare the acks with the live members."""

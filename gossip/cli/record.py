@@ -27,7 +27,7 @@ def record() -> None:
     metavar="PATH",
     envvar="GOSSIP_CONTROL",
     show_envvar=True,
-    help="The agent's control socket, as its own --control says.",
+    help="The agent's control socket, as given to the agent with --control.",
 )
 def dump(*, file: Path | None, control: str | None) -> None:
     """Write what the agent remembers to FILE, for 'gossip sim replay-recording'.
@@ -44,7 +44,9 @@ def dump(*, file: Path | None, control: str | None) -> None:
     from gossip.recording.rows import RecordingError
 
     if not control:
-        raise ConfigError("the agent's control socket is not known: give --control PATH, or GOSSIP_CONTROL")
+        raise ConfigError(
+            "the path of the agent's control socket is unknown: give --control PATH, or GOSSIP_CONTROL"
+        )
     data = ask_control(control, "POST", DUMP_PATH, most=MAX_RECORDING_BYTES)
     try:
         recording = decode_recording(data)

@@ -28,9 +28,9 @@ SHOWN_DIFFERENCES = 5
 @click.command(cls=SerfCommand)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--until", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop so long after the first input."
+    "--until", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop this long after the first input."
 )
-@click.option("--trace", is_flag=True, help="Print every input, and what came of it.")
+@click.option("--trace", is_flag=True, help="Print every input and its effects.")
 @format_option
 def replay_recording(*, file: Path, until: float | None, trace: bool, output_format: str) -> None:
     """Feed a recording to the core: it must end in the state that the agent was in.
@@ -59,7 +59,7 @@ def replay_recording(*, file: Path, until: float | None, trace: bool, output_for
     else:
         _show(recording, replay, members, counters)
     if replay.differences:
-        raise CommandFailedError(f"not what was recorded: {replay.differences[0]}")
+        raise CommandFailedError(f"replay differs from the recording: {replay.differences[0]}")
 
 
 def _read(file: Path) -> bytes:
@@ -84,9 +84,9 @@ def _show(recording: Recording, replay: Replay, members: list[Member], counters:
     for difference in replay.differences[:SHOWN_DIFFERENCES]:
         click.echo(difference)
     if not replay.is_complete:
-        click.echo("stopped on the way: not compared with the end")
+        click.echo("stopped early: the end was not compared")
     elif not replay.differences:
-        click.echo("the state equals the agent's, and so does everything that it asked for on the way")
+        click.echo("the final state and every effect match the recording")
 
 
 def _show_as_json(

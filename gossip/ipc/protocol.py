@@ -224,7 +224,7 @@ class MessageReader:
             return None
         except (ValueError, msgpack.UnpackException) as error:
             raise RemoteProtocolError(
-                f"bytes are no valid message: {error or type(error).__name__}"
+                f"bytes are not a valid message: {error or type(error).__name__}"
             ) from None
         end = self._unpacker.tell()
         if end - self._start > self._max_bytes:

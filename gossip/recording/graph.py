@@ -152,7 +152,7 @@ class _Writer:
             owner = value.__self__
             if (type(owner).__name__, value.__name__) in METHODS:
                 return [METHOD, self._refer(owner), value.__name__]
-        raise TypeError(f"{value!r} has no place in a recording")
+        raise TypeError(f"{value!r} cannot be recorded")
 
     def _refer(self, thing: object) -> list[object]:
         number = self._number.get(id(thing))
@@ -340,7 +340,7 @@ def _member_row(raw: object) -> NodeState:
 def _bound(values: list[object]) -> Callable[..., object]:
     if len(values) == 2 and (type(values[0]).__name__, values[1]) in METHODS:
         return cast(Callable[..., object], getattr(values[0], str(values[1])))
-    raise RecordingError("a recording refers to a method that it may not hold")
+    raise RecordingError("a recording refers to a method that is not listed")
 
 
 _COMPOSED: dict[str, Callable[[list[object]], object]] = {TUPLE: tuple, MAPPING: _pairs, METHOD: _bound}

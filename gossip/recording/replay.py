@@ -82,7 +82,7 @@ class Replay:
             with hostile(f"the state after window {number} is broken"):
                 reached = digest(dump_state(self.node))
             if reached != stretch.digest:
-                self.differences.append(f"the state after window {number} is another one")
+                self.differences.append(f"the state after window {number} differs from the recorded one")
         self.is_complete = True
 
     def _read(self, row: object) -> Step:
@@ -94,14 +94,14 @@ class Replay:
         verb = VERBS[number]
         if number == RECEIVE_PACKET:
             if len(rest) != 4 or not isinstance(rest[0], list):
-                raise self._broken("is no packet")
+                raise self._broken("is not a packet")
             return self._checked(verb, (tuple(rest[0]), Address(rest[1], rest[2]), rest[3]), {})
         if number == EFFECTS:
             return Step(self.steps, verb, tuple(rest), {}, None)
         if number in (HANDLE_TIMEOUT, NEXT_DEADLINE):
             return self._checked(verb, tuple(rest), {})
         if len(rest) != 2 or not isinstance(rest[0], list) or not isinstance(rest[1], dict):
-            raise self._broken("is no command")
+            raise self._broken("is not a command")
         named = {name: load_value(value) for name, value in rest[1].items()}
         return self._checked(verb, tuple(map(load_value, rest[0])), named)
 
@@ -119,12 +119,12 @@ class Replay:
     def _feed(self, step: Step) -> Step:
         self.counts[step.verb] += 1
         if step.verb == VERBS[EFFECTS]:
-            with hostile(f"input {step.number} asks for what is broken"):
+            with hostile(f"input {step.number} produces broken effects"):
                 effects = tuple(self.node.effects())
                 found = fingerprint(effects)
             self.effects += len(effects)
             if (found,) != step.args:
-                self.differences.append(f"input {step.number} asks for other effects")
+                self.differences.append(f"input {step.number} produces other effects")
             return replace(step, effects=effects)
         try:
             with hostile(f"input {step.number} ({step.verb}) makes the core fail"):

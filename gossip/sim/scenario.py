@@ -146,7 +146,7 @@ def _check(scenario: Scenario, source: str) -> None:
 def _check_parameters(table: str, given: Mapping[str, float], kind: type[Struct], source: str) -> None:
     for key in given:
         if key not in kind.__struct_fields__:
-            raise ConfigError(f"{source}: {table}.{key} is no parameter of the protocol")
+            raise ConfigError(f"{source}: {table}.{key} is not a protocol parameter")
     try:
         msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:

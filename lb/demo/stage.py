@@ -125,10 +125,10 @@ class Stage:
             click.echo(f"last words of the load balancer: {self.witness.last_words}")
 
     async def _linger(self) -> None:
-        click.echo("\nEverything still runs. To look:")
+        click.echo("\nEverything is still running. Try:")
         for way in ways_to_look(self.cast):
             click.echo(f"  {way}")
-        click.echo("Ctrl-C ends it.")
+        click.echo("Press Ctrl-C to stop.")
         await trio.sleep_forever()
 
     async def _obey_signals(

@@ -21,7 +21,7 @@ class Origin(Enum):
 
     NOWHERE = "there is none"
     OURS = "this program wrote it"
-    REPAIRED = "it was damaged, and the last known good one takes its place"
+    REPAIRED = "it was damaged; the last known good one was restored"
     EDITED = "this program wrote it, and somebody changed it"
     FOREIGN = "somebody else wrote it"
 

@@ -202,7 +202,8 @@ class ConfigFile:
             return self.directory / copies[-1]
         if len(copies) >= MAX_COPIES:
             raise SwapError(
-                "copy", f"{self.directory} has {len(copies)} files {prefix}*: remove those that nobody needs"
+                "copy",
+                f"{self.directory} has {len(copies)} files {prefix}*: delete those no longer needed",
             )
         stamp = strftime("%Y%m%dT%H%M%SZ", gmtime())
         candidate = self._write_candidate(content)
@@ -274,7 +275,7 @@ class ConfigFile:
         """Make sure that nobody wrote to `path` behind our back."""
         found = self._read(path.name)
         if found is None or content_digest(found) != digest:
-            raise SwapError(step, f"{path} is not what was written to it: somebody else changes it")
+            raise SwapError(step, f"{path} differs from what was written to it: somebody else is changing it")
 
     def _remove_stale_candidates(self) -> None:
         """The lock is ours, so nobody can be writing these any more."""

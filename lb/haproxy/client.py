@@ -161,7 +161,7 @@ class HAProxy:
             to_drain |= dict.fromkeys(step.drained)
             to_ready |= dict.fromkeys(step.readied)
         name = next(iter({**to_drain, **to_ready}))
-        raise HAProxyError(f"haproxy does not keep the state of {name}: somebody else changes it")
+        raise HAProxyError(f"haproxy does not keep the state of {name}: somebody else is changing it")
 
     async def _known_state(self, content: bytes) -> bytes:
         with suppress(UnreachableError):

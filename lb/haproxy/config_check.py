@@ -76,7 +76,7 @@ class Validator:
         if not _end(process):
             return (
                 f"{command[0]} did not finish validating {shown_as} within {self.timeout:g} s and cannot be "
-                "stopped: it runs as another user (use a command that does not)"
+                "stopped: it runs as another user (use a command that runs as this one)"
             )
         if not in_time:
             return f"{command[0]} did not finish validating {shown_as} within {self.timeout:g} s"

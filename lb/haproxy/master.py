@@ -110,7 +110,7 @@ class Master:
         """Return the processes if the reload took, None while that is open."""
         now = parse_processes(await self._socket.ask("show proc", POLL_TIMEOUT))
         if now.master != before.master:
-            raise ReloadError(f"haproxy was restarted while it reloaded (process {before.master} is gone)")
+            raise ReloadError(f"haproxy was restarted during the reload (process {before.master} is gone)")
         if now.reloads <= before.reloads:
             return None
         if now.failed:

@@ -90,7 +90,7 @@ class Runtime:
             answer = await self._socket.ask(";".join(commands[first : first + MAX_BATCH]))
             complaints += [line for line in answer.splitlines() if line.strip()]
         if complaints:
-            raise HAProxyError(f"haproxy objects to setting servers to {state}: {complaints[0][:200]}")
+            raise HAProxyError(f"haproxy refused to set servers to {state}: {complaints[0][:200]}")
 
     async def drain_exactly(self, drained: Collection[ServerName], ours: Collection[ServerName]) -> Drains:
         """Make `drained` drained, and those of `ours` that are not in it ready again.

@@ -109,4 +109,4 @@ def _parse_row(columns: list[str], line: str) -> ServerRow:
         check = (int(row["srv_check_result"]), int(row["srv_check_state"]))
         return ServerRow(place, *bits, line, *check)
     except (KeyError, ValueError) as error:
-        raise HAProxyError(f"haproxy's table of servers has a line that makes no sense: {line!r}") from error
+        raise HAProxyError(f"haproxy's table of servers has an invalid line: {line!r}") from error

@@ -204,12 +204,12 @@ class Supervisor:
         except AbsentError:
             return None
         except UnreachableError as error:
-            raise HAProxyError(f"cannot tell whether haproxy runs already: {error}") from error
+            raise HAProxyError(f"cannot tell whether haproxy is already running: {error}") from error
         found = identify(peer) if peer == answered else None
         if found is None:
             raise StrangerError(
                 f"the haproxy that answers on {self._master.path} belongs to another container or user: "
-                "attach to it (without --start-haproxy), or give this one other sockets"
+                "attach to it (without --start-haproxy), or give this one different sockets"
             )
         self._check_files(found)
         return process.find(found, is_ours=False)
@@ -225,7 +225,7 @@ class Supervisor:
             reads = ", ".join(map(str, found.files)) or "no file"
             raise StrangerError(
                 f"haproxy process {found.pid} on {self._master.path} reads {reads}, not {config}: stop it, "
-                "or give this one other sockets (--master-socket, --admin-socket)"
+                "or give this one different sockets (--master-socket, --admin-socket)"
             )
 
     async def _watch(self, watched: Process) -> int | None:

@@ -236,7 +236,7 @@ def _check_lines(field: str, lines: tuple[str, ...]) -> None:
         if not words or _UNPRINTABLE.search(line) or len(line) > MAX_LINE:
             raise ConfigError(f"{field} {line!a:.60}: give lines of 1 to {MAX_LINE} printable characters")
         if words[0] in SECTIONS or words[0] in _REFUSED_WORDS or words[:2] == ("setenv", "LB_DIGEST"):
-            raise ConfigError(f"{field} {line!a:.60}: {words[0]} may not stand here")
+            raise ConfigError(f"{field} {line!a:.60}: {words[0]} is not allowed here")
 
 
 def _check_frontends(frontends: tuple[Frontend, ...]) -> None:

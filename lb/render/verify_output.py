@@ -115,5 +115,5 @@ def _compare(lines: list[tuple[int, str]], reference: list[str]) -> list[str]:
         if line != wanted:
             return [f"line {number}: {line!a:.60} depends on members: without any it is {wanted!a:.60}"]
     if len(lines) != len(reference):
-        return [f"file has {len(lines)} lines beside its servers: without members it has {len(reference)}"]
+        return [f"file has {len(lines)} lines besides its servers: without members it has {len(reference)}"]
     return []

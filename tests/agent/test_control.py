@@ -113,7 +113,7 @@ async def test_a_client_that_waits_for_permission_gets_it(tmp_path):
         (b"what?\r\n\r\n", b"400", b"not a request"),
         (b"GET / HTTP/1.1\r\n\r\n", b"400", b"not a request"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + bytes(MAX_HEAD_BYTES), b"4", b"not a request"),
-        (post(bytes(MAX_BODY_BYTES + 1)), b"413", b"a body has at most"),
+        (post(bytes(MAX_BODY_BYTES + 1)), b"413", b"the body exceeds the limit"),
     ],
 )
 async def test_what_is_not_done_is_said_in_json(tmp_path, request_, status, reason):

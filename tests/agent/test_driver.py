@@ -359,7 +359,7 @@ async def test_a_peer_with_another_key_is_named_with_the_keys(caplog):
         a.driver._sealer.keyring.add(b.driver._sealer.keyring.keys[0])
         for _ in range(3):
             a.driver._receive(packet, where(b))
-    (line,) = [record for record in caplog.records if "encrypts with another key" in record.getMessage()]
+    (line,) = [record for record in caplog.records if "encrypts with a different key" in record.getMessage()]
     assert (line.peer, line.key, line.ours) == (str(where(b)), name_b, name_a)
     started = [record.key for record in caplog.records if record.getMessage() == "agent running"]
     assert started == [name_a, name_b]

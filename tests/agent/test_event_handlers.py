@@ -65,7 +65,7 @@ def test_every_element_of_a_filter_makes_a_handler(text, elements, script):
 
 @pytest.mark.parametrize("text", ["foo=bar.sh", "member-join,=x", "user:=x", "echo a=b"])
 def test_a_filter_that_names_no_event_is_refused(text):
-    with pytest.raises(ConfigError, match=r"no kind of event.*\*="):
+    with pytest.raises(ConfigError, match=r"not a kind of event.*\*="):
         parse_handlers(text)
 
 

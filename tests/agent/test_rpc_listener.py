@@ -103,7 +103,7 @@ async def test_a_busy_server_counts_as_alive(tmp_path, autojump_clock):
 async def test_a_file_in_the_way_is_never_removed(tmp_path):
     path = tmp_path / "rpc.sock"
     path.write_text("precious")
-    with pytest.raises(StartError, match="a file that is no socket is in the way"):
+    with pytest.raises(StartError, match="a file that is not a socket is in the way"):
         await open_rpc_listener(path)
     assert path.read_text() == "precious"
 

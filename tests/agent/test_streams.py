@@ -86,7 +86,7 @@ async def test_a_broken_user_message_is_a_complaint(caplog):
 async def test_an_answer_opens_no_conversation(caplog, opening):
     async with running("a", "127.1.11.7") as a:
         assert await say(a, encode(opening)) is None
-        await eventually(lambda: "opens no conversation" in complaints(caplog)[0], "a complaint")
+        await eventually(lambda: "cannot open a conversation" in complaints(caplog)[0], "a complaint")
 
 
 async def test_silence_is_no_offence(caplog):

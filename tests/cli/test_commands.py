@@ -425,7 +425,7 @@ def test_an_interrupted_monitor_is_done_even_if_the_agent_hangs_up(capsys):
 @pytest.mark.parametrize(
     ("tail", "reason"),
     [
-        (b"\xc1", "bytes are no valid message"),
+        (b"\xc1", "bytes are not a valid message"),
         (b"\x82\xa3Seq\x03\xa5Error\xa0\x90", "expected a map, got list"),
     ],
 )

@@ -105,7 +105,7 @@ def test_the_newcomer_of_two_agents_with_one_name_stops_and_the_other_stays(star
         second = others.start(OURS, "s1", f"-retry-join={members['o1'].host}")
         others.all = [second]
         assert second.wait(30) == 1
-        assert "another agent has our name" in second.log.read_text()
+        assert "name conflict lost" in second.log.read_text()
     assert members["o2"].members()["s1"].address == f"{members['s1'].host}:7946"
     assert members["o1"].statuses()["s1"] == "alive"
 

@@ -34,7 +34,7 @@ def test_sidecar_leaves_with_its_server_and_follows_it_into_a_new_namespace(
         wait_until(lambda: serves(site, "web-1", "web-2"), "both web servers serve", 60)
         web, agent = site.container("web-1"), site.container("web-1-agent")
         docker("restart", "-t", "5", web.id)
-        wait_until(lambda: "no interface has our address any more" in agent.logs, "the sidecar notices", 30)
+        wait_until(lambda: "address lost" in agent.logs, "the sidecar notices", 30)
         wait_until(lambda: serves(site, "web-1", "web-2"), "both serve again", 60)
         assert agent.inspect()["RestartCount"] >= 1
         with requests(site.port(), 50.0) as tally:

@@ -438,7 +438,7 @@ def test_a_response_may_be_as_long_as_the_limit():
 
 @pytest.mark.parametrize("bomb", [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\x91" * 2000, b"\xc1"])
 def test_length_bombs_and_deep_nesting_are_refused_at_once(bomb):
-    with pytest.raises(RemoteProtocolError, match="bytes are no valid message"):
+    with pytest.raises(RemoteProtocolError, match="bytes are not a valid message"):
         requests_in(bomb)
 
 

@@ -78,14 +78,14 @@ def test_port_that_is_taken_is_named(site: Site, capsys: pytest.CaptureFixture[s
     assert code == 1
     where = f"{HOST}:{site.port}"
     assert failures(lines) == [
-        f"haproxy can listen where the result says: cannot listen on {where}: address already in use"
+        f"haproxy can listen on the configured addresses: cannot listen on {where}: address already in use"
     ]
 
 
 def test_run_directory_that_is_missing_is_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = check(site, capsys, "--start-haproxy", "--master-socket", "/no/such/m.sock")
     assert code == 1
-    assert failures(lines) == ["sockets and state can be made in /no/such: no such directory (create it)"]
+    assert failures(lines) == ["sockets and state can be created in /no/such: no such directory (create it)"]
 
 
 def test_run_directory_without_permission_is_named(
@@ -98,7 +98,7 @@ def test_run_directory_without_permission_is_named(
     code, lines = check(site, capsys, "--start-haproxy", "--admin-socket", str(run / "a.sock"))
     assert code == 1
     [problem] = failures(lines)
-    assert problem.startswith(f"sockets and state can be made in {run}: permission denied")
+    assert problem.startswith(f"sockets and state can be created in {run}: permission denied")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,8 @@ def test_foreign_file_is_named_with_what_a_take_over_would_lose(
 
 
 @pytest.mark.parametrize(
-    ("policy", "fate"), [("restore", "is put back"), ("hold", "stays, and nothing is swapped")]
+    ("policy", "fate"),
+    [("restore", "our version is restored"), ("hold", "the edit stays, so nothing is swapped")],
 )
 def test_edited_file_is_no_failure_but_its_fate_is_told(
     site: Site, capsys: pytest.CaptureFixture[str], policy: str, fate: str
@@ -200,7 +201,7 @@ def test_beside_a_running_load_balancer_it_says_that_one_runs(
     finally:
         file.close()
     assert (code, failures(lines)) == (0, [])
-    assert f"ok    gossip-lb runs here already (process {os.getpid()})" in lines
+    assert f"ok    gossip-lb is already running here (process {os.getpid()})" in lines
 
 
 def test_wrong_configuration_of_a_check_is_exit_2(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

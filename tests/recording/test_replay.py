@@ -143,12 +143,12 @@ def run(made: Recording, until: float = float("inf")) -> Replay:
 def test_another_end_is_noticed():
     replay = run(recording((HANDLE_TIMEOUT, START + 1)))
     assert replay.is_complete
-    assert replay.differences == ["the state after window 1 is another one"]
+    assert replay.differences == ["the state after window 1 differs from the recorded one"]
 
 
 def test_other_effects_are_noticed_at_the_input_that_asks_for_them():
     replay = run(recording((HANDLE_TIMEOUT, START), (EFFECTS, 7)))
-    assert replay.differences[0] == "input 2 asks for other effects"
+    assert replay.differences[0] == "input 2 produces other effects"
 
 
 def test_a_replay_stops_when_it_is_told_to():
@@ -176,7 +176,7 @@ def test_what_the_node_refuses_is_part_of_the_story():
         ([len(VERBS)], "input 1 names no call"),
         ([-1], "input 1 names no call"),
         ([True], "input 1 names no call"),
-        ([RECEIVE_PACKET, 1], "input 1 is no packet"),
+        ([RECEIVE_PACKET, 1], "input 1 is not a packet"),
         ([HANDLE_TIMEOUT], "input 1 missing a required argument: 'now'"),
         ([HANDLE_TIMEOUT, 1.0, 2.0], "input 1 too many positional arguments"),
         ([HANDLE_TIMEOUT, "soon"], "input 1 is at 'soon', after 0.0"),
@@ -184,7 +184,7 @@ def test_what_the_node_refuses_is_part_of_the_story():
         ([HANDLE_TIMEOUT, float("inf")], "input 1 is at inf, after 0.0"),
         ([HANDLE_TIMEOUT, MAX_TIME], f"input 1 is at {MAX_TIME}, after 0.0"),
         ([HANDLE_TIMEOUT, -1.0], "input 1 is at -1.0, after 0.0"),
-        ([VERBS.index("announce_join"), [1.0]], "input 1 is no command"),
+        ([VERBS.index("announce_join"), [1.0]], "input 1 is not a command"),
         ([VERBS.index("announce_join"), [], {"then": 1}], "input 1 missing a required argument: 'now'"),
         ([VERBS.index("set_tags"), [["SerfNode"], 1.0], {}], "there is no SerfNode in a recording"),
         ([VERBS.index("set_tags"), [[0], 1.0], {}], "refers to object 0: there are 0"),

@@ -125,7 +125,7 @@ def test_all_nodes_that_fit_are_accepted_and_one_more_is_not():
             '[[acts]]\ndo = "crash"\nnode = "n1"\nat = 61',
             "x.toml: act 0 happens at 61, after the duration (60)",
         ),
-        ("[swim]\nprobe_intervall = 1", "x.toml: swim.probe_intervall is no parameter of the protocol"),
+        ("[swim]\nprobe_intervall = 1", "x.toml: swim.probe_intervall is not a protocol parameter"),
         ("[swim]\nindirect_checks = 1.5", "x.toml: swim: "),
         ("[swim]\ngossip_interval = 0", "x.toml: swim.gossip_interval is 0: expected 0.001 to 1e+09"),
         ("[swim]\nprobe_interval = 1e-300", "x.toml: swim.probe_interval is 1e-300: expected 0.001"),

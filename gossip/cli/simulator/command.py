@@ -79,10 +79,10 @@ def _with_riders(function: Callable[..., None], load_riders: Callable[[], Riders
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the flags that say how to run and what to show."""
     options = [
-        click.option("--wire", is_flag=True, help="Take every message through the full byte path."),
+        click.option("--wire", is_flag=True, help="Encode, seal and parse every message."),
         click.option("--trace", is_flag=True, help="Print everything that happened."),
         click.option("--timeline", is_flag=True, help="Show what each node believes over time."),
-        click.option("--about", metavar="NODE", default="", help="Show only what each believes of NODE."),
+        click.option("--about", metavar="NODE", default="", help="Show what each node believes about NODE."),
         click.option(
             "--svg",
             type=click.Path(dir_okay=False, path_type=Path),
@@ -95,7 +95,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.argument("scenario", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--seed", type=click.IntRange(min=0), help="Another seed than the file's.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed to use instead of the file's.")
 @run_options
 def run(
     riders: Riders,
@@ -128,8 +128,10 @@ def run(
 
 
 @click.argument("seed", type=click.IntRange(min=0))
-@click.option("--most-nodes", type=click.IntRange(min=3), help="The same limit that the swarm ran with.")
-@click.option("--print", "print_only", is_flag=True, help="Only print the scenario, for a file of its own.")
+@click.option(
+    "--most-nodes", type=click.IntRange(min=3), help="Largest cluster, as it was given to the swarm."
+)
+@click.option("--print", "print_only", is_flag=True, help="Only print the scenario, to be saved in a file.")
 @run_options
 def replay(
     riders: Riders,
@@ -151,10 +153,12 @@ def replay(
     _show(chosen, riders, wire=wire, trace=trace, timeline=timeline, about=about, svg=svg)
 
 
-@click.option("--seeds", metavar="A..B", default="0..99", show_default=True, help="Seeds to try, both ends.")
+@click.option(
+    "--seeds", metavar="A..B", default="0..99", show_default=True, help="Seeds to try, both ends included."
+)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option("--most-nodes", type=click.IntRange(min=3), help="Nodes of the largest cluster.  [64]")
-@click.option("--wire", is_flag=True, help="Take every message through the full byte path.")
+@click.option("--wire", is_flag=True, help="Encode, seal and parse every message.")
 @click.option("--digests", is_flag=True, help="Print the trace hash of each seed.")
 def swarm(
     riders: Riders, *, seeds: str, jobs: int, most_nodes: int | None, wire: bool, digests: bool
@@ -178,7 +182,7 @@ def swarm(
                 failed.append(outcome.scenario.seed)
                 click.echo(report(outcome))
     if total:
-        click.echo(f"in all: {_in_words(total)}")
+        click.echo(f"in total: {_in_words(total)}")
     if failed:
         shown = ", ".join(map(str, failed))
         raise CommandFailedError(f"{len(failed)} of {len(work)} seeds broke a rule: {shown}")
@@ -300,7 +304,7 @@ def _write_picture(path: Path, scenario: Scenario, beliefs: Beliefs, about: str,
     from gossip.cli.simulator.timeline import rows_of
 
     changes, keys = rows_of(beliefs, about)
-    subject = f"what each believes of {about}" if about else "what is wrong with each view"
+    subject = f"what each node believes about {about}" if about else "what is wrong with each view"
     title = f"{scenario.name or 'scenario'}, seed {scenario.seed}: {subject}"
     try:
         path.write_text(picture(title, changes, keys, beliefs.notes, ended), encoding="utf-8")

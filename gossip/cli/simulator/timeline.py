@@ -24,8 +24,8 @@ class Key(Struct, frozen=True):
 
 MOOD_KEYS: Mapping[int, Key] = {
     Mood.DOWN: Key(" ", "bright_black", "#d8d8d8", "no agent"),
-    Mood.RIGHT: Key("·", "green", "#4caf50", "right about everybody"),
-    Mood.BEHIND: Key("o", "blue", "#5b8def", "behind: misses a change"),
+    Mood.RIGHT: Key("·", "green", "#4caf50", "correct about everybody"),
+    Mood.BEHIND: Key("o", "blue", "#5b8def", "behind: has missed a change"),
     Mood.SUSPICIOUS: Key("?", "yellow", "#f0b400", "suspects a running agent"),
     Mood.WRONG: Key("X", "red", "#d93025", "holds a running agent failed or left"),
 }

@@ -604,4 +604,4 @@ def test_kept_demonstration_stays_until_it_is_interrupted(
     assert trio.run(run) == 0
     out = capsys.readouterr().out
     assert "gossip members --rpc-addr" in out
-    assert "Ctrl-C ends it." in out
+    assert "Press Ctrl-C to stop." in out

@@ -114,7 +114,7 @@ def test_validate_touches_nothing(target: Path) -> None:
 
 def test_candidate_that_somebody_changed_after_validation_is_not_used(target: Path) -> None:
     meddler = Validator(("sh", "-c", 'echo more >> "$0"', "{file}"))
-    with pytest.raises(SwapError, match="somebody else changes it") as caught:
+    with pytest.raises(SwapError, match="somebody else is changing it") as caught:
         opened(target, meddler).swap(NEW)
     assert caught.value.step == "rehash"
     assert target.read_bytes() == OLD

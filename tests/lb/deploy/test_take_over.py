@@ -99,7 +99,7 @@ def test_nothing_is_replaced_once_there_are_too_many_copies(
     for number in range(MAX_COPIES - 1 + excess):
         (target.parent / f"haproxy.cfg.bak-2{number:03}").write_bytes(b"")
     if excess:
-        with pytest.raises(SwapError, match="remove those that nobody needs"):
+        with pytest.raises(SwapError, match="delete those no longer needed"):
             take_over(file, SOCKET, allowed=True)
     else:
         assert take_over(file, SOCKET, allowed=True) is not None

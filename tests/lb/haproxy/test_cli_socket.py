@@ -175,7 +175,7 @@ async def test_reload_waits_for_a_new_worker(tmp_path: Path) -> None:
     ("answers", "words"),
     [
         ([processes(), b"", processes(reloads=1, failed=1)], "could not start a worker"),
-        ([processes(), b"", processes().replace(b"10  ", b"99  ")], "was restarted while it reloaded"),
+        ([processes(), b"", processes().replace(b"10  ", b"99  ")], "was restarted during the reload"),
         ([processes(), b"Success=0\n--\n[ALERT] (1) : no\n"], r"refused to reload: \[ALERT\] \(1\) : no"),
         ([processes(), b"Success=0\n"], "no reason given"),
     ],

@@ -151,7 +151,7 @@ async def test_server_in_maintenance_is_left_alone(site: Site) -> None:
 @pytest.mark.trio
 async def test_unknown_server_is_an_error_that_names_the_state(site: Site) -> None:
     async with site.running(site.content({"a": DEAD})):
-        with pytest.raises(HAProxyError, match="setting servers to drain: No such server"):
+        with pytest.raises(HAProxyError, match="refused to set servers to drain: No such server"):
             await site.haproxy.runtime.set_states([web("zz"), web("a")], AdminState.DRAIN)
         assert [row.is_drained for row in await site.haproxy.runtime.servers()] == [True]
 

@@ -48,7 +48,7 @@ def test_answer_that_is_no_table_is_an_error(text: str) -> None:
 
 @pytest.mark.parametrize("line", ["3 web 7", row("a", "10.0.0.1", 80).replace(" 80 ", " x ")])
 def test_broken_line_is_an_error(line: str) -> None:
-    with pytest.raises(HAProxyError, match="makes no sense"):
+    with pytest.raises(HAProxyError, match="has an invalid line"):
         parse_servers(table(line))
 
 

@@ -181,7 +181,7 @@ async def test_haproxy_that_reads_another_file_is_refused_with_what_to_do(tmp_pa
         assert process.poll() is None
     assert str(caught.value) == (
         f"haproxy process {process.pid} on {site.sockets.master} reads {other}, not {site.config}: stop it, "
-        "or give this one other sockets (--master-socket, --admin-socket)"
+        "or give this one different sockets (--master-socket, --admin-socket)"
     )
 
 
@@ -335,5 +335,5 @@ async def test_record_that_cannot_be_written_is_a_warning(
         script(tmp_path, "exec sleep 60"), tmp_path / "cfg", master, Record(tmp_path / "no" / "such")
     )
     async with supervised(supervisor):
-        assert "a successor will not stop it" in caplog.text
+        assert "the next gossip-lb will not stop it" in caplog.text
     assert await supervisor.stop() is not None

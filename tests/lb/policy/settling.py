@@ -31,7 +31,7 @@ class Balancer:
         self.decisions = []  # (time, decision)
         self.suspects = set()
         self.up = None  # None: HAProxy calls those DOWN that gossip calls gone, and all others UP
-        self.healths = {}  # HAProxy's word where it is another one
+        self.healths = {}  # HAProxy's word where it differs from the recorded one
         self.is_asked = True
         self.statuses = {}
         self.answering = set()  # hosts and ports that take connections though they are in no file yet

@@ -44,7 +44,7 @@ def test_the_swarm_reports_swaps_per_run_and_in_sum(capsys):
     out = capsys.readouterr().out
     per_run = [int(number) for number in re.findall(r"^seed \d+: swaps (\d+)", out, re.MULTILINE)]
     assert len(per_run) == 5
-    assert f"in all: swaps {sum(per_run)}, " in out
+    assert f"in total: swaps {sum(per_run)}, " in out
     assert "5 seeds: every rule held, every core agreed" in out
 
 
