@@ -22,6 +22,19 @@ def documented() -> dict[str, set[str]]:
     return messages
 
 
+def values_of(name: str, module: ast.Module) -> Iterator[ast.expr]:
+    for each in ast.walk(module):
+        match each:
+            case ast.Assign(targets=[ast.Name(id=target)], value=value):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value):
+                pass
+            case _:
+                continue
+        if target == name:
+            yield value
+
+
 def strings(node: ast.AST, module: ast.Module) -> Iterator[str]:
     """Yield the literals that an expression may be; a variable stands for what the module assigns to it."""
     match node:
@@ -32,13 +45,13 @@ def strings(node: ast.AST, module: ast.Module) -> Iterator[str]:
             yield from strings(orelse, module)
         case ast.BoolOp(op=ast.Or(), values=[*_, last]):
             yield from strings(last, module)
+        case ast.Subscript(value=table):
+            yield from strings(table, module)
+        case ast.Dict(values=values):
+            for value in values:
+                yield from strings(value, module)
         case ast.Name(id=name):
-            assigned = [
-                each.value
-                for each in ast.walk(module)
-                if isinstance(each, ast.Assign)
-                and any(isinstance(target, ast.Name) and target.id == name for target in each.targets)
-            ]
+            assigned = list(values_of(name, module))
             assert assigned or name in WRITTEN_OUT, f"nothing is assigned to {name}"
             for value in assigned:
                 yield from strings(value, module)

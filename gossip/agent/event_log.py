@@ -82,10 +82,10 @@ class EventLog:
             log.debug("user event", extra={"event": event.name, "ltime": event.ltime})
 
     def _report_member(self, effect: MemberEvent, now: float) -> None:
-        text, fields = _describe(effect)
+        text = _TEXTS[type(effect)]
         self.sum_up(now)
         if self._budget.admit(text, effect.member.name):
-            log.info(text, extra=fields)
+            log.info(text, extra=_fields(effect))
 
     def _report_conflict(self, conflict: NameConflict, now: float) -> None:
         held = self._complaints.admit(f"name {conflict.name}", now)
@@ -107,8 +107,8 @@ _TEXTS: dict[type[MemberEvent], str] = {
 }
 
 
-def _describe(effect: MemberEvent) -> tuple[str, dict[str, object]]:
-    """Return what happened to a member, and the fields of the line."""
+def _fields(effect: MemberEvent) -> dict[str, object]:
+    """Return the keys and values of the line about `effect`."""
     member = effect.member
     fields: dict[str, object] = {"member": member.name, "addr": member.address}
     match effect:
@@ -118,11 +118,11 @@ def _describe(effect: MemberEvent) -> tuple[str, dict[str, object]]:
             fields["reporter"] = effect.evidence.reporter
         case MemberFailed():
             fields |= _in_words(effect.evidence)
-    return _TEXTS[type(effect)], fields
+    return fields
 
 
 def _in_words(evidence: Evidence) -> dict[str, object]:
-    """Return the evidence for a failure as fields of a line; what there is none of is left out."""
+    """Return the evidence for a failure as keys and values of a line; empty ones are left out."""
     probe = evidence.probe
     fields: dict[str, object] = {
         "reporter": evidence.reporter,

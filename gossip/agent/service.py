@@ -394,13 +394,11 @@ def _log_start(agent: Agent) -> None:
             extra={"bind": driver.transport.address, "remedy": "--encrypt-file"},
         )
     if driver.transport.address.host in UNSPECIFIED and _is_loopback(me.address.host):
-        log.warning(
-            "no private address found: only agents on this machine can reach this one (use --advertise)"
-        )
+        log.warning("no private address found: only this machine can reach the agent (use --advertise)")
     where = config.rpc_endpoint
     if isinstance(where, Endpoint) and not config.rpc_auth and not _is_loopback(where.host):
         log.warning(
-            "rpc is open to other machines without a token (use --rpc-auth)", extra={"rpc": agent.rpc_address}
+            "rpc is open to other machines without a token (--rpc-auth)", extra={"rpc": agent.rpc_address}
         )
 
 

@@ -88,9 +88,7 @@ async def test_an_interface_gives_the_address_to_listen_on():
 async def test_an_rpc_open_to_other_machines_is_a_warning(monkeypatch, caplog):
     async with running("a", "127.1.30.4", rpc_addr="0.0.0.0:0"):
         pass
-    assert "rpc is open to other machines without a token (use --rpc-auth)" in messages(
-        caplog, logging.WARNING
-    )
+    assert "rpc is open to other machines without a token (--rpc-auth)" in messages(caplog, logging.WARNING)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_jobs_share_the_seeds_and_change_nothing(capsys):
         (["swarm", "--seeds", "9..3"], "seeds '9..3' are not A..B"),
         (["swarm", "--seeds", "some"], "seeds 'some' are not A..B"),
         (["run", "/nowhere.toml"], "does not exist"),
-        (["replay", "-1"], "no such option"),
+        (["replay", "-1"], "unknown flag -1"),
         (["replay", "3", "--about", "n99"], "there is no node 'n99'"),
     ],
 )
