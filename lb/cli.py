@@ -12,7 +12,7 @@ import click
 
 import gossip
 from gossip.cli.dialect import SerfCommand, SerfGroup
-from gossip.cli.settings_flags import SettingsCommand, setting_flags
+from gossip.cli.settings_flags import SettingsCommand, config_files_option, setting_flags
 from gossip.cli.simulator.command import sim_commands
 from gossip.errors import CommandFailedError, ConfigError
 
@@ -22,16 +22,8 @@ if TYPE_CHECKING:
 PROGRAM = "gossip-lb"
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
-_CONFIG_FILE = click.Path(path_type=Path)
 _LB_FILE = click.option(
-    "--lb-config", "lb_config_file", type=_CONFIG_FILE, help="TOML file with a table [lb]."
-)
-_AGENT_FILES = click.option(
-    "--config-file",
-    "config_files",
-    type=_CONFIG_FILE,
-    multiple=True,
-    help="TOML file for the agent; repeatable.",
+    "--lb-config", "lb_config_file", type=click.Path(path_type=Path), help="TOML file with a table [lb]."
 )
 
 
@@ -70,7 +62,7 @@ def cli() -> None:
 
 @cli.command(cls=SettingsCommand, settings=_all_flags)
 @_LB_FILE
-@_AGENT_FILES
+@config_files_option
 def run(config_files: tuple[Path, ...], lb_config_file: Path | None, **flags: object) -> int:
     """Run a load balancer until it is told to leave (SIGINT, SIGTERM).
 

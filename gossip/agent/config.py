@@ -24,6 +24,12 @@ from gossip.wire.keyring import decode_key
 from gossip.wire.label import MAX_LABEL_BYTES
 
 PROFILES = ("lan", "wan", "local")
+PROTOCOL, OLDEST_PROTOCOL = 5, 3
+"""Serf's protocol versions that can be announced; version 2 has no tags."""
+MAX_USER_EVENT_BYTES = 9 * 1024
+"""Serf refuses a higher limit."""
+MAX_DATAGRAM_BYTES = 60_000
+"""Queries and answers travel in one datagram."""
 LOG_FORMATS = ("logfmt", "json")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 _LEVEL_ALIASES = {"WARNING": "WARN", "ERROR": "ERR"}
@@ -97,6 +103,12 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         dict[str, str],
         Setting("Tag of this agent.", "--tag", "KEY=VALUE", Serf.FLAG, adds=True, is_live=True),
     ] = {}
+    tags_file: Annotated[
+        str,
+        Setting(
+            "File that keeps the tags as they are changed; excludes --tag.", "--tags-file", "FILE", Serf.FLAG
+        ),
+    ] = ""
     role: Annotated[str, Setting("Deprecated: use --tag role=ROLE.", "--role", "ROLE", Serf.FLAG)] = ""
     encrypt_key: Annotated[
         str,
@@ -155,6 +167,59 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         bool,
         Setting("Neither measure nor tell network coordinates.", flag="--disable-coordinates", serf=Serf.KEY),
     ] = False
+    protocol: Annotated[
+        int,
+        Setting(
+            "Serf protocol version to announce: 3, 4 or 5.",
+            "--protocol",
+            "N",
+            Serf.FLAG,
+            at_least=OLDEST_PROTOCOL,
+            at_most=PROTOCOL,
+        ),
+    ] = PROTOCOL
+    user_event_size_limit: Annotated[
+        int,
+        Setting(
+            "Largest user event, in bytes.",
+            "--user-event-size-limit",
+            "BYTES",
+            Serf.KEY,
+            at_least=1,
+            at_most=MAX_USER_EVENT_BYTES,
+        ),
+    ] = 512
+    query_size_limit: Annotated[
+        int,
+        Setting(
+            "Largest query, in bytes.",
+            "--query-size-limit",
+            "BYTES",
+            Serf.KEY,
+            at_least=1,
+            at_most=MAX_DATAGRAM_BYTES,
+        ),
+    ] = 1024
+    query_response_size_limit: Annotated[
+        int,
+        Setting(
+            "Largest answer to a query, in bytes.",
+            "--query-response-size-limit",
+            "BYTES",
+            Serf.KEY,
+            at_least=1,
+            at_most=MAX_DATAGRAM_BYTES,
+        ),
+    ] = 1024
+    disable_name_resolution: Annotated[
+        bool,
+        Setting(
+            "When another agent has this agent's name, do not let the members vote.",
+            "--disable-name-resolution",
+            off_flag="--enable-name-resolution",
+            serf=Serf.KEY,
+        ),
+    ] = False
     start_join: Annotated[
         tuple[str, ...],
         Setting(
@@ -191,6 +256,21 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
             at_least=1,
         ),
     ] = Seconds(5)
+    snapshot_path: Annotated[
+        str,
+        Setting(
+            "File that keeps the members and clocks for the next start.", "--snapshot", "FILE", Serf.FLAG
+        ),
+    ] = ""
+    rejoin_after_leave: Annotated[
+        bool, Setting("Rejoin from the snapshot even after a leave.", "--rejoin", serf=Serf.FLAG)
+    ] = False
+    leave_on_terminate: Annotated[
+        bool, Setting("Leave gracefully on SIGTERM.", "--leave-on-terminate", serf=Serf.KEY)
+    ] = True
+    skip_leave_on_interrupt: Annotated[
+        bool, Setting("Stop on SIGINT without leaving.", "--skip-leave-on-interrupt", serf=Serf.KEY)
+    ] = False
     reconnect_interval: Annotated[
         Seconds,
         Setting(

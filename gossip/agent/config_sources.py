@@ -11,6 +11,7 @@ import msgspec
 
 from gossip.agent.config import AgentConfig
 from gossip.agent.config_check import check_config
+from gossip.agent.tags_file import read_tags_file
 from gossip.errors import ConfigError
 from gossip.settings.config_files import read_config_files
 from gossip.settings.merge import Merged, merge
@@ -53,6 +54,8 @@ def explained_config(
         config = msgspec.structs.replace(config, node_name=os.uname().nodename)
     if config.role:  # which is stronger than the tag, whatever gave it, as in Serf
         config = msgspec.structs.replace(config, tags=config.tags | {"role": config.role}, role="")
+    if config.tags_file:
+        config = _with_tags_from_file(config)
     if config.encrypt_file:
         config = _with_key_from_file(config)
     check_config(config)
@@ -72,6 +75,13 @@ def agent_sources(
         environment_source(AgentConfig, environ, ENVIRONMENT_PREFIX, OTHER_PREFIXES),
         flag_source(AgentConfig, overrides),
     ]
+
+
+def _with_tags_from_file(config: AgentConfig) -> AgentConfig:
+    if config.tags:
+        names = ", ".join(sorted(config.tags))
+        raise ConfigError(f"tags_file is given, and so are tags ({names}): put them into the file")
+    return msgspec.structs.replace(config, tags=read_tags_file(Path(config.tags_file)))
 
 
 def _with_key_from_file(config: AgentConfig) -> AgentConfig:

@@ -7,10 +7,12 @@ text that the client shall read. `RemoteProtocolError` means: close the connecti
 import os
 import platform
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 
 import trio
 
+from gossip.agent import tags_file
 from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
 from gossip.agent.driver import Driver
@@ -123,10 +125,14 @@ async def change_tags(host: IpcHost, request: Request) -> None:
     wanted = request.body
     assert isinstance(wanted, TagChange)
     kept = {name: value for name, value in host.driver.node.tags.items() if name not in wanted.delete}
+    path = Path(host.config.tags_file) if host.config.tags_file else None
     try:
-        token = host.driver.apply(lambda node, now: node.set_tags(kept | dict(wanted.tags), now))
+        token = tags_file.change_tags(host.driver, kept | dict(wanted.tags), path)
     except LocalProtocolError as error:
         raise CommandError(str(error)) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CommandError(f"tags not changed: cannot write tags_file {path}: {reason}") from None
     if not await host.driver.broadcast_done(token, host.config.broadcast_timeout):
         raise CommandError("timeout waiting for update broadcast")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 import trio
 
 from gossip.agent.address_watch import watch_address
@@ -33,6 +32,7 @@ from gossip.agent.log import LEVELS, LogRing, logging_to_stderr
 from gossip.agent.memory import return_large_buffers
 from gossip.agent.name_conflict import NameConflictVote
 from gossip.agent.panel import run_panel
+from gossip.agent.protocol_config import serf_config
 from gossip.agent.query_desk import QueryDesk
 from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
 from gossip.agent.resolve import resolve
@@ -41,10 +41,8 @@ from gossip.agent.sealing import Sealer
 from gossip.agent.signals import obey_signals
 from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError
-from gossip.serf.config import SerfConfig
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.settings.duration import Seconds
-from gossip.swim.config import SwimConfig
 from gossip.wire.address import Address, pack_address
 from gossip.wire.keyring import Keyring
 
@@ -236,7 +234,8 @@ async def run(
             async with trio.open_nursery() as nursery:
                 if handle_signals:
                     await nursery.start(obey_signals, agent, reload, nursery, agent.bugs)
-                opened.driver.observers.append(NameConflictVote(agent, nursery).observe)
+                if not config.disable_name_resolution:
+                    opened.driver.observers.append(NameConflictVote(agent, nursery).observe)
                 await _start_servers(agent, opened, nursery)
                 _log_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
@@ -296,7 +295,7 @@ async def _open(config: AgentConfig) -> _Opened:
             rpc.close()
         raise
     sealer = _sealer(config)
-    node = _new_node(config, me, sealer.overhead)
+    node = SerfNode(serf_config(config, sealer.overhead), me, rng=Random(), now=trio.current_time())
     flight_recorder = None
     if config.record or config.control:
         from gossip.agent.record import FlightRecorder  # most agents do without
@@ -325,19 +324,6 @@ def _keyring(config: AgentConfig) -> Keyring | None:
     return Keyring([config.secret_key]) if config.secret_key else None
 
 
-def _new_node(config: AgentConfig, me: LocalMember, packet_overhead: int) -> SerfNode:
-    swim: SwimConfig = getattr(SwimConfig, config.profile)()
-    serf = SerfConfig(
-        swim=msgspec.structs.replace(swim, packet_overhead=packet_overhead),
-        broadcast_timeout=config.broadcast_timeout,
-        reconnect_interval=config.reconnect_interval,
-        reconnect_timeout=config.reconnect_timeout,
-        tombstone_timeout=config.tombstone_timeout,
-        disable_coordinates=config.disable_coordinates,
-    )
-    return SerfNode(serf, me, rng=Random(), now=trio.current_time())
-
-
 async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
     """Open the gossip sockets and decide what to tell peers about them."""
     bind = config.bind_endpoint
@@ -350,7 +336,8 @@ async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
     except StartError:
         transport.close()
         raise
-    return transport, LocalMember(config.node_name, pack_address(shown.host), shown.port, config.tags)
+    addr = pack_address(shown.host)
+    return transport, LocalMember(config.node_name, addr, shown.port, config.tags, config.protocol)
 
 
 async def _advertised(config: AgentConfig, bound: Address) -> Address:

@@ -1,4 +1,8 @@
-"""Signals: SIGTERM and SIGINT leave, SIGHUP reloads the configuration, SIGUSR1 dumps the recording."""
+"""Signals: SIGTERM and SIGINT leave, SIGHUP reloads the configuration, SIGUSR1 dumps the recording.
+
+Serf leaves on SIGINT only. Here SIGTERM leaves as well, because supervisors and container engines send it
+for a planned stop; `leave_on_terminate` and `skip_leave_on_interrupt` change this for either signal.
+"""
 
 import logging
 import signal
@@ -28,7 +32,7 @@ async def obey_signals(
     bugs: Bugs,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """SIGTERM and SIGINT leave, another one later exits at once; SIGHUP reloads; SIGUSR1 dumps."""
+    """SIGTERM and SIGINT leave or stop, another one later stops; SIGHUP reloads; SIGUSR1 dumps."""
     obeyed = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
     reloader = Reloader(agent, reload)
     with trio.open_signal_receiver(*obeyed) as signals:
@@ -40,12 +44,21 @@ async def obey_signals(
                 reloader.request()
             elif number == signal.SIGUSR1:
                 _dump(agent)
+            elif not _leaves_on(number, agent.config):
+                log.warning("stopping without leaving", extra={"signal": signal.Signals(number).name})
+                agent.abort()
             elif interrupted_at is None:
                 interrupted_at = trio.current_time()
                 agent.request_leave()
             elif trio.current_time() - interrupted_at >= SIGNAL_REPEAT:
                 log.error("second signal: exiting without leaving")
                 agent.abort()
+
+
+def _leaves_on(number: int, config: AgentConfig) -> bool:
+    if number == signal.SIGTERM:
+        return config.leave_on_terminate
+    return not config.skip_leave_on_interrupt
 
 
 def _dump(agent: "Agent") -> None:

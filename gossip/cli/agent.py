@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gossip.cli.settings_flags import SettingsCommand, setting_flags
+from gossip.cli.settings_flags import SettingsCommand, config_files_option, setting_flags
 
 
 def _flags() -> Iterable[click.Parameter]:
@@ -15,13 +15,7 @@ def _flags() -> Iterable[click.Parameter]:
 
 
 @click.command(cls=SettingsCommand, settings=_flags)
-@click.option(
-    "--config-file",
-    "config_files",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Configuration file in TOML; repeatable, flags win.",
-)
+@config_files_option
 def agent(*, config_files: tuple[Path, ...], **flags: object) -> int:
     """Run an agent until it is told to leave (SIGINT, SIGTERM, 'gossip leave').
 

@@ -5,6 +5,7 @@ sub-commands does not import what declares them.
 """
 
 from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from gossip.settings.setting import Declared
+
+
+config_files_option = click.option(
+    "--config-file",
+    "--config-dir",
+    "config_files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="The agent's configuration: a file in TOML or Serf's JSON, or a directory of them; repeatable.",
+)
+"""One option under both names, so that files and directories keep their order, as in Serf."""
 
 
 class SettingsCommand(SerfCommand):

@@ -51,6 +51,7 @@ class LocalMember(Struct, frozen=True, gc=False):
     addr: bytes
     port: int
     tags: Mapping[str, str] = {}
+    protocol: int = PROTOCOL_VERSIONS[-1]  # of Serf, as announced
 
 
 class SerfNode:
@@ -72,7 +73,8 @@ class SerfNode:
         """
         self.config = config
         self.name = me.name
-        alive = Alive(1, me.name, me.addr, me.port, encode_tags(me.tags), PROTOCOL_VERSIONS)
+        versions = bytes((*PROTOCOL_VERSIONS[:-1], me.protocol))
+        alive = Alive(1, me.name, me.addr, me.port, encode_tags(me.tags), versions)
         self._effects: list[Effect] = []
         emit = self._emit = self._effects.append
         runtime = Runtime(rng)

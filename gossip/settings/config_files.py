@@ -1,18 +1,53 @@
-"""Configuration files, each of which is a source of settings."""
+"""Configuration files, each of which is a source of settings: our own TOML, and Serf's JSON.
 
-from collections.abc import Iterable
+A directory stands for the files in it that end in ``.json`` or ``.toml``, in the order of their names, as
+``serf agent -config-dir`` has it for JSON (serf-wire 8.1). A file is JSON if its name says so or if it begins
+with a brace, which TOML never does.
+"""
+
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
+from gossip.errors import ConfigError
 from gossip.settings.source import Source, toml_source
 from gossip.toml_file import read_text
 
+JSON, TOML = ".json", ".toml"
+MAX_FILES = 1000
+"""Configuration files in one directory."""
+
 
 def read_config_files(kind: type[Struct], paths: Iterable[Path]) -> list[Source]:
-    """Return what the files at `paths` set, in their order.
+    """Return what the files at `paths`, or in directories there, set, in their order.
 
     Raises:
         ConfigError: one cannot be read, or has keys that mean nothing.
     """
-    return [toml_source(kind, path, read_text(path, "configuration")) for path in paths]
+    return [_read(kind, file) for path in paths for file in _files(path)]
+
+
+def _read(kind: type[Struct], path: Path) -> Source:
+    text = read_text(path, "configuration")
+    if path.suffix == JSON or text.lstrip().startswith("{"):
+        from gossip.settings.serf_json import serf_source  # most agents have no file of Serf's
+
+        return serf_source(kind, path, text)
+    return toml_source(kind, path, text)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    try:
+        if not path.is_dir():
+            yield path
+            return
+        files = sorted(file for file in path.iterdir() if file.suffix in (JSON, TOML) and not file.is_dir())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f"cannot read configuration {str(path)!r}: {reason.lower()}") from None
+    if len(files) > MAX_FILES:
+        raise ConfigError(
+            f"cannot read configuration {path}: {len(files)} files, at most {MAX_FILES} are read"
+        )
+    yield from files

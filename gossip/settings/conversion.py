@@ -78,6 +78,8 @@ def _checked(item: Declared, value: object) -> object:
         unit = "s" if item.is_duration else ""
         if setting.at_least is not None and value < setting.at_least:
             raise ValueError(f"expected at least {setting.at_least:g}{unit}, got {value:g}{unit}")
+        if setting.at_most is not None and value > setting.at_most:
+            raise ValueError(f"expected at most {setting.at_most:g}{unit}, got {value:g}{unit}")
         if setting.above is not None and value <= setting.above:
             raise ValueError(f"expected more than {setting.above:g}{unit}, got {value:g}{unit}")
     return value

@@ -54,6 +54,7 @@ class Setting(Struct, frozen=True):
     is_secret: bool = False
     is_live: bool = False
     at_least: float | None = None
+    at_most: float | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
     refine: Callable[[str], str] | None = None

@@ -133,3 +133,40 @@ def test_an_agent_without_a_key_imports_no_more_than_it_needs():
     loaded = set(done.stdout.split())
     assert "trio" in loaded
     assert not loaded & {"cryptography", "asyncio", "rich", "jinja2", "h11", "click"}
+
+
+@pytest.mark.parametrize(
+    ("number", "flag"),
+    [(signal.SIGTERM, "--no-leave-on-terminate"), (signal.SIGINT, "--skip-leave-on-interrupt")],
+)
+def test_a_signal_that_is_not_to_leave_stops_at_once_with_exit_code_one(start, number, flag):
+    process = start(HOST.format(9), flag)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "stopping without leaving" in output
+    assert "leaving gracefully" not in output
+
+
+def test_a_setting_for_one_signal_leaves_the_other_as_it_was(start):
+    process = start(HOST.format(9), "--no-leave-on-terminate")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert "leaving gracefully" in output
+
+
+def test_a_reload_of_a_bad_file_of_serf_leaves_the_agent_unharmed(start, tmp_path):
+    file = tmp_path / "serf.json"
+    file.write_text('{"tags": {"v": "1"}}')
+    process = start(HOST.format(9), f"--config-dir={tmp_path}")
+    for bad in ('{"tags":', '{"bogus": 1}', '{"log_level": "loud"}', '{"enable_syslog": true}'):
+        file.write_text(bad)
+        process.send_signal(signal.SIGHUP)
+        assert any("cannot reload the configuration" in line for line in process.stdout)
+    file.write_text('{"tags": {"v": "2"}}')
+    process.send_signal(signal.SIGHUP)
+    assert any("configuration reloaded" in line and "changed=tags" in line for line in process.stdout)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0

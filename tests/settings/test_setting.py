@@ -32,7 +32,11 @@ def test_what_serf_has_as_a_flag_is_a_flag():
 
 def test_the_load_balancer_takes_every_flag_of_the_agent():
     run = cli.commands["run"]
-    ours = {flag for param in run.get_params(click.Context(run)) for flag in param.opts}
+    ours = {
+        flag
+        for param in run.get_params(click.Context(run, help_option_names=["-h", "--help"]))
+        for flag in param.opts
+    }
     agents = {flag for option in setting_flags(AgentConfig) for flag in option.opts}
     assert agents - ours == set()
 
