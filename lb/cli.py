@@ -4,7 +4,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,12 @@ import click
 
 import gossip
 from gossip.cli.dialect import SerfCommand, SerfGroup
-from gossip.cli.settings_flags import SettingsCommand, config_files_option, setting_flags
+from gossip.cli.settings_flags import (
+    SettingsCommand,
+    config_files_option,
+    print_config_option,
+    setting_flags,
+)
 from gossip.cli.simulator.command import sim_commands
 from gossip.errors import CommandFailedError, ConfigError
 
@@ -63,16 +68,22 @@ def cli() -> None:
 @cli.command(cls=SettingsCommand, settings=_all_flags)
 @_LB_FILE
 @config_files_option
-def run(config_files: tuple[Path, ...], lb_config_file: Path | None, **flags: object) -> int:
+@print_config_option
+def run(
+    config_files: tuple[Path, ...], lb_config_file: Path | None, print_config: bool, **flags: object
+) -> int:
     """Run a load balancer until it is told to leave (SIGINT, SIGTERM).
 
     HAProxy must run in master-worker mode (haproxy -W -S MASTER_SOCKET -f FILE), or is started with
     --start-haproxy. It goes on serving when gossip-lb exits (see --stop-haproxy-on-exit). SIGHUP reloads the
     template and settings. Flags of the agent may also be set as GOSSIP_<KEY>, the others as GOSSIP_LB_<KEY>.
     """
+    overrides, lb_overrides = _split(flags)
+    if print_config:
+        return _print_config(overrides, lb_overrides, config_files, lb_config_file)
+
     from lb.run import main as run_agent
 
-    overrides, lb_overrides = _split(flags)
     return run_agent(overrides, lb_overrides, config_files, lb_config_file)
 
 
@@ -117,6 +128,23 @@ def _riders() -> "Riders":
 
 
 cli.add_command(sim_commands(_riders, group=SerfGroup, command=SerfCommand))
+
+
+def _print_config(
+    overrides: Mapping[str, object],
+    lb_overrides: Mapping[str, object],
+    config_files: Sequence[Path],
+    lb_config_file: Path | None,
+) -> int:
+    """Print both parts; each can be used as a file."""
+    from gossip.settings.explanation import explain
+    from lb.config_sources import explained_agent_config, explained_lb_config
+
+    agent = explained_agent_config(overrides, config_files)
+    balancer = explained_lb_config(lb_overrides, lb_config_file)
+    for line in ("# --config-file", *explain(agent), "", "# --lb-config", "[lb]", *explain(balancer)):
+        click.echo(line)
+    return DONE
 
 
 def _split(flags: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:

@@ -1,9 +1,13 @@
 """Sources of the load balancer's settings: a TOML table ``[lb]``, the environment, flags; the last wins."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
+from gossip.agent.config import AgentConfig
+from gossip.agent.config_sources import explained_config
 from gossip.errors import ConfigError
 from gossip.settings.merge import Merged, merge
 from gossip.settings.source import Source, environment_source, flag_source, toml_source
@@ -13,6 +17,7 @@ from lb.haproxy.config_check import FILE_PLACEHOLDER
 
 ENVIRONMENT_PREFIX = "GOSSIP_LB_"
 TABLE = "lb"
+DEFAULT_TAGS = {"role": "lb"}
 _RENDER_ONLY = ("admin_socket", "state_file")
 
 
@@ -29,6 +34,20 @@ def load_lb_config(
         ConfigError: one line that names the source, the key, the value and what is expected.
     """
     return explained_lb_config(overrides, config_file, environ).config
+
+
+def explained_agent_config(
+    overrides: Mapping[str, object] = {},
+    config_files: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Merged[AgentConfig]:
+    """Return the settings of the load balancer's own agent, which has a role unless told otherwise.
+
+    Raises:
+        ConfigError: as for `gossip.agent.config_sources.load_config`.
+    """
+    config, origins = explained_config(overrides, config_files, environ)
+    return Merged(msgspec.structs.replace(config, tags=DEFAULT_TAGS | config.tags), origins)
 
 
 def explained_lb_config(

@@ -20,7 +20,6 @@ import trio
 from gossip.agent import service
 from gossip.agent.config import AgentConfig
 from gossip.agent.config_check import secret_warnings
-from gossip.agent.config_sources import load_config
 from gossip.agent.log import LEVELS, logging_to_stderr
 from gossip.agent.readiness import check_ready_fd
 from gossip.agent.service import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, Agent, Panel
@@ -28,7 +27,7 @@ from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
 from gossip.settings.setting import live_settings
 from lb.config import LbConfig
-from lb.config_sources import load_lb_config
+from lb.config_sources import explained_agent_config, load_lb_config
 from lb.controller import Balancer
 from lb.deploy.bootstrap import Inheritance, Origin, inherit
 from lb.deploy.config_file import ConfigFile
@@ -52,7 +51,6 @@ from lb.render.renderer import Renderer
 log = logging.getLogger("lb")
 
 PROGRAM = "gossip-lb"
-DEFAULT_TAGS = {"role": "lb"}
 LIVE_SETTINGS = live_settings(LbConfig)
 """What a reload changes in a running load balancer; every other setting needs a restart."""
 
@@ -334,8 +332,7 @@ def main(
     """Run a load balancer from its flags; return the exit code: 0 left, 1 failed, 2 wrong configuration."""
 
     def load() -> AgentConfig:
-        config = load_config(overrides, config_files, os.environ)
-        return msgspec.structs.replace(config, tags=DEFAULT_TAGS | config.tags)
+        return explained_agent_config(overrides, config_files, os.environ).config
 
     try:
         agent_config = load()

@@ -30,6 +30,11 @@ config_files_option = click.option(
 """One option under both names, so that files and directories keep their order, as in Serf."""
 
 
+print_config_option = click.option(
+    "--print-config", is_flag=True, help="Print each setting with its value and where it came from, and exit."
+)
+
+
 class SettingsCommand(SerfCommand):
     """A command whose flags are settings: those that `settings` returns, before its other parameters."""
 

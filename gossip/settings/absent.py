@@ -32,3 +32,9 @@ def absent_key(key: str) -> str:
 def absent_flag(flag: str) -> str:
     """Return what to use instead of a flag of ``serf agent`` that is left out; empty if it is none."""
     return _FLAGS.get(flag, "")
+
+
+def everything() -> list[tuple[str, str]]:
+    """Return all keys, then all flags with Serf's one dash, each with what to use instead."""
+    flags = [(flag.removeprefix("-"), advice) for flag, advice in _FLAGS.items()]
+    return [*_KEYS.items(), *flags]

@@ -41,6 +41,11 @@ def parse_duration(value: object) -> Seconds:
     return Seconds(seconds)
 
 
+def duration_text(seconds: float) -> str:
+    """Return `seconds` in Go's notation, to a millisecond."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+
 def _parse_text(text: str) -> float:
     try:
         return float(text)

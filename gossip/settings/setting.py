@@ -14,7 +14,7 @@ from typing import NamedTuple, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from gossip.settings.duration import Seconds
+from gossip.settings.duration import Seconds, duration_text
 
 
 class Serf(Enum):
@@ -114,7 +114,7 @@ class Declared(NamedTuple):
             case bool():
                 text = "yes" if self.default else "no"
             case Seconds():
-                text = f"{self.default:g}s"
+                text = duration_text(self.default)
             case tuple():
                 text = ", ".join(map(str, self.default))
             case None | dict() | Struct():

@@ -59,7 +59,7 @@ def environment_source(
     ours = [name for name in environ if name.startswith(prefix) and not name.startswith(other_prefixes)]
     for name in sorted(ours):
         if name not in variables and not _SERVICE_LINK.search(name):
-            raise ConfigError(f"environment variable {name} sets nothing{_nearest(name, variables)}")
+            raise ConfigError(f"environment variable {name} sets nothing{_nearest(name, variables, prefix)}")
     found = {name: variable for variable, name in variables.items() if variable in environ}
     values = {name: environ[variable] for name, variable in found.items()}
     return Source(values, lambda name: f"environment variable {found[name]}", is_text=True)
@@ -99,8 +99,9 @@ def _only_table(path: Path, content: dict[str, object], table: str) -> dict[str,
     return inside
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     import difflib  # only on the way out with an error
 
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
-    return f" (did you mean {close[0]}?)" if close else ""
+    ends = {each.removeprefix(prefix): each for each in known}
+    close = difflib.get_close_matches(name.removeprefix(prefix), ends, n=1)
+    return f" (did you mean {ends[close[0]]}?)" if close else ""

@@ -18,9 +18,9 @@ from gossip.serf.config import SerfConfig
 from gossip.serf.tags import encode_tags
 from gossip.sim.acts import AnyAct, Names
 from gossip.sim.network import LONGEST, Conditions, Latency, Seconds
-from gossip.sim.toml_text import toml_text
 from gossip.swim.config import SwimConfig
 from gossip.toml_file import parse_toml
+from gossip.toml_text import toml_text
 from gossip.wire.keyring import OVERHEAD
 
 if TYPE_CHECKING:

@@ -507,7 +507,7 @@ def test_main_refuses_a_variable_that_sets_nothing(tmp_path, capsys, monkeypatch
         (
             {"profile": "moon"},
             EXIT_USAGE,
-            "gossip agent: profile 'moon' is unknown: expected one of lan, wan, local\n",
+            "gossip agent: --profile: expected one of lan, wan, local, got 'moon'\n",
         ),
         (
             {"bind": "192.0.2.99:1"},

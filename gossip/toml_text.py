@@ -24,7 +24,7 @@ def toml_text(table: Mapping[str, Value]) -> str:
 
 def _lines(table: Mapping[str, Value], path: str) -> list[str]:
     plain = {key: value for key, value in table.items() if not _is_table(value) and not _is_tables(value)}
-    lines = [f"{_key(key)} = {_inline(value)}" for key, value in plain.items()]
+    lines = [f"{_key(key)} = {inline_text(value)}" for key, value in plain.items()]
     for key, value in table.items():
         name = f"{path}{_key(key)}"
         if isinstance(value, Mapping):
@@ -33,7 +33,7 @@ def _lines(table: Mapping[str, Value], path: str) -> list[str]:
             assert isinstance(value, list | tuple)
             for element in value:
                 lines += ["", f"[[{name}]]"]
-                lines += [f"{_key(inner)} = {_inline(each)}" for inner, each in element.items()]
+                lines += [f"{_key(inner)} = {inline_text(each)}" for inner, each in element.items()]
     return lines
 
 
@@ -45,7 +45,12 @@ def _is_tables(value: Value) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(map(_is_table, value))
 
 
-def _inline(value: Value) -> str:
+def inline_text(value: Value) -> str:
+    """Return `value` as it stands after an equals sign.
+
+    Raises:
+        ValueError: it is something that TOML cannot say.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -55,9 +60,9 @@ def _inline(value: Value) -> str:
     if isinstance(value, float) and isfinite(value):
         return repr(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_inline, value)) + "]"
+        return "[" + ", ".join(map(inline_text, value)) + "]"
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_inline(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {inline_text(each)}" for key, each in value.items()) + " }"
     raise ValueError(f"cannot write {value!r} as TOML")
 
 
