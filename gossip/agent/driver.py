@@ -22,7 +22,8 @@ from gossip.agent.event_log import EventLog
 from gossip.agent.resolve import resolve_all
 from gossip.agent.sealing import Refusals, Sealer
 from gossip.agent.streams import Streams
-from gossip.agent.transport import Transport
+from gossip.agent.symptoms import Symptoms
+from gossip.agent.transport import Transport, dial_error
 from gossip.errors import GossipError, RemoteProtocolError
 from gossip.serf.effects import Effect, LeaveAnnounced, LeaveFinished, QueryEffect
 from gossip.serf.node import SerfNode
@@ -30,6 +31,8 @@ from gossip.swim.effects import (
     BroadcastFinished,
     OpenPushPull,
     OpenStreamPing,
+    PathsChecked,
+    PingFromElsewhere,
     SendPacket,
 )
 from gossip.wire.address import Address
@@ -77,9 +80,10 @@ class Driver:
         self._sealer = sealer
         self._streams = Streams(transport, sealer, node.config.swim.stream_timeout)
         self.admission = Admission(lambda address: address in node.swim.view.name_at, self.now())
-        self._destinations = Destinations(transport.address, node.members()[0].address, rpc_port)
+        self.destinations = Destinations(transport.address, node.members()[0].address, rpc_port)
         self._asked_by: Address | None = None  # whose datagram is being handled
         self._event_log = EventLog()
+        self.symptoms = Symptoms(self.now())
         self._bugs = Bugs()
         self._timer: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
@@ -182,7 +186,9 @@ class Driver:
                 try:
                     remote = await self._push_pull(to, join=True, replay=replay)
                 except (OSError, RemoteProtocolError, trio.TooSlowError) as error:
-                    outcomes[index] = f"Failed to join {to.host}: {_explain(error, to)}"
+                    if isinstance(error, RemoteProtocolError):
+                        self.symptoms.complaint(str(to), str(error), self.now())
+                    outcomes[index] = f"Failed to join {to.host}: {dial_error(error, to)}"
                     return
             outcomes[index] = any(row.name != self.node.name for row in remote.nodes)
             if not announced:
@@ -230,6 +236,8 @@ class Driver:
                 )
             )
 
+        if not initiated:
+            self.symptoms.stream(peer, self.now())
         rows = remote.nodes
         for at in range(0, len(rows) if len(rows) > ROWS_A_TURN else 0, ROWS_A_TURN):
             with suppress(RemoteProtocolError):  # a part may have no row that fits
@@ -248,6 +256,7 @@ class Driver:
     def complain(self, peer: str, reason: str) -> None:
         """Log what a peer did wrong, at a bounded rate."""
         self._event_log.complain(peer, reason, self.now())
+        self.symptoms.complaint(peer, reason, self.now())
 
     # --- time and packets ---------------------------------------------------------------------------------
 
@@ -257,6 +266,7 @@ class Driver:
             with trio.CancelScope(deadline=self.node.next_deadline()) as self._timer:
                 await trio.sleep_forever()
             self._timer = None
+            self.symptoms.woke(self.now() - self.node.next_deadline(), self.now())
             self.node.handle_timeout(self.now())
             self._flush()
             self._event_log.sum_up(self.now())
@@ -278,6 +288,8 @@ class Driver:
         else:
             if self._sealer.is_other_key and (keys := self._sealer.key_names):
                 self._event_log.report_key(str(source), keys, start)
+            if source in self.node.swim.view.name_at:
+                self.symptoms.datagram(source, start)
             parts = admission.bounded(opened, source, start)
             rest = parts[MESSAGES_A_TURN:]
             self._handle(parts[:MESSAGES_A_TURN], source, len(datagram), start)
@@ -359,7 +371,7 @@ class Driver:
             case LeaveFinished():
                 self.leave_finished.set()
             case _:
-                if not isinstance(effect, QueryEffect):  # observers wait for those
+                if not isinstance(effect, QueryEffect | PathsChecked | PingFromElsewhere):  # for observers
                     self._event_log.report(effect, self.now())
 
     def _send(self, effect: SendPacket) -> None:
@@ -371,10 +383,10 @@ class Driver:
 
     def _is_fit(self, to: Address) -> bool:
         """Return whether a member can be at `to`; count and say it if not."""
-        refusal = self._destinations.refusal(to)
+        refusal = self.destinations.refusal(to)
         if refusal:
             self.misdirected += 1
-            self.complain(str(to), f"nothing is sent there: {refusal}")
+            self._event_log.complain(str(to), f"nothing is sent there: {refusal}", self.now())
         return not refusal
 
     def _finish(self, token: int) -> None:
@@ -412,7 +424,9 @@ class Driver:
         except RemoteProtocolError as error:
             self.complain(str(effect.to), str(error))
         except (OSError, trio.TooSlowError) as error:
-            log.debug("push/pull failed", extra={"member": effect.node, "reason": _explain(error, effect.to)})
+            log.debug(
+                "push/pull failed", extra={"member": effect.node, "reason": dial_error(error, effect.to)}
+            )
 
     async def _stream_ping(self, effect: OpenStreamPing) -> None:
         """Carry out `OpenStreamPing`: no answer in time is an answer, too."""
@@ -422,7 +436,7 @@ class Driver:
                 if isinstance(reply, Ack) and reply.seq == effect.seq:
                     self.apply(lambda node, now: node.stream_ping_answered(effect.seq, now))
         except (OSError, RemoteProtocolError, trio.TooSlowError) as error:
-            reason = _explain(error, effect.to)
+            reason = dial_error(error, effect.to)
             self.apply(lambda node, now: node.stream_ping_failed(effect.seq, reason, now))
             log.debug("stream ping failed", extra={"member": effect.node, "reason": reason})
 
@@ -433,12 +447,3 @@ class Driver:
         peer = self.node.swim.view.name_at.get(to) or str(to)
         await self.merge(reply, initiated=True, replay=replay, peer=peer)
         return reply
-
-
-def _explain(error: Exception, to: Address) -> str:
-    """Return why `to` could not be reached, in Go's words, which tools around Serf know."""
-    if isinstance(error, trio.TooSlowError):
-        return f"dial tcp {to}: i/o timeout"
-    if isinstance(error, OSError):
-        return f"dial tcp {to}: connect: {(error.strerror or str(error)).lower()}"
-    return str(error)

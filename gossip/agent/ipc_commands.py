@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 import trio
+from msgspec.structs import astuple
 
 from gossip.agent import tags_file
 from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
+from gossip.agent.doctor import Doctor
 from gossip.agent.driver import Driver
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.ipc_streams import describe
@@ -34,6 +36,7 @@ from gossip.ipc.bodies import (
 )
 from gossip.ipc.case_bodies import Explain
 from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
+from gossip.ipc.doctor_bodies import Diagnosis, ToldFinding
 from gossip.ipc.protocol import Command, Request
 from gossip.ipc.query_bodies import KeyChange, KeyReport, SendEvent
 from gossip.serf.members import MemberStatus, SerfMember
@@ -62,6 +65,7 @@ class IpcHost(Protocol):
     queries: QueryDesk
     keys: Keys
     cases: CaseHistory
+    doctor: Doctor
 
     async def leave(self) -> None:
         """Leave the cluster gracefully; returns when that is complete."""
@@ -209,6 +213,13 @@ async def explain(host: IpcHost, request: Request) -> ResponseBody:
     return explain_member(name, host.driver, host.cases.case(name))
 
 
+async def examine(host: IpcHost, _request: Request) -> ResponseBody:
+    """Look for faults between this agent and its peers."""
+    examination = await host.doctor.examine()
+    findings = tuple(ToldFinding(*astuple(finding)) for finding in examination.findings)
+    return Diagnosis(host.driver.node.name, examination.examined, examination.peers, findings)
+
+
 COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]] = {
     Command.MEMBERS: list_members,
     Command.MEMBERS_FILTERED: list_filtered_members,
@@ -224,6 +235,7 @@ COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]
     Command.LIST_KEYS: change_keys,
     Command.EXPLAIN: explain,
     Command.GET_COORDINATE: get_coordinate,
+    Command.DOCTOR: examine,
 }
 
 

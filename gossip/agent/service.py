@@ -21,8 +21,8 @@ from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
 from gossip.agent.config_check import secret_warnings
 from gossip.agent.config_sources import load_config
+from gossip.agent.doctor import Doctor
 from gossip.agent.driver import Driver, Observer
-from gossip.agent.endpoint import Endpoint
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
 from gossip.agent.ipc_server import IpcServer
@@ -39,6 +39,7 @@ from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
 from gossip.agent.sealing import Sealer
 from gossip.agent.signals import obey_signals
+from gossip.agent.start_report import UNSPECIFIED, report_start
 from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError
 from gossip.serf.node import LocalMember, SerfNode
@@ -56,7 +57,6 @@ DRAIN_TIMEOUT = 7.5
 LEAVE_SLACK = 2.0
 """Added to the sum of a leave's own time-outs: after that the agent stops, left or not."""
 EXIT_LEFT, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
-UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 log = logging.getLogger("gossip.agent")
 
@@ -74,12 +74,19 @@ class Agent:
         self.routes: Routes = flight_recorder.routes if flight_recorder else {}  # of the control socket
         self.queries = QueryDesk(driver)
         self.cases = CaseHistory()
+        self.doctor = Doctor(driver, self.queries)
         key_file = Path(config.keyring_file) if config.keyring_file else None
         self.keys = Keys(driver, self.queries, key_file)
         self.event_scripts = EventScripts(
             config.event_handlers, self.queries.respond, config.event_handler_timeout
         )
         self.queries.respondents.append(self.event_scripts.query)
+        self.readers: list[Observer] = [
+            self.event_scripts.observe,
+            self.queries.observe,
+            self.cases.observe,
+            driver.symptoms.observe,
+        ]
         self.rpc_address = ""
         self.ready = trio.Event()  # serves, and has joined whom it must join
         self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
@@ -229,7 +236,7 @@ async def run(
         opened = await _open(config)
         opened.driver.observers.extend(observers)
         agent = Agent(config, opened.driver, ring, opened.flight_recorder)
-        opened.driver.observers += [agent.event_scripts.observe, agent.queries.observe, agent.cases.observe]
+        opened.driver.observers += agent.readers
         try:
             async with trio.open_nursery() as nursery:
                 if handle_signals:
@@ -237,7 +244,7 @@ async def run(
                 if not config.disable_name_resolution:
                     opened.driver.observers.append(NameConflictVote(agent, nursery).observe)
                 await _start_servers(agent, opened, nursery)
-                _log_start(agent)
+                report_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
                 for panel in (agent.event_scripts.run, watch_address, *panels):
                     nursery.start_soon(agent.run_panel, panel)
@@ -357,40 +364,6 @@ async def _lookup(key: str, host: str) -> str:
         return (await resolve(host, 0))[0].host
     except OSError as error:
         raise StartError(f"cannot use {key} address {host}: {error}") from None
-
-
-def _log_start(agent: Agent) -> None:
-    config, driver = agent.config, agent.driver
-    me = driver.node.members()[0]
-    log.info(
-        "agent running",
-        extra={
-            "member": me.name,
-            "bind": driver.transport.address,
-            "advertise": me.address,
-            "rpc": agent.rpc_address or "off",
-            "encrypted": driver.is_encrypted,
-            "profile": config.profile,
-        }
-        | ({"key": driver.key_name} if driver.is_encrypted else {})
-        | ({"label": config.label} if config.label else {}),
-    )
-    if not driver.is_encrypted and not _is_loopback(driver.transport.address.host):
-        log.warning(
-            "gossip is not encrypted: anyone who can reach this address can join and forge members",
-            extra={"bind": driver.transport.address, "remedy": "--encrypt-file"},
-        )
-    if driver.transport.address.host in UNSPECIFIED and _is_loopback(me.address.host):
-        log.warning("no private address found: only this machine can reach the agent (use --advertise)")
-    where = config.rpc_endpoint
-    if isinstance(where, Endpoint) and not config.rpc_auth and not _is_loopback(where.host):
-        log.warning(
-            "rpc is open to other machines without a token (--rpc-auth)", extra={"rpc": agent.rpc_address}
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 async def _join(agent: Agent) -> None:

@@ -167,6 +167,15 @@ async def connect(to: Address) -> trio.SocketStream:
     return trio.SocketStream(connection)
 
 
+def dial_error(error: Exception, to: Address) -> str:
+    """Return why `to` could not be reached, in Go's words, which tools around Serf know."""
+    if isinstance(error, trio.TooSlowError):
+        return f"dial tcp {to}: i/o timeout"
+    if isinstance(error, OSError):
+        return f"dial tcp {to}: connect: {(error.strerror or str(error)).lower()}"
+    return str(error)
+
+
 def _bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """Return a UDP socket and a TCP listener on one port."""
     if port == 0:

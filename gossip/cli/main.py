@@ -28,6 +28,7 @@ OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF
 COMMANDS = {
     "agent": "gossip.cli.agent",
     "completion": "gossip.cli.completion",
+    "doctor": "gossip.cli.doctor",
     "event": "gossip.cli.event",
     "explain": "gossip.cli.explain",
     "force-leave": "gossip.cli.force_leave",

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 from gossip.errors import RemoteProtocolError
 from gossip.ipc.case_bodies import Explain, Explanation
 from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
+from gossip.ipc.doctor_bodies import Diagnosis
 from gossip.ipc.fields import Fields, as_fields, flag, items, number, raw_bytes, text, text_map, texts
 from gossip.ipc.query_bodies import (
     KeyChange,
@@ -321,5 +322,5 @@ class StreamEvent(NamedTuple):
         return self.fields
 
 
-ResponseBody = MemberList | JoinCount | Stats | KeyReport | Explanation | FoundCoordinate
+ResponseBody = MemberList | JoinCount | Stats | KeyReport | Explanation | FoundCoordinate | Diagnosis
 Record = LogLine | StreamEvent | QueryRecord

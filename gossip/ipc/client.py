@@ -33,6 +33,7 @@ from gossip.ipc.bodies import (
 )
 from gossip.ipc.case_bodies import Explain, Explanation
 from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
+from gossip.ipc.doctor_bodies import Diagnosis
 from gossip.ipc.protocol import (
     CHUNK_BYTES,
     IPC_VERSION,
@@ -216,6 +217,10 @@ class Client:
     def explain(self, node: str) -> Explanation:
         """Return what the agent knows of the member called `node`; not a command of Serf's."""
         return self._ask_for(Explanation, Command.EXPLAIN, Explain(node))
+
+    def examine(self) -> Diagnosis:
+        """Let the agent look for faults around it; not a command of Serf's."""
+        return self._ask_for(Diagnosis, Command.DOCTOR, slow=True)
 
     def stream(self, events: str = "*") -> int:
         """Subscribe to events (a comma list such as ``member-join,user:deploy``); return the number."""

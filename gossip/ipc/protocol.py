@@ -36,6 +36,7 @@ from gossip.ipc.bodies import (
 )
 from gossip.ipc.case_bodies import Explain, Explanation
 from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
+from gossip.ipc.doctor_bodies import Diagnosis
 from gossip.ipc.fields import Fields, as_fields, number, text
 from gossip.ipc.query_bodies import (
     KeyChange,
@@ -80,7 +81,7 @@ BODILESS_ERRORS = frozenset((AUTHENTICATION_REQUIRED, HANDSHAKE_REQUIRED, UNSUPP
 
 
 class Command(StrEnum):
-    """The commands that this project speaks; the last one is its own."""
+    """The commands that this project speaks; the last two are its own."""
 
     HANDSHAKE = "handshake"
     AUTH = "auth"
@@ -103,6 +104,7 @@ class Command(StrEnum):
     LIST_KEYS = "list-keys"
     EXPLAIN = "explain"
     GET_COORDINATE = "get-coordinate"
+    DOCTOR = "doctor"
 
 
 REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
@@ -127,7 +129,7 @@ REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
 """Which commands bring a request body; members, leave, stats and list-keys bring none."""
 
 NO_MEMBERS, NO_CONTACT, NO_STATS, NO_KEYS = MemberList(()), JoinCount(0), Stats({}), KeyReport()
-NO_EXPLANATION = Explanation()
+NO_EXPLANATION, NO_DIAGNOSIS = Explanation(), Diagnosis()
 NOWHERE = FoundCoordinate(is_known=False)
 RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.MEMBERS: NO_MEMBERS,
@@ -140,6 +142,7 @@ RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.LIST_KEYS: NO_KEYS,
     Command.EXPLAIN: NO_EXPLANATION,
     Command.GET_COORDINATE: NOWHERE,
+    Command.DOCTOR: NO_DIAGNOSIS,
 }
 """Which commands bring a response body, and the one to send beside an error."""
 

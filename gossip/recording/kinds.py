@@ -39,6 +39,7 @@ from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
 from gossip.swim.membership import Membership
 from gossip.swim.node import SwimNode
+from gossip.swim.path_check import PathCheck, PathChecks
 from gossip.swim.piggyback import Piggyback
 from gossip.swim.probe import Probe
 from gossip.swim.reclaim import Claim, Reclaims
@@ -55,7 +56,8 @@ from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEv
 PARTS: tuple[type, ...] = (
     Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Claim, CoordinateClient, CoordinatePings,
     Deadlines, FailureDetector, GracefulLeave, Intents, LamportClock, LocalHealth, LocalState, Member,
-    Membership, OpenQueries, OpenQuery, Piggyback, Probe, Queries, QueryExchange, RecentIntents,
+    Membership, OpenQueries, OpenQuery, PathCheck, PathChecks, Piggyback, Probe, Queries, QueryExchange,
+    RecentIntents,
     RecentTimes, Reclaims, Reconnect, Relays, Roster, Runtime, SerfDelegate, SerfMember, SerfNode,
     Suspicion, SwimNode, UserEvents, UserMessages, Versions, View,
 )  # fmt: skip

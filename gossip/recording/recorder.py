@@ -53,6 +53,7 @@ VERBS = (
     "query",
     "respond",
     "stream_ping_failed",
+    "check_paths",
 )
 """The calls that change a node, by the numbers that stand for them. Add at the end, never renumber."""
 

@@ -281,6 +281,13 @@ class SerfNode:
         """
         self._queries.respond(query, payload, now)
 
+    def check_paths(self, name: str, now: float) -> bool:
+        """Ping a member by datagrams and a stream: `PathsChecked` follows within a probe interval.
+
+        Returns False if nobody has that name, its check is under way, or too many are; nothing follows then.
+        """
+        return self._swim.check_paths(name, now)
+
     def push_pull_now(self, names: Sequence[str]) -> None:
         """Ask the driver for a push/pull with each of the known members `names`."""
         for name in names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gossip.swim.effects import Effect, OpenStreamPing
+from gossip.swim.effects import Effect, OpenStreamPing, PingFromElsewhere
 from gossip.swim.member import NACK_SINCE_PROTOCOL, STREAM_PING_SINCE_PROTOCOL, Member
 from gossip.swim.probe import Probe
 from gossip.swim.relay import Relay, Relays
@@ -123,6 +123,9 @@ class FailureDetector:
         to = _reply_address(ping, source)
         payload = self._delegate.ack_payload() if to in self._view.name_at else None
         self._reply(to, encode(Ack(ping.seq, payload)))
+        sender = self._membership.by_name.get(ping.source_node)
+        if sender is not None and sender is not self._view.me and sender.address.host != source.host:
+            self._emit(PingFromElsewhere(sender.name, source))
 
     def receive_indirect_ping(self, request: IndirectPing, source: Address, now: float) -> None:
         """Ping the target in our own name and remember whom to tell."""
@@ -166,8 +169,12 @@ class FailureDetector:
 
     def new_ping(self, name: str) -> tuple[int, bytes]:
         """Return a sequence number, and a ping with it that only `name` answers."""
-        seq = self._new_seq()
-        return seq, encode(self._ping(seq, name))
+        ping = self.new_ping_to(name)
+        return ping.seq, encode(ping)
+
+    def new_ping_to(self, name: str) -> Ping:
+        """Return a ping that only `name` answers."""
+        return self._ping(self._new_seq(), name)
 
     # --- parts of the above -----------------------------------------------------------------------------
 

@@ -56,4 +56,29 @@ class NameConflict(Struct, frozen=True, gc=False):
     theirs: Address
 
 
-Effect = SendPacket | OpenPushPull | OpenStreamPing | BroadcastFinished | MessageRejected | NameConflict
+class PingFromElsewhere(Struct, frozen=True, gc=False):
+    """A ping in the name of `node` came from another host than the member announces."""
+
+    node: str
+    source: Address
+
+
+class PathsChecked(Struct, frozen=True, gc=False):
+    """Which pings of a check `node` answered: a small datagram, one of full length, one over a stream."""
+
+    node: str
+    small: bool
+    full: bool
+    stream: bool
+
+
+Effect = (
+    SendPacket
+    | OpenPushPull
+    | OpenStreamPing
+    | BroadcastFinished
+    | MessageRejected
+    | NameConflict
+    | PingFromElsewhere
+    | PathsChecked
+)

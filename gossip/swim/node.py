@@ -20,6 +20,7 @@ from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
 from gossip.swim.evidence import Channel, Origin
 from gossip.swim.health import LocalHealth
 from gossip.swim.membership import Membership
+from gossip.swim.path_check import PATH_CHECK, PathChecks
 from gossip.swim.piggyback import Piggyback, longest_broadcast
 from gossip.swim.reclaim import RECLAIM, Reclaims
 from gossip.swim.view import SUSPICION, View
@@ -103,6 +104,7 @@ class SwimNode:
         self.detector = FailureDetector(self.view, self.membership, self._piggyback, delegate, emit, rng)
         self.detector.start(now)
         self.reclaims = self.view.reclaims = Reclaims(self.view, self.detector, self._piggyback, emit)
+        self._path_checks = PathChecks(config, self.detector, self._piggyback, runtime, emit)
         self._gossip_phase = now + rng.random() * config.gossip_interval
         self._gossip_tick = -1  # number of the last tick that was armed, counted from the phase
         self.deadlines.set((PUSH_PULL_STAGGER, ""), now + rng.random() * config.push_pull_interval)
@@ -177,6 +179,7 @@ class SwimNode:
     def stream_ping_answered(self, seq: int) -> None:
         """The driver carried out `OpenStreamPing` and got the matching ack."""
         self.detector.receive_stream_ack(seq)
+        self._path_checks.receive_ack(seq)
 
     def stream_ping_failed(self, seq: int, reason: str) -> None:
         """The driver could not carry out `OpenStreamPing`: evidence, should the probe fail."""
@@ -205,6 +208,8 @@ class SwimNode:
             self.detector.relay_timed_out(int(subject))
         elif kind == RECLAIM:
             self._reclaim(subject, now)
+        elif kind == PATH_CHECK:
+            self._path_checks.finish(subject)
         elif kind == PUSH_PULL_STAGGER:
             self._await_push_pull(now)
         else:
@@ -223,6 +228,11 @@ class SwimNode:
         """Tell everybody that this node is gone; the node goes on answering until its driver stops."""
         self.view.leave(token, now)
         self._settle(now)
+
+    def check_paths(self, name: str, now: float) -> bool:
+        """Ping a member in three ways; `PathsChecked` follows. False: nobody has that name, or too many."""
+        member = self.membership.by_name.get(name)
+        return member is not None and self._path_checks.begin(member, now)
 
     def push_pull_with(self, member: Member, *, join: bool = False) -> None:
         """Ask the driver for a push/pull with `member`."""
@@ -292,6 +302,7 @@ class SwimNode:
     def _receive_ack(self, ack: Ack, now: float) -> None:
         probe = self.detector.receive_ack(ack, now)
         self.reclaims.receive_ack(ack.seq)
+        self._path_checks.receive_ack(ack.seq)
         if probe is None:
             return
         self.last_heard = now  # from whatever address: the peer may have several

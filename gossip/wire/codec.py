@@ -50,6 +50,11 @@ REMEMBERED_GOSSIP = 8192
 ADDRESS_LENGTHS = (4, 16)
 VERSIONS = len(PROTOCOL_VERSIONS)
 
+PADDING_HEADER_BYTES = 11
+"""What the field `Padding` takes beside its bytes: its name, and a length of two bytes."""
+SHORTEST_PADDING = 256
+"""Bytes from which on their length takes two bytes in every dialect."""
+
 PING_FIELDS = (b"SeqNo", b"Node", b"SourceAddr", b"SourcePort", b"SourceNode")
 INDIRECT_PING_FIELDS = (
     b"SeqNo", b"Target", b"Port", b"Node", b"Nack", b"SourceAddr", b"SourcePort", b"SourceNode",
@@ -137,6 +142,18 @@ def read_node_state(fields: Fields) -> NodeState | None:
 
 def _pack_ping(ping: Ping) -> bytes:
     return b"\x00" + pack_struct({"Node": ping.node, "SeqNo": ping.seq} | _source(ping))
+
+
+def padded_ping(ping: Ping, length: int, padding: Callable[[int], bytes]) -> bytes:
+    """Return `ping` as `length` bytes, the missing ones in a field that every receiver skips (serf-wire 0.2).
+
+    `padding` returns that many bytes. A ping that is nearly as long, or longer, is returned as it is.
+    """
+    missing = length - len(encode(ping)) - PADDING_HEADER_BYTES
+    if missing < SHORTEST_PADDING:
+        return encode(ping)
+    fields: dict[str, object] = {"Node": ping.node, "Padding": padding(missing), "SeqNo": ping.seq}
+    return b"\x00" + pack_struct(fields | _source(ping))
 
 
 def _pack_indirect_ping(ping: IndirectPing) -> bytes:

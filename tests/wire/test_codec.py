@@ -11,6 +11,7 @@ from gossip.wire.codec import (
     decode_gossip,
     encode,
     encode_push_pull,
+    padded_ping,
     read_node_state,
 )
 from gossip.wire.dialect import unpack_struct
@@ -190,3 +191,17 @@ def test_a_malformed_row_is_an_error(change):
 
 def test_a_nack_as_nil_is_all_zero():
     assert decode(b"\x0b\xc0") == Nack(0)
+
+
+@pytest.mark.parametrize("length", [400, 1371, 1400, 9000])
+def test_a_padded_ping_has_its_length_and_is_read_as_the_same_ping(length):
+    ping = Ping(7, "n2", b"\x0a\x00\x00\x01", 7946, "n1")
+    padded = padded_ping(ping, length, bytes)
+    assert len(padded) == length
+    assert decode(padded) == ping
+
+
+@pytest.mark.parametrize("length", [0, 50, 270])
+def test_a_ping_that_needs_hardly_any_padding_stays_as_it_is(length):
+    ping = Ping(7, "n2")
+    assert padded_ping(ping, length, bytes) == encode(ping)

@@ -30,6 +30,8 @@ from gossip.swim.effects import (
     NameConflict,
     OpenPushPull,
     OpenStreamPing,
+    PathsChecked,
+    PingFromElsewhere,
     SendPacket,
 )
 
@@ -105,4 +107,6 @@ _WORDS: dict[type[Effect], Callable[..., str]] = {
     BroadcastFinished: lambda effect: f"has spread broadcast {effect.token}",
     MessageRejected: lambda effect: f"rejects a message from {effect.source}: {effect.reason}",
     NameConflict: _conflict,
+    PingFromElsewhere: lambda effect: f"is pinged by {effect.node} from {effect.source}",
+    PathsChecked: lambda effect: f"has checked the paths to {effect.node}",
 }

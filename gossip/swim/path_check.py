@@ -1,0 +1,93 @@
+"""Checks of the paths to one member, on demand: a small datagram, a full one, and a stream.
+
+For a person who looks for the fault, not for the failure detector: the outcome changes nothing that the node
+believes. All of it is memberlist's own ping (serf-wire 1.4), which every peer answers; the full one carries
+a field that peers skip.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.swim.effects import Effect, OpenStreamPing, PathsChecked
+from gossip.wire.codec import encode, padded_ping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gossip.swim.config import SwimConfig
+    from gossip.swim.detector import FailureDetector
+    from gossip.swim.member import Member
+    from gossip.swim.piggyback import Piggyback
+    from gossip.swim.runtime import Runtime
+
+PATH_CHECK = "path check"
+"""Timer key: the answers to the checks of one member are late."""
+MAX_PATH_CHECKS = 32
+"""Members whose paths are checked at once; each costs two datagrams and a stream."""
+SMALL, FULL, STREAM = range(3)
+
+
+class PathCheck:
+    """The checks of one member that are under way: what each ping was numbered, and which were answered."""
+
+    __slots__ = ("answered", "seqs")
+
+    def __init__(self, seqs: tuple[int, int, int]) -> None:
+        self.seqs = seqs
+        self.answered = [False, False, False]
+
+
+class PathChecks:
+    """All checks under way, by the name of the member."""
+
+    __slots__ = ("_checks", "_config", "_detector", "_emit", "_piggyback", "_runtime")
+
+    def __init__(
+        self,
+        config: SwimConfig,
+        detector: FailureDetector,
+        piggyback: Piggyback,
+        runtime: Runtime,
+        emit: Callable[[Effect], None],
+    ) -> None:
+        self._config = config
+        self._detector = detector
+        self._piggyback = piggyback
+        self._runtime = runtime
+        self._emit = emit
+        self._checks: dict[str, PathCheck] = {}
+
+    def begin(self, member: Member, now: float) -> bool:
+        """Send the pings; `PathsChecked` follows within a probe interval. False: under way, or too many.
+
+        The full datagram is as long as the longest that gossip sends. Its padding is random, so that no
+        compression makes it shorter.
+        """
+        name = member.name
+        if name in self._checks or len(self._checks) >= MAX_PATH_CHECKS:
+            return False
+        small, full, stream = (self._detector.new_ping_to(name) for _ in range(3))
+        length = self._config.packet_budget - self._config.packet_overhead
+        deadline = now + self._config.probe_interval
+        self._checks[name] = PathCheck((small.seq, full.seq, stream.seq))
+        self._piggyback.send_alone(member.address, encode(small))
+        self._piggyback.send_alone(member.address, padded_ping(full, length, self._runtime.rng.randbytes))
+        self._emit(OpenStreamPing(member.address, name, stream.seq, encode(stream), deadline))
+        self._runtime.deadlines.set((PATH_CHECK, name), deadline)
+        return True
+
+    def receive_ack(self, seq: int) -> None:
+        """An answer arrived, by datagram or stream; it may be to another ping."""
+        for name, check in self._checks.items():
+            if seq in check.seqs:
+                check.answered[check.seqs.index(seq)] = True
+                if all(check.answered):
+                    self.finish(name)
+                return
+
+    def finish(self, name: str) -> None:
+        """Tell what the checks of a member found: all were answered, or the time is up."""
+        self._runtime.deadlines.cancel((PATH_CHECK, name))
+        small, full, stream = self._checks.pop(name).answered
+        self._emit(PathsChecked(name, small, full, stream))
