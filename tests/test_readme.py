@@ -1,5 +1,6 @@
-"""The README's terminal session is run as it stands, and must print what it shows."""
+"""The README's commands are run as they stand: the terminal session must print what it shows."""
 
+import os
 import re
 import shutil
 import socket
@@ -9,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+INDEX_IS_AWAY = (
+    "NewConnectionError",
+    "Name or service not known",
+    "No matching distribution",
+    "ConnectTimeout",
+)
 FENCE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
@@ -42,3 +50,50 @@ def test_the_session_in_the_readme_prints_what_it_shows() -> None:
         env={"PATH": path},
     )
     assert [line.rstrip() for line in done.stdout.splitlines()] == shown
+
+
+def commands_of(section: str) -> list[str]:
+    text = README.read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+
+
+def test_a_wheel_installs_and_runs_as_the_readme_says(tmp_path: Path) -> None:
+    """A clone builds the wheel; nothing of the clone is needed afterwards."""
+    clone, venv = tmp_path / "clone", tmp_path / "venv"
+    shutil.copytree(
+        ROOT, clone, ignore=shutil.ignore_patterns(".*", "tests", "benchmarks", "docs", "images", "deploy")
+    )
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True, timeout=100)
+    path = {"PATH": f"{venv}/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    lines = commands_of("Install it")
+    assert len(lines) == 3
+    for line in lines:
+        where = clone if line.startswith("pip") else tmp_path
+        done = subprocess.run(
+            line,
+            shell=True,
+            cwd=where,
+            env=os.environ | path,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+        if done.returncode and any(word in done.stderr for word in INDEX_IS_AWAY):
+            pytest.skip("NO PACKAGE INDEX: pip cannot fetch what the wheel needs")
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("0.1.0\n")
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    targets = re.findall(r"^make ([a-z-]+)", README.read_text(), re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+    makefile = (ROOT / "Makefile").read_text()
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+
+
+def test_every_link_in_the_documents_leads_to_a_file() -> None:
+    pages = [README, ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
