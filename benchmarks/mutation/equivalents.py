@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Equivalent:
-    """A change of one line, in any module of the core, that changes nothing."""
+    """A change of one line, in any module, that changes nothing."""
 
     before: str
     after: str
@@ -177,6 +177,42 @@ EQUIVALENTS = (
         "LEFTOVERS_TOLERATED = 64",
         "LEFTOVERS_TOLERATED = 65",
         "the heap is rebuilt a little earlier or later, to the same effect",
+    ),
+    # --- lb/policy
+    Equivalent(
+        'return (Reason.LEFT if candidate.status is MemberStatus.LEFT else Reason.WITHDRAWN), ""',
+        'return (Reason.LEFT if candidate.status >= MemberStatus.LEFT else Reason.WITHDRAWN), ""',
+        "a member that is gone is LEFT or ALIVE, never FAILED",
+    ),
+    Equivalent(
+        "return MemberStatus.FAILED if status is MemberStatus.LEFT else status",
+        "return MemberStatus.FAILED if status == MemberStatus.LEFT else status",
+        "there is one object per status",
+    ),
+    Equivalent(
+        "return self.status is MemberStatus.LEAVING",
+        "return self.status == MemberStatus.LEAVING",
+        "there is one object per status",
+    ),
+    Equivalent(
+        "failed = self.status is MemberStatus.ALIVE and status is MemberStatus.FAILED",
+        "failed = self.status is MemberStatus.ALIVE and status >= MemberStatus.FAILED",
+        "no status is greater",
+    ),
+    Equivalent(
+        "if failures != self.pending:",
+        "if failures < self.pending:",
+        "a failure that was not pending before has set the time already",
+    ),
+    Equivalent(
+        "self._at = 0.0",
+        "self._at = 1.0",
+        "a penalty without a value is zero at any time",
+    ),
+    Equivalent(
+        "self._was_isolated = False",
+        "self._was_isolated = True",
+        "at the first look every pending failure began at that very moment",
     ),
 )
 

@@ -45,8 +45,7 @@ class Admission:
             candidates: all members.
             now: monotonic seconds.
         """
-        if self._at > -math.inf:
-            self._allowance = min(ARRIVAL_BURST, self._allowance + (now - self._at) * ARRIVAL_RATE)
+        self._allowance = min(float(ARRIVAL_BURST), self._allowance + (now - self._at) * ARRIVAL_RATE)
         self._at = now
         self._is_hasty = False
         waiting: Counter[str] = Counter()

@@ -42,7 +42,7 @@ def test_a_replaced_name_keeps_its_readable_part_and_ends_in_its_hash():
     assert replaced_name("web 1") == "web-1-5bcf3c83"
     assert replaced_name("--") == "member-" + replaced_name("--")[-8:]
     assert len(replaced_name("x" * 300)) == 48 + 1 + 8
-    assert len(replaced_name("x" * 300, 32)) == MAX_NAME
+    assert len(replaced_name("x" * 300, 32)) == MAX_NAME == 63
 
 
 def test_names_that_clean_alike_are_replaced_differently():

@@ -34,6 +34,13 @@ def test_a_new_address_is_a_change_but_does_not_make_it_alive_anew():
     assert (one.changed_at, one.alive_since, one.wants_change) == (5.0, 0.0, True)
 
 
+def test_a_change_is_said_by_its_witnesses_and_without_any_by_the_member_itself():
+    one = candidate(ALIVE)
+    assert one.said_by == ("a",)
+    one.see(Sighting("a", FAILED, None, ("b", "c")), 1.0)
+    assert one.said_by == ("b", "c")
+
+
 @pytest.mark.parametrize("status", [LEAVING, LEFT, FAILED])
 def test_only_an_alive_member_speaks_for_itself(status):
     one = candidate(ALIVE)

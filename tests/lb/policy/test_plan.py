@@ -205,6 +205,11 @@ def test_members_that_are_no_backends_leave_no_trace():
     assert planned.rejections == (Rejection("x", "port tag is not a port"),)
 
 
+def test_rejections_are_in_order_of_the_members_whatever_the_order_of_the_facts():
+    facts = [fact("c", port="x"), fact("b", weight="x"), fact("a", port="x")]
+    assert [rejection.member for rejection in plan_members(facts, CONFIG).rejections] == ["a", "b", "c"]
+
+
 def test_the_digest_tells_plans_apart_that_differ_in_one_field():
     base = Claim("web", "a", "10.0.0.1", 80, 1)
     others = [
@@ -248,6 +253,11 @@ def test_a_wrong_setting_is_one_clear_line(settings, message):
 
 def test_the_largest_number_of_backends_is_accepted():
     assert len(PlanConfig(backends=tuple(f"b{i}" for i in range(MAX_BACKENDS))).backends) == MAX_BACKENDS
+
+
+@pytest.mark.parametrize("weight", [0, 256])
+def test_the_ends_of_the_range_are_default_weights(weight):
+    assert read_claim(fact("web-1"), PlanConfig(default_weight=weight)).weight == weight
 
 
 def test_a_listener_of_the_load_balancer_is_no_server():

@@ -131,6 +131,16 @@ def test_the_dead_do_not_count_against_the_limit():
     assert lb.servers == ["web-1", "web-3"]
 
 
+def test_the_dead_of_an_old_file_that_is_larger_than_the_limit_make_room():
+    lb = seeded("web-1", "web-2", "web-3", max_members=2)
+    lb.see("web-1", ALIVE)
+    for member in ("web-2", "web-3"):
+        lb.see(member, LEFT)
+    lb.advance(100.0)
+    lb.see("web-4", ALIVE)
+    assert (lb.servers, lb.settle.ignored) == (["web-1", "web-4"], 0)
+
+
 # --- leaves
 
 

@@ -69,6 +69,26 @@ def test_a_spared_server_goes_when_a_newcomer_is_up_not_when_it_is_there():
     assert lb.servers == ["web-2"]
 
 
+def test_of_several_leavers_one_that_is_known_to_serve_is_spared():
+    lb = Balancer("web-1", "web-2", "web-3")
+    lb.healths = {"web-1": Health.UNKNOWN, "web-2": Health.UP, "web-3": Health.UNKNOWN}
+    leave_together(lb, "web-1", "web-2", "web-3")
+    assert lb.decisions[0][1].draining == {"web-1", "web-3"}
+
+
+def test_a_server_that_is_spared_no_longer_goes_after_a_whole_quiet_time():
+    lb = Balancer("web-1")
+    lb.up = {"web-1"}
+    lb.see("web-1", LEFT)
+    lb.advance(20 * RECHECK + 0.2)
+    lb.up = set()
+    lb.poll()
+    lb.advance(QUIET - 0.01)
+    assert lb.servers == ["web-1"]
+    lb.advance(0.02)
+    assert lb.servers == []
+
+
 def test_a_server_that_haproxy_has_not_checked_yet_puts_no_leaver_back_into_service():
     lb = Balancer("web-1", "web-2")
     lb.healths = {"web-1": Health.UP, "web-2": Health.UNKNOWN}
