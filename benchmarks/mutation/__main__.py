@@ -162,9 +162,12 @@ def carry_out(tree: Tree, wanted: argparse.Namespace) -> int:
         BugGoneError: a deliberate bug has lost its place.
         ImportError: there is no Cosmic Ray.
     """
-    for bug in BUGS:
-        bug.put_into(tree.read(bug.module))
-    mutants = draw(tree, wanted.package, wanted.count, wanted.seed) if wanted.what == "random" else []
+    mutants: Sequence[Mutant] = ()
+    if wanted.what == "random":
+        mutants = draw(tree, wanted.package, wanted.count, wanted.seed)
+    else:
+        for bug in BUGS:  # before anything takes long
+            bug.put_into(tree.read(bug.module))
     if not wanted.unchecked:
         check_tree(tree, wanted.package)
     print(f"commit {tree.commit}", file=sys.stderr)

@@ -89,8 +89,8 @@ BUGS = (
     Bug(
         "a refuted suspicion goes on",
         "gossip/swim/view.py",
-        "        self._drop_suspicion(member.name)\n        old_state, old_meta",
-        "        old_state, old_meta",
+        "suspicion = self._drop_suspicion(member.name)\n        old_state, old_meta",
+        "suspicion = self.suspicions.get(member.name)\n        old_state, old_meta",
     ),
     Bug(
         "wrong retransmit limit: as often, however large the cluster",
@@ -138,8 +138,8 @@ BUGS = (
     ),
     Bug(
         "a join intent is no newer than the leave before it",
-        "gossip/serf/node.py",
-        "intent = JoinIntent(self._roster.clock.time, self.name)",
-        "intent = JoinIntent(0, self.name)",
+        "gossip/serf/intents.py",
+        "intent = JoinIntent(self._roster.clock.increment(), self._name)",
+        "intent = JoinIntent(0, self._name)",
     ),
 )
