@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,6 +44,7 @@ from gossip.agent.start_report import UNSPECIFIED, report_start
 from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError
 from gossip.serf.node import LocalMember, SerfNode
+from gossip.serf.saved_state import FIRST_START
 from gossip.settings.duration import Seconds
 from gossip.wire.address import Address, pack_address
 from gossip.wire.keyring import Keyring
@@ -50,6 +52,7 @@ from gossip.wire.keyring import Keyring
 if TYPE_CHECKING:
     from gossip.agent.control import Routes
     from gossip.agent.record import FlightRecorder
+    from gossip.agent.snapshot import SnapshotFile
 
 PROGRAM = "gossip agent"
 DRAIN_TIMEOUT = 7.5
@@ -246,7 +249,7 @@ async def run(
                 await _start_servers(agent, opened, nursery)
                 report_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
-                for panel in (agent.event_scripts.run, watch_address, *panels):
+                for panel in (agent.event_scripts.run, watch_address, *opened.panels, *panels):
                     nursery.start_soon(agent.run_panel, panel)
                 task_status.started(agent)
                 nursery.start_soon(_join, agent)
@@ -258,6 +261,9 @@ async def run(
             if opened.flight_recorder is not None:
                 opened.flight_recorder.write_last()
             raise
+        finally:
+            if opened.snapshot is not None:
+                opened.snapshot.close()
     return agent.exit_code
 
 
@@ -286,23 +292,36 @@ class _Opened(NamedTuple):
     flight_recorder: "FlightRecorder | None"
     rpc: RpcListener | None
     control: RpcListener | None
+    snapshot: "SnapshotFile | None"
+
+    @property
+    def panels(self) -> tuple["Panel", ...]:
+        """What of it runs beside the agent."""
+        return (self.snapshot.run, self.snapshot.rejoin) if self.snapshot is not None else ()
 
 
 async def _open(config: AgentConfig) -> _Opened:
     """Open all sockets and create the node; raise `StartError` with none of them left open."""
-    transport, me = await _open_gossip(config)
-    rpc = control = None
-    try:
-        rpc = await open_rpc_listener(config.rpc_endpoint) if config.rpc_endpoint else None
+    rpc = control = snapshot = None
+    with ExitStack() as opened:
+        if config.snapshot_path:
+            from gossip.agent.snapshot import open_snapshot  # most agents have none
+
+            path, rejoin = Path(config.snapshot_path), config.rejoin_after_leave
+            snapshot = open_snapshot(path, config.node_name, rejoin=rejoin)
+            opened.callback(snapshot.close)
+        transport, me = await _open_gossip(config)
+        opened.callback(transport.close)
+        if config.rpc_endpoint:
+            rpc = await open_rpc_listener(config.rpc_endpoint)
+            opened.callback(rpc.close)
         if config.control:
             control = await open_unix_listener(Path(config.control), "control", "--control")
-    except StartError:
-        transport.close()
-        if rpc is not None:
-            rpc.close()
-        raise
+        opened.pop_all()
     sealer = _sealer(config)
-    node = SerfNode(serf_config(config, sealer.overhead), me, rng=Random(), now=trio.current_time())
+    saved = snapshot.snapshot.saved if snapshot is not None else FIRST_START
+    settings = serf_config(config, sealer.overhead)
+    node = SerfNode(settings, me, rng=Random(), now=trio.current_time(), saved=saved)
     flight_recorder = None
     if config.record or config.control:
         from gossip.agent.record import FlightRecorder  # most agents do without
@@ -313,7 +332,9 @@ async def _open(config: AgentConfig) -> _Opened:
     driver = Driver(node, transport, sealer, rpc.port if rpc is not None else 0)
     if flight_recorder is not None:
         driver.on_bug = flight_recorder.show_bug
-    return _Opened(driver, flight_recorder, rpc, control)
+    if snapshot is not None:
+        driver.observers.append(snapshot.observe)
+    return _Opened(driver, flight_recorder, rpc, control, snapshot)
 
 
 def _sealer(config: AgentConfig) -> Sealer:

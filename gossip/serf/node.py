@@ -357,12 +357,20 @@ class SerfNode:
         """Return how often each broadcast is sent in a cluster of the present size."""
         return self._swim.retransmit_limit
 
+    @property
+    def clocks(self) -> tuple[int, int, int]:
+        """The last Lamport times of members' intents, of user events and of queries."""
+        clocks = (self._roster.clock, self._events.clock, self._seen_queries.clock)
+        member_time, event_time, query_time = (clock.time - 1 for clock in clocks)
+        return member_time, event_time, query_time
+
     def saved_state(self) -> SavedState:
         """Return what the next life of this member needs to know of the present one."""
+        member_time, event_time, query_time = self.clocks
         return SavedState(
-            member_time=self._roster.clock.time - 1,
-            event_time=self._events.clock.time - 1,
-            query_time=self._seen_queries.clock.time - 1,
+            member_time=member_time,
+            event_time=event_time,
+            query_time=query_time,
             peers=tuple(
                 KnownPeer(member.name, member.address)
                 for member in self._roster.members.values()

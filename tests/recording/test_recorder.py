@@ -13,6 +13,7 @@ from tests.serf.rig import alive, home
 
 READS = {
     "answer_stream_ping",
+    "clocks",
     "coordinate",
     "count_alive",
     "is_suspect",

@@ -1,0 +1,215 @@
+"""The snapshot of a member's life in Serf's file format (Serf `snapshot.go`; serf-wire 5.13).
+
+Text, a record a line, the last one about a thing counts: ``alive: NAME IP:PORT``, ``not-alive: NAME``,
+``clock: N``, ``event-clock: N``, ``query-clock: N``, ``leave``. ``coordinate: …`` and ``# …`` say nothing.
+
+Serf forgets a member that failed. Here it is kept as ``# failed: NAME IP:PORT``, which Serf takes for a
+comment: after a long partition, those are the ones to ask. Text only: the
+file is the business of `gossip.agent.snapshot`.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from gossip.errors import GossipError
+from gossip.serf.members import MemberStatus
+from gossip.serf.saved_state import KnownPeer, SavedState
+from gossip.wire.address import MAX_PORT, Address
+from gossip.wire.messages import MAX_NAME_BYTES
+from gossip.wire.serf_messages import MAX_U64
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gossip.serf.members import SerfMember
+
+ALIVE, NOT_ALIVE, FAILED = b"alive: ", b"not-alive: ", b"# failed: "
+CLOCK, EVENT_CLOCK, QUERY_CLOCK = b"clock: ", b"event-clock: ", b"query-clock: "
+LEAVE = b"leave"
+_CLOCKS = (CLOCK, EVENT_CLOCK, QUERY_CLOCK)
+_KINDS = (ALIVE, NOT_ALIVE, *_CLOCKS, LEAVE, b"coordinate: ")
+
+Clocks = tuple[int, int, int]
+"""The last Lamport times of members' intents, of events and of queries."""
+
+
+class NotASnapshotError(GossipError):
+    """The text is something else; the message says what stands where a record should."""
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """What a snapshot says."""
+
+    clocks: Clocks = (0, 0, 0)
+    alive: tuple[KnownPeer, ...] = ()
+    failed: tuple[KnownPeer, ...] = ()
+    has_left: bool = False  # the last life ended with a leave, and that counts
+    length: int = 0  # bytes up to the end of the last whole line
+    skipped: int = 0  # whole lines that are no records
+
+    @property
+    def saved(self) -> SavedState:
+        """What the next life of the member starts from."""
+        member_time, event_time, query_time = self.clocks
+        return SavedState(
+            member_time=member_time,
+            event_time=event_time,
+            query_time=query_time,
+            peers=self.alive + self.failed,
+        )
+
+
+def read_snapshot(text: bytes, *, rejoin: bool) -> Snapshot:
+    """Read a snapshot; a last line without its end was being written when the member died, and is left out.
+
+    With `rejoin`, a leave does not count: what was before it is not forgotten.
+
+    Raises:
+        NotASnapshotError: the first line is not a record.
+    """
+    reader = _Reader(rejoin=rejoin)
+    *lines, rest = text.split(b"\n")
+    for line in lines:
+        reader.take(line)
+    if not reader.records and not _may_begin_a_record(rest):
+        reader.refuse(rest)
+    if not reader.records and reader.comments:
+        raise NotASnapshotError("it holds nothing but comments")
+    return Snapshot(
+        clocks=(reader.clocks[CLOCK], reader.clocks[EVENT_CLOCK], reader.clocks[QUERY_CLOCK]),
+        alive=tuple(KnownPeer(name, where) for name, where in reader.alive.items()),
+        failed=tuple(KnownPeer(name, where) for name, where in reader.failed.items()),
+        has_left=reader.has_left,
+        length=len(text) - len(rest),
+        skipped=reader.skipped,
+    )
+
+
+def member_record(member: SerfMember) -> bytes:
+    """Return what a snapshot says of `member` in its present status; nothing if its name cannot be told."""
+    name = _encoded(member.name)
+    if not name:
+        return b""
+    if member.status is MemberStatus.LEFT:
+        return gone_record(member.name)
+    if member.status is MemberStatus.FAILED:
+        return gone_record(member.name) + FAILED + name + _where(member.address)
+    return ALIVE + name + _where(member.address)
+
+
+def gone_record(name: str) -> bytes:
+    """Return the record of a member that is no more to be asked."""
+    encoded = _encoded(name)
+    return NOT_ALIVE + encoded + b"\n" if encoded else b""
+
+
+def clock_records(before: Clocks, after: Clocks) -> bytes:
+    """Return the records of the clocks that differ."""
+    changed = zip(_CLOCKS, before, after, strict=True)
+    return b"".join(kind + str(new).encode() + b"\n" for kind, old, new in changed if new != old)
+
+
+def whole_snapshot(members: Iterable[SerfMember], unheard: Iterable[KnownPeer], clocks: Clocks) -> bytes:
+    """Return a new snapshot: of `members`, and of those of the last life that have not been heard since."""
+    known = [member_record(each) for each in members if each.status is not MemberStatus.LEFT]
+    past = [ALIVE + name + _where(peer.address) for peer in unheard if (name := _encoded(peer.name))]
+    return b"".join((*known, *past, clock_records((0, 0, 0), clocks)))
+
+
+class _Reader:
+    """What the lines so far say."""
+
+    def __init__(self, *, rejoin: bool) -> None:
+        self._rejoin = rejoin
+        self.alive: dict[str, Address] = {}
+        self.failed: dict[str, Address] = {}
+        self.clocks = dict.fromkeys(_CLOCKS, 0)
+        self.has_left = False
+        self.records = self.comments = self.skipped = 0
+
+    def take(self, line: bytes) -> None:
+        if line.startswith(b"#"):
+            self.comments += 1
+            if line.startswith(FAILED):
+                self._take_member(self.failed, line.removeprefix(FAILED))
+            return
+        if not line.startswith(_KINDS) or (line.startswith(LEAVE) and line != LEAVE):
+            if not self.records:
+                self.refuse(line)
+            self.skipped += 1
+            return
+        self.records += 1
+        if line == LEAVE:
+            self._leave()
+        elif line.startswith(ALIVE):
+            self._take_member(self.alive, line.removeprefix(ALIVE))
+        elif line.startswith(NOT_ALIVE):
+            name = line.removeprefix(NOT_ALIVE).decode("utf-8", "surrogateescape")
+            self.alive.pop(name, None)
+            self.failed.pop(name, None)
+        else:
+            self._take_clock(line)
+
+    def refuse(self, line: bytes) -> None:
+        """The text does not begin as a snapshot does."""
+        raise NotASnapshotError(f"it begins with {line[:40].decode('utf-8', 'backslashreplace')!r}")
+
+    def _leave(self) -> None:
+        if self._rejoin:
+            return
+        self.has_left = True
+        self.alive.clear()
+        self.failed.clear()
+        self.clocks = dict.fromkeys(_CLOCKS, 0)
+
+    def _take_member(self, where: dict[str, Address], rest: bytes) -> None:
+        name, space, address = rest.rpartition(b" ")
+        parsed = _parsed(address)
+        if not space or not 0 < len(name) <= MAX_NAME_BYTES or parsed is None:
+            self.skipped += 1
+            return
+        text = name.decode("utf-8", "surrogateescape")
+        for known in (self.alive, self.failed):
+            known.pop(text, None)
+        where[text] = parsed
+
+    def _take_clock(self, line: bytes) -> None:
+        kind = next((kind for kind in _CLOCKS if line.startswith(kind)), None)
+        if kind is None:
+            return  # a coordinate, which Serf has not read for years either
+        digits = line.removeprefix(kind)
+        # int() would take signs, blanks and underscores; and as many digits as there are.
+        if digits.isdigit() and len(digits) <= len(str(MAX_U64)) and int(digits) <= MAX_U64:
+            self.clocks[kind] = int(digits)
+        else:
+            self.skipped += 1
+
+
+def _may_begin_a_record(rest: bytes) -> bool:
+    """Tell whether the last line can be the beginning of a record, or what a crash makes of one: zeros."""
+    rest = rest.rstrip(b"\0")
+    return any(kind.startswith(rest) or rest.startswith(kind) for kind in (*_KINDS, b"#"))
+
+
+def _parsed(address: bytes) -> Address | None:
+    host, colon, port = address.rpartition(b":")
+    if not colon or not port.isdigit() or len(port) > len(str(MAX_PORT)) or not 0 < int(port) <= MAX_PORT:
+        return None
+    try:
+        return Address(str(ip_address(host.decode("ascii").removeprefix("[").removesuffix("]"))), int(port))
+    except ValueError:
+        return None
+
+
+def _encoded(name: str) -> bytes:
+    """Return a name as it is written, empty if a line cannot hold it: it comes from the network."""
+    encoded = name.encode("utf-8", "surrogateescape")
+    return b"" if b"\n" in encoded else encoded
+
+
+def _where(address: Address) -> bytes:
+    return f" {address}\n".encode()
