@@ -18,8 +18,8 @@ from msgspec import Struct
 from gossip.agent.log import Complaints
 from gossip.errors import GossipError
 from gossip.wire.address import Address
+from gossip.wire.packet import MAX_DATAGRAM_BYTES
 
-MAX_DATAGRAM_BYTES = 65_535
 RECEIVE_BATCH = 64
 """Datagrams handled before other tasks get their turn."""
 RECEIVE_SECONDS = 0.005

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
 from gossip.wire.codec import encode, encode_push_pull
-from gossip.wire.keyring import Keyring
+from gossip.wire.keyring import NONCE_BYTES, Keyring
 from gossip.wire.messages import PushPull
 from gossip.wire.packet import seal, unseal
 from gossip.wire.stream import StreamReader, seal_stream
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from gossip.wire.messages import Ack, Ping, StreamMessage
 
-NONCE_BYTES = 12
 KEY_BYTES = 16
 MAX_CHUNK_BYTES = 4096
 

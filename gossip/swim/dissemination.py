@@ -9,13 +9,11 @@ from bisect import bisect_left, insort
 from operator import attrgetter
 
 from gossip.wire.address import Address
+from gossip.wire.packet import MAX_PARTS_SENT
 
 COMPOUND_HEADER_BYTES = 2
 COMPOUND_ENTRY_BYTES = 2
 """What each message of a packet costs besides its own bytes: its length."""
-
-MAX_PARTS = 127
-"""Most messages in one packet: memberlist 0.2.2 mis-slices a compound of 128 and more."""
 
 
 class Broadcast:
@@ -82,7 +80,7 @@ class BroadcastQueue:
         if key in self._by_key:
             self._drop(self._by_key[key])
 
-    def take(self, budget: int, limit: int, room: int = MAX_PARTS) -> list[bytes]:
+    def take(self, budget: int, limit: int, room: int = MAX_PARTS_SENT) -> list[bytes]:
         """Return at most `room` broadcasts that fit into `budget` bytes, each with its entry's cost.
 
         Each is counted as transmitted; at `limit` transmissions it is finished.

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from gossip.swim.dissemination import (
     COMPOUND_ENTRY_BYTES,
     COMPOUND_HEADER_BYTES,
-    MAX_PARTS,
     BroadcastQueue,
 )
 from gossip.swim.effects import Effect, SendPacket
 from gossip.swim.member import CRC_SINCE_PROTOCOL, Member
+from gossip.wire.packet import MAX_PARTS_SENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ class Piggyback:
         """Send `message` to an address, with as much piggyback as fits."""
         extra: list[bytes] = []
         if self.pending():
-            extra = self._take(self._budget - len(message) - COMPOUND_ENTRY_BYTES, MAX_PARTS - 1)
+            extra = self._take(self._budget - len(message) - COMPOUND_ENTRY_BYTES, MAX_PARTS_SENT - 1)
         self._emit(SendPacket(to, (message, *extra)))
 
     def send_alone(self, to: Address, message: bytes) -> None:
@@ -66,7 +66,7 @@ class Piggyback:
 
     def gossip_to(self, member: Member) -> bool:
         """Send a packet of broadcasts only; return False if there was nothing to send."""
-        parts = self._take(self._budget, MAX_PARTS)
+        parts = self._take(self._budget, MAX_PARTS_SENT)
         if parts:
             self.send_to_member(member, tuple(parts))
         return bool(parts)

@@ -8,9 +8,9 @@ that does not fit would make the cluster unjoinable, and is kept out of the tabl
 from collections.abc import Iterable
 
 from gossip.errors import RemoteProtocolError
+from gossip.wire.layout import VERSION_BYTES
 from gossip.wire.messages import MemberState, NodeState
 
-VERSION_BYTES = 6
 KINDS = (("protocol", 0, 1, 2), ("delegate protocol", 3, 4, 5))
 """What each pair of ranges is called, and where its minimum, maximum and current version stand."""
 

@@ -17,9 +17,10 @@ from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
 from gossip.swim.member import Member, supersedes
 from gossip.swim.suspicion import HEARSAY, Suspicion
-from gossip.swim.versions import VERSION_BYTES, Versions
-from gossip.wire.address import unpack_address
+from gossip.swim.versions import Versions
+from gossip.wire.address import ADDRESS_LENGTHS, unpack_address
 from gossip.wire.codec import decode_gossip, encode
+from gossip.wire.layout import VERSION_BYTES
 from gossip.wire.messages import (
     MAX_META_BYTES,
     MAX_NAME_BYTES,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from gossip.swim.membership import Membership
     from gossip.swim.reclaim import Reclaims
     from gossip.wire.address import Address
-
-ADDRESS_LENGTHS = (4, 16)
 
 SUSPICION = "suspicion"
 """Timer key: a suspected member's time is up."""

@@ -19,8 +19,22 @@ REMEMBERED_ADDRESSES = 8192
 
 
 BROADCAST = IPv4Address("255.255.255.255")
-METADATA_SERVICES = frozenset((IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254")))
-"""Where clouds hand out credentials to whoever asks from the machine itself."""
+ADDRESS_LENGTHS = (4, 16)
+"""Bytes of an address on the wire: IPv4, and IPv6 or IPv4 mapped into it."""
+
+METADATA_SERVICES = frozenset(
+    map(
+        ip_address,
+        (
+            *("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fd00:ec2::23"),  # AWS, ECS, EKS
+            "fd20:ce::254",  # GCP
+            "100.100.100.200",  # Alibaba
+            "168.63.129.16",  # Azure
+            "192.0.0.192",  # Oracle
+        ),
+    )
+)
+"""Where clouds hand out credentials to any process on the machine: no member and no server is there."""
 
 
 class Address(Struct, frozen=True, gc=False):
@@ -41,7 +55,7 @@ def unpack_address(raw: bytes, port: int) -> Address:
     Raises:
         RemoteProtocolError: `raw` is neither 4 nor 16 bytes, or `port` is not in 0..65535.
     """
-    if len(raw) not in (4, 16) or not 0 <= port <= MAX_PORT:
+    if len(raw) not in ADDRESS_LENGTHS or not 0 <= port <= MAX_PORT:
         raise RemoteProtocolError(f"address of {len(raw)} bytes with port {port}: expected 4 or 16 bytes")
     ip = ip_address(raw)
     mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None

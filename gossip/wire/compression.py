@@ -1,27 +1,27 @@
 """The compress message: another message inside, compressed (memberlist `util.go`; serf-wire 1.3, 4.1)."""
 
 from gossip.errors import RemoteProtocolError
-from gossip.wire.dialect import MAX_U8, Fields, pack_struct, read_bytes, read_uint
+from gossip.wire.layout import Layout
 from gossip.wire.lzw import compress, decompress
+from gossip.wire.messages import Compressed
 
 LZW = 0
 """The only algorithm there is."""
 
-COMPRESS_FIELDS = (b"Algo", b"Buf")
+COMPRESSED = Layout(Compressed)
 
 
 def pack_compressed(message: bytes) -> bytes:
     """Return `message` inside a compress message, which may be longer."""
-    return b"\x09" + pack_struct({"Algo": LZW, "Buf": compress(message)})
+    return COMPRESSED.pack(Compressed(LZW, compress(message)))
 
 
-def read_compressed(fields: Fields, limit: int) -> bytes:
-    """Return the message inside the compress message with `fields`.
+def expand(message: Compressed, limit: int) -> bytes:
+    """Return the message inside `message`.
 
     Raises:
         RemoteProtocolError: the algorithm is unknown, the data is broken or means more than `limit` bytes.
     """
-    algorithm = read_uint(fields, b"Algo", MAX_U8)
-    if algorithm != LZW:
-        raise RemoteProtocolError(f"unknown compression algorithm {algorithm}")
-    return decompress(read_bytes(fields, b"Buf"), limit)
+    if message.algorithm != LZW:
+        raise RemoteProtocolError(f"unknown compression algorithm {message.algorithm}")
+    return decompress(message.data, limit)

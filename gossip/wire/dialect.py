@@ -9,7 +9,7 @@ message alike. Refused: negative, fractional or too wide numbers, and values of 
 All readers raise `RemoteProtocolError` and nothing else, whatever the bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgpack import ExtraData, UnpackException, packb, unpackb
 
@@ -28,15 +28,14 @@ Fields = Mapping[bytes, object]
 """A struct as it came: keys are Go's field names, values are not checked yet."""
 
 
-def pack_struct(fields: Mapping[str, object]) -> bytes:
-    """Return `fields` as a map; the caller lists the keys in ASCII order, as Go's encoder does."""
-    return pack_value(fields)
-
-
 def pack_value(value: object) -> bytes:
     """Return any value: texts, bytes, numbers, lists and maps of them, None for nil."""
     packed: bytes = packb(value, use_bin_type=False, unicode_errors="surrogateescape")
     return packed
+
+
+pack_struct: Callable[[Mapping[str, object]], bytes] = pack_value
+"""Return a map of fields; the caller lists the keys in ASCII order, as Go's encoder does."""
 
 
 def unpack_value(body: bytes) -> object:
@@ -64,7 +63,8 @@ def unpack_struct(body: bytes, order: tuple[bytes, ...]) -> Fields:
     Raises:
         RemoteProtocolError: `body` starts with something else, or with nothing whole.
     """
-    return as_struct(unpack_value(body), order)
+    value = unpack_value(body)
+    return value if type(value) is dict else as_struct(value, order)
 
 
 def as_struct(value: object, order: tuple[bytes, ...]) -> Fields:
@@ -109,7 +109,11 @@ def read_bool(fields: Fields, key: bytes) -> bool:
     Raises:
         RemoteProtocolError: it is something else.
     """
-    value = fields.get(key)
+    return as_bool(fields.get(key), key)
+
+
+def as_bool(value: object, key: bytes) -> bool:
+    """Return the unpacked `value` of field `key` as a truth value; see `read_bool`."""
     if value is None:
         return False
     if not isinstance(value, bool):

@@ -8,7 +8,7 @@ from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.wire.messages import MessageType
 
 MAX_LABEL_BYTES = 255
-HAS_LABEL = bytes((MessageType.HAS_LABEL,))
+HAS_LABEL = MessageType.HAS_LABEL.byte
 HEADER_BYTES = 2
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from zlib import crc32
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
-from gossip.wire.compression import COMPRESS_FIELDS, pack_compressed, read_compressed
-from gossip.wire.dialect import MAX_U16, unpack_struct
+from gossip.wire.compression import COMPRESSED, expand, pack_compressed
+from gossip.wire.dialect import MAX_U16
 from gossip.wire.keyring import UNPADDED, Keyring, nonce_of
 from gossip.wire.label import label_header, strip_label
+from gossip.wire.messages import MessageType
 from gossip.wire.replay import ReplayWindow
 
 MAX_DATAGRAM_BYTES = 65_535
@@ -36,7 +37,7 @@ MAX_NESTING = 4
 MAX_PARTS_SENT = 127
 """memberlist 0.2.2 computes the length of the length table in eight bits and breaks above this."""
 
-COMPOUND, COMPRESS, HAS_CRC = b"\x07", b"\x09", b"\x0c"
+COMPOUND, COMPRESS, HAS_CRC = MessageType.COMPOUND.byte, MessageType.COMPRESS.byte, MessageType.HAS_CRC.byte
 CRC_HEADER = 5
 
 
@@ -196,4 +197,4 @@ def _split(compound: bytes) -> list[bytes]:
 def _decompress(message: bytes, room: int, effort: int) -> bytes:
     if effort < 0:
         raise RemoteProtocolError(f"datagram with more than {MAX_COMPRESSED_BYTES} compressed bytes")
-    return read_compressed(unpack_struct(message[1:], COMPRESS_FIELDS), room)
+    return expand(COMPRESSED.decode(message), room)

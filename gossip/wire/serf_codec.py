@@ -10,6 +10,7 @@ built in one go, a hostile nest of empty maps would take sixty bytes of memory f
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 from msgpack import Unpacker
 
@@ -17,22 +18,13 @@ from gossip.errors import RemoteProtocolError
 from gossip.wire.dialect import (
     MALFORMED,
     MAX_ELEMENTS,
-    MAX_U8,
-    MAX_U16,
     as_bytes,
     as_int,
     as_text,
     pack_struct,
-    read_bool,
-    read_bytes,
-    read_i64,
-    read_list,
-    read_optional_bytes,
-    read_text,
-    read_uint,
     reason,
-    unpack_struct,
 )
+from gossip.wire.layout import Layout
 from gossip.wire.messages import MAX_U32
 from gossip.wire.serf_messages import (
     MAX_U64,
@@ -68,36 +60,18 @@ MAX_PAST_TIMES = 2048
 MAX_EVENTS_PER_TIME = 256
 """Events of one Lamport time that are kept: the first ones."""
 
-LEAVE_FIELDS = (b"LTime", b"Node", b"Prune")
-JOIN_FIELDS = (b"LTime", b"Node")
-EVENT_FIELDS = (b"LTime", b"Name", b"Payload", b"CC")
-QUERY_FIELDS = (
-    b"LTime", b"ID", b"Addr", b"Port", b"SourceNode", b"Filters", b"Flags", b"RelayFactor", b"Timeout",
-    b"Name", b"Payload",
-)  # fmt: skip
-RESPONSE_FIELDS = (b"LTime", b"ID", b"From", b"Flags", b"Payload")
 NIL = b"\xc0"
 _NOT_NIL = re.compile(rb"[^\xc0]")
 
 
+_LAYOUTS = (
+    Layout(LeaveIntent), Layout(JoinIntent), Layout(UserEvent), Layout(Query), Layout(QueryResponse),
+)  # fmt: skip
+
+
 def encode_serf(message: SerfMessage) -> bytes:
     """Return `message` as its type byte and body."""
-    match message:
-        case LeaveIntent(ltime, node, prune):
-            encoded = b"\x00" + pack_struct({"LTime": ltime, "Node": node, "Prune": prune})
-        case JoinIntent(ltime, node):
-            encoded = b"\x01" + pack_struct({"LTime": ltime, "Node": node})
-        case SerfPushPull():
-            encoded = b"\x02" + _pack_push_pull(message)
-        case UserEvent():
-            encoded = b"\x03" + _pack_event(message)
-        case Query():
-            encoded = b"\x04" + _pack_query(message)
-        case QueryResponse():
-            encoded = b"\x05" + _pack_response(message)
-        case _:
-            encoded = bytes((message.kind,)) + message.body
-    return encoded
+    return _ENCODERS[type(message)](message)
 
 
 def decode_serf(payload: bytes) -> SerfMessage:
@@ -112,7 +86,7 @@ def decode_serf(payload: bytes) -> SerfMessage:
     decoder = _DECODERS.get(kind)
     if decoder is None:
         raise RemoteProtocolError(f"unknown serf message type {payload[:1].hex() or 'missing'}")
-    return decoder(payload[1:])
+    return decoder(payload)
 
 
 def decode_serf_gossip(payload: bytes) -> SerfGossip:
@@ -138,40 +112,8 @@ def _decode_gossip(payload: bytes) -> SerfGossip:
 remembered_serf_gossip = lru_cache(maxsize=REMEMBERED_SERF_GOSSIP)(_decode_gossip)
 
 
-def _pack_event(event: UserEvent) -> bytes:
-    # Go writes an event without payload as nil, and an absent filter list likewise.
-    fields = {"CC": event.coalesce, "LTime": event.ltime, "Name": event.name}
-    return pack_struct(fields | {"Payload": event.payload or None})
-
-
-def _pack_query(query: Query) -> bytes:
-    return pack_struct(
-        {
-            "Addr": query.addr,
-            "Filters": query.filters or None,
-            "Flags": query.flags,
-            "ID": query.id,
-            "LTime": query.ltime,
-            "Name": query.name,
-            "Payload": query.payload or None,
-            "Port": query.port,
-            "RelayFactor": query.relay_factor,
-            "SourceNode": query.source_node,
-            "Timeout": query.timeout_ns,
-        }
-    )
-
-
-def _pack_response(response: QueryResponse) -> bytes:
-    return pack_struct(
-        {
-            "Flags": response.flags,
-            "From": response.origin,
-            "ID": response.id,
-            "LTime": response.ltime,
-            "Payload": response.payload,
-        }
-    )
+def _pack_other(message: OtherSerfMessage) -> bytes:
+    return bytes((message.kind,)) + message.body
 
 
 def _pack_push_pull(state: SerfPushPull) -> bytes:
@@ -182,7 +124,7 @@ def _pack_push_pull(state: SerfPushPull) -> bytes:
         }
         for time in state.events
     ]
-    return pack_struct(
+    return _PUSH_PULL + pack_struct(
         {
             "EventLTime": state.event_ltime,
             "Events": events,
@@ -194,56 +136,8 @@ def _pack_push_pull(state: SerfPushPull) -> bytes:
     )
 
 
-def _unpack_leave(body: bytes) -> LeaveIntent:
-    fields = unpack_struct(body, LEAVE_FIELDS)
-    ltime = read_uint(fields, b"LTime", MAX_U64)
-    return LeaveIntent(ltime, read_text(fields, b"Node"), read_bool(fields, b"Prune"))
-
-
-def _unpack_join(body: bytes) -> JoinIntent:
-    fields = unpack_struct(body, JOIN_FIELDS)
-    return JoinIntent(read_uint(fields, b"LTime", MAX_U64), read_text(fields, b"Node"))
-
-
-def _unpack_event(body: bytes) -> UserEvent:
-    fields = unpack_struct(body, EVENT_FIELDS)
-    return UserEvent(
-        ltime=read_uint(fields, b"LTime", MAX_U64),
-        name=read_text(fields, b"Name"),
-        payload=read_bytes(fields, b"Payload"),
-        coalesce=read_bool(fields, b"CC"),
-    )
-
-
-def _unpack_query(body: bytes) -> Query:
-    fields = unpack_struct(body, QUERY_FIELDS)
-    return Query(
-        ltime=read_uint(fields, b"LTime", MAX_U64),
-        id=read_uint(fields, b"ID", MAX_U32),
-        addr=read_bytes(fields, b"Addr"),
-        port=read_uint(fields, b"Port", MAX_U16),
-        source_node=read_text(fields, b"SourceNode"),
-        filters=tuple(as_bytes(each, b"Filters") or b"" for each in read_list(fields, b"Filters")),
-        flags=read_uint(fields, b"Flags", MAX_U32),
-        relay_factor=read_uint(fields, b"RelayFactor", MAX_U8),
-        timeout_ns=read_i64(fields, b"Timeout"),
-        name=read_text(fields, b"Name"),
-        payload=read_bytes(fields, b"Payload"),
-    )
-
-
-def _unpack_response(body: bytes) -> QueryResponse:
-    fields = unpack_struct(body, RESPONSE_FIELDS)
-    return QueryResponse(
-        ltime=read_uint(fields, b"LTime", MAX_U64),
-        id=read_uint(fields, b"ID", MAX_U32),
-        origin=read_text(fields, b"From"),
-        flags=read_uint(fields, b"Flags", MAX_U32),
-        payload=read_optional_bytes(fields, b"Payload"),
-    )
-
-
-def _unpack_push_pull(body: bytes) -> SerfPushPull:
+def _decode_push_pull(payload: bytes) -> SerfPushPull:
+    body = payload[1:]
     try:
         return _PushPullReader(body).read()
     except MALFORMED as error:
@@ -369,11 +263,15 @@ class _PushPullReader:
         return count
 
 
+_PUSH_PULL = bytes((SerfMessageType.PUSH_PULL,))
+
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    **{layout.kind: layout.pack for layout in _LAYOUTS},
+    SerfPushPull: _pack_push_pull,
+    OtherSerfMessage: _pack_other,
+}
+
 _DECODERS: dict[int, Callable[[bytes], SerfMessage]] = {
-    SerfMessageType.LEAVE: _unpack_leave,
-    SerfMessageType.JOIN: _unpack_join,
-    SerfMessageType.PUSH_PULL: _unpack_push_pull,
-    SerfMessageType.USER_EVENT: _unpack_event,
-    SerfMessageType.QUERY: _unpack_query,
-    SerfMessageType.QUERY_RESPONSE: _unpack_response,
+    **{layout.head[0]: layout.decode for layout in _LAYOUTS},
+    SerfMessageType.PUSH_PULL: _decode_push_pull,
 }

@@ -1,13 +1,32 @@
-"""Serf's messages, carried inside memberlist's user messages and push/pull (Serf `messages.go`).
+"""Serf's messages, each declared once (Serf `messages.go`; serf-wire 5.1).
 
-Values first, then their bytes: `encode_serf` and `decode_serf` add and read the type byte.
-Lamport times are 64 bits wide.
+Each declaration gives the type byte and the fields, in the order of Go's declaration, with their names and
+types on the wire. `gossip.wire.serf_codec` reads and writes bytes by them; only the push/pull state, which
+may be large, is read piece by piece there. All travel inside memberlist's user messages and push/pull.
 """
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Annotated, ClassVar
 
 from msgspec import Struct
+
+from gossip.errors import RemoteProtocolError
+from gossip.wire.dialect import as_bytes, kind_of
+from gossip.wire.layout import (
+    BOOL,
+    BYTES,
+    BYTES_OR_NIL,
+    I64,
+    PAYLOAD,
+    TEXT,
+    U8,
+    U16,
+    U32,
+    U64,
+    Wire,
+    WireType,
+)
 
 MAX_U64 = 2**64 - 1
 
@@ -27,54 +46,76 @@ class SerfMessageType(IntEnum):
     RELAY = 9
 
 
+def _read_byte_strings(value: object, key: bytes) -> tuple[bytes, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise RemoteProtocolError(f"{key.decode()} is {kind_of(value)}, expected an array")
+    return tuple(as_bytes(each, key) or b"" for each in value)
+
+
+FILTERS = WireType(_read_byte_strings, lambda filters: filters or None)
+"""Go writes a list that is empty as nil."""
+
+
 class LeaveIntent(Struct, frozen=True, gc=False):
     """`node` leaves on purpose, said at `ltime`; `prune` also erases it from every member list."""
 
-    ltime: int
-    node: str
-    prune: bool = False
+    TYPE: ClassVar = SerfMessageType.LEAVE
+
+    ltime: Annotated[int, Wire("LTime", U64)]
+    node: Annotated[str, Wire("Node", TEXT)]
+    prune: Annotated[bool, Wire("Prune", BOOL)] = False
 
 
 class JoinIntent(Struct, frozen=True, gc=False):
     """`node` is in on purpose, said at `ltime`."""
 
-    ltime: int
-    node: str
+    TYPE: ClassVar = SerfMessageType.JOIN
+
+    ltime: Annotated[int, Wire("LTime", U64)]
+    node: Annotated[str, Wire("Node", TEXT)]
 
 
 class UserEvent(Struct, frozen=True, gc=False):
     """A user's named payload; `coalesce` says that only the newest of a name matters."""
 
-    ltime: int
-    name: str
-    payload: bytes = b""
-    coalesce: bool = False
+    TYPE: ClassVar = SerfMessageType.USER_EVENT
+
+    ltime: Annotated[int, Wire("LTime", U64)]
+    name: Annotated[str, Wire("Name", TEXT)]
+    payload: Annotated[bytes, Wire("Payload", PAYLOAD)] = b""
+    coalesce: Annotated[bool, Wire("CC", BOOL)] = False
 
 
 class Query(Struct, frozen=True, gc=False):
     """A question to the cluster; `timeout_ns` is in nanoseconds, as on the wire."""
 
-    ltime: int
-    id: int
-    addr: bytes
-    port: int
-    source_node: str
-    filters: tuple[bytes, ...]
-    flags: int
-    relay_factor: int
-    timeout_ns: int
-    name: str
-    payload: bytes = b""
+    TYPE: ClassVar = SerfMessageType.QUERY
+
+    ltime: Annotated[int, Wire("LTime", U64)]
+    id: Annotated[int, Wire("ID", U32)]
+    addr: Annotated[bytes, Wire("Addr", BYTES)]
+    port: Annotated[int, Wire("Port", U16)]
+    source_node: Annotated[str, Wire("SourceNode", TEXT)]
+    filters: Annotated[tuple[bytes, ...], Wire("Filters", FILTERS)]
+    flags: Annotated[int, Wire("Flags", U32)]
+    relay_factor: Annotated[int, Wire("RelayFactor", U8)]
+    timeout_ns: Annotated[int, Wire("Timeout", I64)]
+    name: Annotated[str, Wire("Name", TEXT)]
+    payload: Annotated[bytes, Wire("Payload", PAYLOAD)] = b""
 
 
 class QueryResponse(Struct, frozen=True, gc=False):
     """A member's answer or acknowledgement (flag 1) to a query."""
 
-    ltime: int
-    id: int
-    origin: str
-    flags: int
-    payload: bytes | None = None
+    TYPE: ClassVar = SerfMessageType.QUERY_RESPONSE
+
+    ltime: Annotated[int, Wire("LTime", U64)]
+    id: Annotated[int, Wire("ID", U32)]
+    origin: Annotated[str, Wire("From", TEXT)]
+    flags: Annotated[int, Wire("Flags", U32)]
+    payload: Annotated[bytes | None, Wire("Payload", BYTES_OR_NIL)] = None
 
 
 class PastEvent(Struct, frozen=True, gc=False):

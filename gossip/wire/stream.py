@@ -15,42 +15,26 @@ from typing import TypeVar
 from msgpack import OutOfData, Unpacker
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
-from gossip.wire.codec import (
-    ACK_FIELDS,
-    ERROR_FIELDS,
-    NODE_STATE_FIELDS,
-    PING_FIELDS,
-    read_ack,
-    read_node_state,
-    read_ping,
-)
-from gossip.wire.compression import pack_compressed, read_compressed
-from gossip.wire.dialect import (
-    MALFORMED,
-    MAX_ELEMENTS,
-    Fields,
-    as_struct,
-    kind_of,
-    read_bool,
-    read_bytes,
-    read_text,
-    read_uint,
-    reason,
-)
+from gossip.wire.codec import ACK, ERROR, NODE_STATE, PING, PUSH_PULL_HEADER, USER_HEADER, read_node_state
+from gossip.wire.compression import COMPRESSED, expand, pack_compressed
+from gossip.wire.dialect import MALFORMED, MAX_ELEMENTS, Fields, as_struct, kind_of, reason
 from gossip.wire.keyring import OVERHEAD, UNPADDED, Keyring, nonce_of
 from gossip.wire.label import DOUBLE_LABEL, HAS_LABEL, WrongLabelError, label_header, wrong_label
-from gossip.wire.messages import Ack, ErrorMessage, NodeState, Ping, PushPull, StreamMessage, UserMessage
+from gossip.wire.messages import (
+    Ack,
+    ErrorMessage,
+    MessageType,
+    NodeState,
+    Ping,
+    PushPull,
+    StreamMessage,
+    UserMessage,
+)
 from gossip.wire.replay import ReplayWindow
 
 MIB = 2**20
 MAX_FRAME_BYTES = 20 * MIB
 """An encrypted frame; memberlist's limit."""
-
-MAX_USER_BYTES = 8 * MIB
-"""The user state of a push/pull, or a user message; memberlist takes 20."""
-
-MAX_NODES = 2**15
-"""Rows of a push/pull: twice the members that a node admits. Rows may be one byte long, and compressed."""
 
 MAX_MESSAGE_BYTES = 16 * MIB
 """A message after decompression, and whatever arrives in the clear; 16,000 members take about 5 MB."""
@@ -71,12 +55,7 @@ NOT_CONFIGURED = "Remote state is encrypted and encryption is not configured"
 NOT_ENCRYPTED = "Encryption is configured but remote state is not encrypted"
 """What members tell each other in an error message; both texts are Serf's."""
 
-USER_FIELDS = (b"UserMsgLen",)
-PUSH_PULL_FIELDS = (b"Nodes", b"UserStateLen", b"Join")
-
-PING, ACK, PUSH_PULL, USER, COMPRESS, ENCRYPT, ERROR = (
-    b"\x00", b"\x02", b"\x06", b"\x08", b"\x09", b"\x0a", b"\x0d",
-)  # fmt: skip
+COMPRESS, ENCRYPT = MessageType.COMPRESS.byte, MessageType.ENCRYPT.byte
 
 T = TypeVar("T")
 Reading = Generator[bool, None, T]
@@ -377,43 +356,42 @@ def _read_compressed(incoming: _Incoming) -> Reading[_Incoming]:
     objects = _Objects(incoming, MAX_COMPRESSED_BYTES, max_elements=0)
     fields = yield from objects.next_flat_map()
     yield True
-    limit = min(MAX_MESSAGE_BYTES, MAX_EXPANSION * len(read_bytes(fields, b"Buf")))
-    return _Incoming(read_compressed(fields, limit), ended=True)
+    message = COMPRESSED.read(fields)
+    limit = min(MAX_MESSAGE_BYTES, MAX_EXPANSION * len(message.data))
+    return _Incoming(expand(message, limit), ended=True)
 
 
 def _read_ping(objects: _Objects, _rows: list[NodeState]) -> Reading[Ping]:
-    return read_ping((yield from objects.next_struct(PING_FIELDS)))
+    return PING.read((yield from objects.next_struct(PING.order)))
 
 
 def _read_ack(objects: _Objects, _rows: list[NodeState]) -> Reading[Ack]:
-    return read_ack((yield from objects.next_struct(ACK_FIELDS)))
+    return ACK.read((yield from objects.next_struct(ACK.order)))
 
 
 def _read_error(objects: _Objects, _rows: list[NodeState]) -> Reading[ErrorMessage]:
-    return ErrorMessage(read_text((yield from objects.next_struct(ERROR_FIELDS)), b"Error"))
+    return ERROR.read((yield from objects.next_struct(ERROR.order)))
 
 
 def _read_user(objects: _Objects, _rows: list[NodeState]) -> Reading[UserMessage]:
-    header = yield from objects.next_struct(USER_FIELDS)
-    return UserMessage((yield from objects.take(read_uint(header, b"UserMsgLen", MAX_USER_BYTES))))
+    header = USER_HEADER.read((yield from objects.next_struct(USER_HEADER.order)))
+    return UserMessage((yield from objects.take(header.size)))
 
 
 def _read_push_pull(objects: _Objects, rows: list[NodeState]) -> Reading[PushPull]:
-    header = yield from objects.next_struct(PUSH_PULL_FIELDS)
-    count = read_uint(header, b"Nodes", MAX_NODES)
-    size = read_uint(header, b"UserStateLen", MAX_USER_BYTES)
-    for _ in range(count):
-        row = read_node_state((yield from objects.next_struct(NODE_STATE_FIELDS)))
+    header = PUSH_PULL_HEADER.read((yield from objects.next_struct(PUSH_PULL_HEADER.order)))
+    for _ in range(header.nodes):
+        row = read_node_state((yield from objects.next_struct(NODE_STATE.order)))
         if row is not None:
             rows.append(row)
-    user_state = yield from objects.take(size)
-    return PushPull(join=read_bool(header, b"Join"), nodes=tuple(rows), user_state=user_state)
+    user_state = yield from objects.take(header.user_bytes)
+    return PushPull(join=header.join, nodes=tuple(rows), user_state=user_state)
 
 
 _READERS: dict[bytes, Callable[[_Objects, list[NodeState]], Reading[StreamMessage]]] = {
-    PING: _read_ping,
-    ACK: _read_ack,
-    PUSH_PULL: _read_push_pull,
-    USER: _read_user,
-    ERROR: _read_error,
+    PING.head: _read_ping,
+    ACK.head: _read_ack,
+    PUSH_PULL_HEADER.head: _read_push_pull,
+    USER_HEADER.head: _read_user,
+    ERROR.head: _read_error,
 }

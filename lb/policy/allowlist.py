@@ -11,6 +11,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gossip.errors import ConfigError
+from gossip.wire.address import METADATA_SERVICES
 
 Network = IPv4Network | IPv6Network
 
@@ -29,21 +30,6 @@ PRIVATE_NETWORKS: tuple[Network, ...] = (
     IPv6Network("fc00::/7"),
 )
 """RFC 1918 and unique local addresses (RFC 4193)."""
-METADATA_ADDRESSES = frozenset(
-    map(
-        ip_address,
-        (
-            *("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fd00:ec2::23"),  # AWS, ECS, EKS
-            *(
-                "fd20:ce::254",
-                "100.100.100.200",
-                "168.63.129.16",
-                "192.0.0.192",
-            ),  # GCP, Alibaba, Azure, Oracle
-        ),
-    )
-)
-"""Where clouds hand out credentials: never a server, whatever the allowed networks are."""
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - what a listener says that is open on every address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -131,7 +117,7 @@ def _refusal(ip: IPv4Address | IPv6Address, networks: tuple[Network, ...], *, al
     """Return why no server may be at `ip`, "" if one may."""
     if ip.is_loopback:
         return "" if allow_loopback else "address is loopback"
-    if ip in METADATA_ADDRESSES:
+    if ip in METADATA_SERVICES:
         return "address is a cloud's metadata service"
     if ip.is_unspecified or ip.is_multicast or ip.is_link_local or ip.is_reserved:
         return "address is not a host's"

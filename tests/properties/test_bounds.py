@@ -9,10 +9,10 @@ from gossip.errors import RemoteProtocolError
 from gossip.serf.config import SerfConfig
 from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import LEFTOVERS_TOLERATED
-from gossip.swim.dissemination import MAX_PARTS
 from gossip.swim.effects import SendPacket
 from gossip.swim.reclaim import PINGS
 from gossip.wire.messages import PushPull
+from gossip.wire.packet import MAX_PARTS_SENT
 from tests.properties.claims import PARTS, STATES
 from tests.serf.rig import STRANGER, Rig
 
@@ -52,7 +52,7 @@ def check(rig: Rig) -> None:
     assert len(swim.deadlines) <= timers
     assert len(swim.deadlines._heap) <= 2 * timers + LEFTOVERS_TOLERATED
     for packet in rig.emitted(SendPacket):
-        assert len(packet.parts) <= MAX_PARTS
+        assert len(packet.parts) <= MAX_PARTS_SENT
     rig.forget()
 
 

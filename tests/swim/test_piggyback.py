@@ -3,10 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.swim.config import SwimConfig
-from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, COMPOUND_HEADER_BYTES, MAX_PARTS
+from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, COMPOUND_HEADER_BYTES
 from gossip.swim.effects import SendPacket
 from gossip.wire.codec import decode, encode
 from gossip.wire.messages import Ack, IndirectPing, Nack, Ping, Suspect
+from gossip.wire.packet import MAX_PARTS_SENT
 from tests.swim.rig import STRANGER, Rig, alive, home
 
 
@@ -83,13 +84,13 @@ def test_a_packet_has_at_most_127_parts():
     for _ in range(50):
         rig.layer.queue.enqueue(b"\x08")
     rig.hear(Ping(5), source=home("n1"))
-    assert len(rig.packets()[-1].parts) == MAX_PARTS
+    assert len(rig.packets()[-1].parts) == MAX_PARTS_SENT
     rig.forget()
     rig.fire_until("gossip")
-    assert [len(packet.parts) for packet in rig.packets()] == [MAX_PARTS]
+    assert [len(packet.parts) for packet in rig.packets()] == [MAX_PARTS_SENT]
 
 
-@pytest.mark.parametrize("swims", [MAX_PARTS - 1, MAX_PARTS - 2])
+@pytest.mark.parametrize("swims", [MAX_PARTS_SENT - 1, MAX_PARTS_SENT - 2])
 def test_the_upper_layer_gets_only_the_room_that_is_left(swims):
     rig = rig_of("n1")
     for _ in range(swims):
@@ -97,7 +98,7 @@ def test_the_upper_layer_gets_only_the_room_that_is_left(swims):
     for _ in range(5):
         rig.layer.queue.enqueue(b"\x08up")
     rig.hear(Ping(5), source=home("n1"))
-    assert rig.packets()[-1].parts.count(b"\x08up") == MAX_PARTS - 1 - swims
+    assert rig.packets()[-1].parts.count(b"\x08up") == MAX_PARTS_SENT - 1 - swims
 
 
 LENGTHS = st.lists(st.integers(1, 1500), max_size=40)

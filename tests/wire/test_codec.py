@@ -5,7 +5,7 @@ from msgpack import packb
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.wire.codec import (
     MAX_GOSSIP_BYTES,
-    NODE_STATE_FIELDS,
+    NODE_STATE,
     REMEMBERED_GOSSIP,
     decode,
     decode_gossip,
@@ -168,7 +168,7 @@ def test_versions_that_crash_old_peers_are_never_sent(length):
 
 
 def row(**changes):
-    return read_node_state(unpack_struct(packb(ROW | changes, use_bin_type=False), NODE_STATE_FIELDS))
+    return read_node_state(unpack_struct(packb(ROW | changes, use_bin_type=False), NODE_STATE.order))
 
 
 def test_a_row_of_a_push_pull_is_read():

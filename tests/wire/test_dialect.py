@@ -4,7 +4,7 @@ import pytest
 from msgpack import packb
 
 from gossip.errors import RemoteProtocolError
-from gossip.wire.codec import ALIVE_FIELDS, decode, encode
+from gossip.wire.codec import decode, encode
 from gossip.wire.dialect import (
     MAX_ELEMENTS,
     as_bytes,
@@ -19,6 +19,7 @@ from gossip.wire.dialect import (
     unpack_struct,
     unpack_value,
 )
+from gossip.wire.layout import Layout
 from gossip.wire.messages import Alive, Nack
 from tests.wire.recorded import load, parametrized
 
@@ -46,7 +47,7 @@ def test_a_struct_as_an_array_has_the_order_of_its_declaration():
     body = bytes.fromhex("96cd012ca16ea47f000001cd1f0aa178a6010502020505")
     alive = Alive(300, "n", b"\x7f\0\0\x01", 7946, b"x", b"\1\5\2\2\5\5")
     assert decode(b"\x04" + body) == alive
-    assert unpack_struct(body, ALIVE_FIELDS)[b"Incarnation"] == 300
+    assert unpack_struct(body, Layout(Alive).order)[b"Incarnation"] == 300
 
 
 def test_a_short_array_leaves_the_rest_at_zero_and_a_long_one_is_cut():

@@ -14,6 +14,8 @@ from gossip.wire.dialect import MAX_ELEMENTS
 from gossip.wire.keyring import Keyring
 from gossip.wire.lzw import compress
 from gossip.wire.messages import (
+    MAX_NODES,
+    MAX_USER_BYTES,
     PROTOCOL_VERSIONS,
     Ack,
     ErrorMessage,
@@ -209,7 +211,7 @@ def test_headers_may_be_arrays():
 
 @pytest.mark.parametrize(
     ("fields", "limit"),
-    [({"Nodes": stream.MAX_NODES}, "Nodes"), ({"UserStateLen": stream.MAX_USER_BYTES}, "UserStateLen")],
+    [({"Nodes": MAX_NODES}, "Nodes"), ({"UserStateLen": MAX_USER_BYTES}, "UserStateLen")],
 )
 def test_a_push_pull_is_limited_by_its_header(fields, limit):
     assert read(b"\x06" + struct(**fields)) is None
@@ -218,9 +220,9 @@ def test_a_push_pull_is_limited_by_its_header(fields, limit):
 
 
 def test_a_user_message_is_limited_by_its_header():
-    assert read(b"\x08" + struct(UserMsgLen=stream.MAX_USER_BYTES)) is None
-    with pytest.raises(RemoteProtocolError, match=f"UserMsgLen is {stream.MAX_USER_BYTES + 1}, expected"):
-        read(b"\x08" + struct(UserMsgLen=stream.MAX_USER_BYTES + 1))
+    assert read(b"\x08" + struct(UserMsgLen=MAX_USER_BYTES)) is None
+    with pytest.raises(RemoteProtocolError, match=f"UserMsgLen is {MAX_USER_BYTES + 1}, expected"):
+        read(b"\x08" + struct(UserMsgLen=MAX_USER_BYTES + 1))
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, b""])
@@ -305,9 +307,9 @@ def compressed_zeros(length, prefix=b""):
 
 def test_a_message_is_limited_after_decompression():
     noise = Random(1).randbytes(200_000)  # lest the ratio is the limit that is reached
-    header = b"\x06" + struct(Nodes=0, UserStateLen=stream.MAX_USER_BYTES, Join=False)
+    header = b"\x06" + struct(Nodes=0, UserStateLen=MAX_USER_BYTES, Join=False)
     room = stream.MAX_MESSAGE_BYTES - len(header + noise)
-    state = noise.ljust(stream.MAX_USER_BYTES, b"\0")
+    state = noise.ljust(MAX_USER_BYTES, b"\0")
     assert read(compressed_zeros(room, header + noise)) == PushPull(False, (), state)
     with pytest.raises(RemoteProtocolError, match=f"gives more than {stream.MAX_MESSAGE_BYTES} bytes"):
         read(compressed_zeros(room + 1, header + noise))
@@ -326,7 +328,7 @@ def test_a_message_is_limited_by_what_it_was_decompressed_from():
 
 
 def test_a_stream_in_the_clear_is_limited():
-    header = b"\x06" + struct(Nodes=stream.MAX_NODES)
+    header = b"\x06" + struct(Nodes=MAX_NODES)
     row = struct(Meta=bytes(1000))
     rows = row * ((stream.MAX_MESSAGE_BYTES - len(header)) // len(row))
     at_the_limit = (header + rows).ljust(stream.MAX_MESSAGE_BYTES, b"\x80")
