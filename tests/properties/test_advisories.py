@@ -1,8 +1,11 @@
-"""The advisories of 2026 on memberlist: a bad message changes nothing but a counter (docs/design/security.md).
+"""memberlist's advisories of 2026: a bad message changes nothing but a counter (docs/design/security.md).
 
 The state of the node is compared as the bytes that a recording would hold of it: all tables, queues, clocks,
 deadlines and the random generator. Only the counter of rejected messages is left out.
 """
+
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -108,7 +111,8 @@ def alive(name="n9", incarnation=1, addr=ADDR, meta=b"", versions=PROTOCOL_VERSI
 
 
 def row(name="n9", incarnation=1, meta=b"", status=MemberState.ALIVE):
-    return NodeState(name, host("n4") if name == "n4" else ADDR, PORT, meta, incarnation, status, PROTOCOL_VERSIONS)
+    addr = host("n4") if name == "n4" else ADDR
+    return NodeState(name, addr, PORT, meta, incarnation, status, PROTOCOL_VERSIONS)
 
 
 def serf(message):
@@ -288,3 +292,17 @@ def test_a_forged_leave_and_alive_do_not_take_a_name_from_a_member_that_answers(
     for node in cluster.nodes.values():
         assert {member.name: member.alive.addr for member in node.members()} == addresses
         assert {member.status for member in node.members()} == {MemberStatus.ALIVE}
+
+
+def test_every_test_that_the_security_document_names_exists():
+    root = Path(__file__).parents[2]
+    text = (root / "docs/design/security.md").read_text()
+    files = set(re.findall(r"tests/\w+/\w+\.py", text))
+    assert len(files) > 10
+    assert {name for name in files if not (root / name).is_file()} == set()
+    code = "".join((root / name).read_text() for name in files) + Path(__file__).read_text()
+    tests = re.findall(r"\btest_\w+[a-z]\b(?!\.py)", text)
+    assert [name for name in tests if f"def {name}" not in code] == []
+    named = re.findall(r"`(?:test_\w+)?\[([^\]…]+)\]`", text)
+    assert len(named) > 10
+    assert [case for case in named if case not in {*PACKETS, *STREAMS}] == []
