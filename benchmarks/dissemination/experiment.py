@@ -136,7 +136,7 @@ def _let_it_spread(cluster: Cluster, hosts: Sequence[Host]) -> None:
 def _tell(cluster: Cluster, origin: Host, missed: Sequence[Host]) -> None:
     """Hand the news to those that it missed, and do not let them pass it on."""
     assert origin.node is not None
-    news = encode(origin.node.swim.view.me.alive)
+    news = encode(origin.node.swim.table.me.alive)
     for host in missed:
         assert host.node is not None
         host.node.receive_packet((news,), origin.address, host.local_time(cluster.now))

@@ -35,14 +35,14 @@ BUGS = (
     Bug(
         "accept an alive with an equal incarnation",
         "gossip/swim/member.py",
-        "return incarnation > old_incarnation\n",
-        "return incarnation >= old_incarnation\n",
+        "    (ALIVE, ALIVE): 1,\n    (ALIVE, SUSPECT): 1,\n",
+        "    (ALIVE, ALIVE): 0,\n    (ALIVE, SUSPECT): 0,\n",
     ),
     Bug(
         "a suspicion brings the dead back",
         "gossip/swim/member.py",
-        "return old_state is MemberState.ALIVE\n",
-        "return old_state is not MemberState.SUSPECT\n",
+        "    (SUSPECT, ALIVE): 0,\n",
+        "    (SUSPECT, ALIVE): 0,\n    (SUSPECT, DEAD): 0,\n    (SUSPECT, LEFT): 0,\n",
     ),
     Bug(
         "never shrink a suspicion",
@@ -65,25 +65,25 @@ BUGS = (
     Bug(
         "forget to refute",
         "gossip/swim/view.py",
-        "        self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)\n",
+        "        self._become(max(self._me.incarnation, accused) + 1, self._me.alive.meta)\n",
         "        return\n",
     ),
     Bug(
         "a refutation is left to push/pull",
         "gossip/swim/view.py",
-        "        self._queue.enqueue(encode(self.me.alive), key=self.me.address)\n",
+        "        self._queue.enqueue(encode(self._me.alive), key=self._me.address)\n",
         "",
     ),
     Bug(
         "refute without raising the incarnation",
         "gossip/swim/view.py",
-        "self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)",
-        "self._become(max(self.me.incarnation, accused), self.me.alive.meta)",
+        "self._become(max(self._me.incarnation, accused) + 1, self._me.alive.meta)",
+        "self._become(max(self._me.incarnation, accused), self._me.alive.meta)",
     ),
     Bug(
         "a death is not passed on",
         "gossip/swim/view.py",
-        "        self._queue.enqueue(part or encode(dead), key=member.name, token=token)\n",
+        "        self._queue.enqueue(encoded or encode(dead), key=member.name, token=token)\n",
         "",
     ),
     Bug(
@@ -95,14 +95,14 @@ BUGS = (
     Bug(
         "wrong retransmit limit: as often, however large the cluster",
         "gossip/swim/config.py",
-        "return mult * ceil(log10(n + 1))",
-        "return mult",
+        "return ceil(LAMBDA_PER_MULT * config.retransmit_mult * log(n + 1))",
+        "return config.retransmit_mult",
     ),
     Bug(
         "no retransmissions: each broadcast is sent once",
         "gossip/swim/config.py",
-        "return mult * ceil(log10(n + 1))",
-        "return min(1, mult * ceil(log10(n + 1)))",
+        "return ceil(LAMBDA_PER_MULT * config.retransmit_mult * log(n + 1))",
+        "return min(1, config.retransmit_mult)",
     ),
     Bug(
         "a broadcast never wears out",
@@ -115,8 +115,8 @@ BUGS = (
     Bug(
         "no indirect probes",
         "gossip/swim/detector.py",
-        "self._membership.choose(self._config.indirect_checks,",
-        "self._membership.choose(0,",
+        "self._table.choose(self._config.indirect_checks,",
+        "self._table.choose(0,",
     ),
     Bug(
         "a relay forgets to pass the answer on",

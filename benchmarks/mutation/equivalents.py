@@ -14,13 +14,13 @@ class Equivalent:
 
 EQUIVALENTS = (
     Equivalent(
-        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
+        "for _ in range(TRIES_PER_CHOICE * k):",
         "for _ in []:",
         "the search of the whole ring, which follows, is as random; it only costs more",
     ),
     Equivalent(
-        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
-        "for _ in range(TRIES_PER_CHOICE << k if ring else 0):",
+        "for _ in range(TRIES_PER_CHOICE * k):",
+        "for _ in range(TRIES_PER_CHOICE << k):",
         "more or fewer tries before the search of the whole ring, which is as random",
     ),
     Equivalent(
@@ -39,8 +39,8 @@ EQUIVALENTS = (
         "its owner sets it before anything is sent",
     ),
     Equivalent(
-        "return any(m is not me and not m.is_gone for m in self._ring)",
-        "return any(m != me and not m.is_gone for m in self._ring)",
+        "return any(m is not self.me and not m.is_gone for m in self._ring)",
+        "return any(m != self.me and not m.is_gone for m in self._ring)",
         "members are compared by identity either way",
     ),
     Equivalent(
@@ -59,8 +59,8 @@ EQUIVALENTS = (
         "the same limit may be computed once more",
     ),
     Equivalent(
-        "dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m is not me]",
-        "dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m != me]",
+        "dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m is not self.me]",
+        "dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m != self.me]",
         "members are compared by identity either way",
     ),
     Equivalent(
@@ -69,9 +69,9 @@ EQUIVALENTS = (
         "no state is greater",
     ),
     Equivalent(
-        "MAX_QUEUED_CLAIMS = 65_536",
-        "MAX_QUEUED_CLAIMS = 65535",
-        "one claim per name can wait, and the names are limited to 16,384 before",
+        "MAX_QUEUED_MESSAGES = 65_536",
+        "MAX_QUEUED_MESSAGES = 65535",
+        "one message per name can wait, and the names are limited to 16,384 before",
     ),
     Equivalent(
         "if stack and stack[-1].serial > broadcast.serial:",
@@ -79,14 +79,9 @@ EQUIVALENTS = (
         "a sorted insertion at the end is an append; it only costs more",
     ),
     Equivalent(
-        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
-        "for _ in range(TRIES_PER_CHOICE // k if ring else 0):",
+        "for _ in range(TRIES_PER_CHOICE * k):",
+        "for _ in range(TRIES_PER_CHOICE // k):",
         "more or fewer tries before the search of the whole ring, which is as random",
-    ),
-    Equivalent(
-        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
-        "for _ in range(TRIES_PER_CHOICE * k if ring else -1):",
-        "no tries, with either number",
     ),
     Equivalent(
         "TRIES_PER_CHOICE = 4",
@@ -154,8 +149,8 @@ EQUIVALENTS = (
         "more or fewer tries before the search of the whole ring, which is as random",
     ),
     Equivalent(
-        "for _ in range(TRIES_PER_CHOICE * k if ring else 0):",
-        "for _ in range(TRIES_PER_CHOICE >> k if ring else 0):",
+        "for _ in range(TRIES_PER_CHOICE * k):",
+        "for _ in range(TRIES_PER_CHOICE >> k):",
         "more or fewer tries before the search of the whole ring, which is as random",
     ),
     Equivalent(

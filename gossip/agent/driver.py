@@ -79,7 +79,7 @@ class Driver:
         self._transport = transport
         self._sealer = sealer
         self._streams = Streams(transport, sealer, node.config.swim.stream_timeout)
-        self.admission = Admission(lambda address: address in node.swim.view.name_at, self.now())
+        self.admission = Admission(lambda address: address in node.swim.table.name_at, self.now())
         self.destinations = Destinations(transport.address, node.members()[0].address, rpc_port)
         self._asked_by: Address | None = None  # whose datagram is being handled
         self._event_log = EventLog()
@@ -288,7 +288,7 @@ class Driver:
         else:
             if self._sealer.is_other_key and (keys := self._sealer.key_names):
                 self._event_log.report_key(str(source), keys, start)
-            if source in self.node.swim.view.name_at:
+            if source in self.node.swim.table.name_at:
                 self.symptoms.datagram(source, start)
             parts = admission.bounded(opened, source, start)
             rest = parts[MESSAGES_A_TURN:]
@@ -444,6 +444,6 @@ class Driver:
         reply = await self._streams.exchange(to, lambda: self.encode_state(join=join))
         if not isinstance(reply, PushPull):
             raise RemoteProtocolError(f"answered a push/pull with {type(reply).__name__}")
-        peer = self.node.swim.view.name_at.get(to) or str(to)
+        peer = self.node.swim.table.name_at.get(to) or str(to)
         await self.merge(reply, initiated=True, replay=replay, peer=peer)
         return reply

@@ -37,10 +37,11 @@ from gossip.swim.dissemination import Broadcast, BroadcastQueue
 from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
-from gossip.swim.membership import Membership
+from gossip.swim.member_table import MemberTable
 from gossip.swim.node import SwimNode
 from gossip.swim.path_check import PathCheck, PathChecks
 from gossip.swim.piggyback import Piggyback
+from gossip.swim.pings import Pings
 from gossip.swim.probe import Probe
 from gossip.swim.reclaim import Claim, Reclaims
 from gossip.swim.relay import Relay, Relays
@@ -56,8 +57,8 @@ from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEv
 PARTS: tuple[type, ...] = (
     Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Claim, CoordinateClient, CoordinatePings,
     Deadlines, FailureDetector, GracefulLeave, Intents, LamportClock, LocalHealth, LocalState, Member,
-    Membership, OpenQueries, OpenQuery, PathCheck, PathChecks, Piggyback, Probe, Queries, QueryExchange,
-    RecentIntents,
+    MemberTable, OpenQueries, OpenQuery, PathCheck, PathChecks, Piggyback, Pings, Probe, Queries,
+    QueryExchange, RecentIntents,
     RecentTimes, Reclaims, Reconnect, Relays, Roster, Runtime, SerfDelegate, SerfMember, SerfNode,
     Suspicion, SwimNode, UserEvents, UserMessages, Versions, View,
 )  # fmt: skip

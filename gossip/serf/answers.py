@@ -93,10 +93,10 @@ class Answers:
 
     @property
     def _me(self) -> Member:
-        return self._swim.view.me
+        return self._swim.table.me
 
     def _is_known(self, address: Address) -> bool:
-        is_known = address in self._swim.view.name_at
+        is_known = address in self._swim.table.name_at
         self.strangers += not is_known
         return is_known
 
@@ -116,9 +116,9 @@ class Answers:
         wanted = min(query.relay_factor, MAX_RELAYS)
         relayed = RelayedMessage(query.addr, query.port, query.source_node, message)
         wrapped = encode_serf(OtherSerfMessage(SerfMessageType.RELAY, encode_relay(relayed)))
-        if len(wrapped) > self._config.query_response_size_limit or len(self._swim.membership) < wanted + 1:
+        if len(wrapped) > self._config.query_response_size_limit or len(self._swim.table) < wanted + 1:
             return
-        for member in self._swim.membership.choose(wanted, self._may_relay):
+        for member in self._swim.table.choose(wanted, self._may_relay):
             self._swim.send_user(member.address, wrapped)
 
     def _may_relay(self, member: Member) -> bool:

@@ -57,7 +57,7 @@ class AntiEntropy:
         self, swim: SwimNode, roster: Roster, intents: Intents, events: UserEvents, queries: Queries
     ) -> None:
         self._swim = swim  # counts what is refused
-        self._me = swim.view.me.name
+        self._me = swim.table.me.name
         self._roster = roster
         self._intents = intents
         self._events = events

@@ -12,7 +12,7 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     broadcast_timeout: float = 5.0
     leave_propagate_delay: float = 1.0
     reap_interval: float = 15.0
-    doubt_interval: float = 15.0  # after which one who is leaving, and still here, is asked whether it is
+    leave_recheck_interval: float = 15.0  # until a member that is leaving, and still here, is asked about it
     reconnect_interval: float = 30.0
     reconnect_timeout: float = 86_400.0
     tombstone_timeout: float = 86_400.0

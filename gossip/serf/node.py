@@ -26,7 +26,7 @@ from gossip.serf.ping_delegate import CoordinatePings
 from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.reconnect import RECONNECT, Reconnect
-from gossip.serf.roster import DOUBT, PRUNE, REAP, Roster
+from gossip.serf.roster import LEAVE_RECHECK, PRUNE, REAP, Roster
 from gossip.serf.saved_state import FIRST_START, KnownPeer, SavedState
 from gossip.serf.stats import figures
 from gossip.serf.tags import decode_tags, encode_tags
@@ -180,7 +180,7 @@ class SerfNode:
                 self._roster.reap(now)
             elif kind == PRUNE:
                 self._roster.prune_now(subject, now)
-            elif kind == DOUBT:
+            elif kind == LEAVE_RECHECK:
                 self._question_leave(subject, now)
             elif kind == RECONNECT:
                 self._reconnect.attempt(now)
@@ -242,11 +242,11 @@ class SerfNode:
             LocalProtocolError: they do not fit into 512 bytes, or the node is leaving; nothing changed.
         """
         meta = encode_tags(tags)
-        is_news = meta != self._swim.view.me.alive.meta
+        is_news = meta != self._swim.table.me.alive.meta
         token = self._broadcasts.new_token() if self._swim.any_other_alive() else 0
         self._swim.announce(meta, now, token)
         if is_news:
-            self._roster.updated(self._swim.view.me.alive)
+            self._roster.updated(self._swim.table.me.alive)
         return token
 
     def user_event(self, name: str, payload: bytes, *, coalesce: bool, now: float) -> None:
@@ -291,7 +291,7 @@ class SerfNode:
     def push_pull_now(self, names: Sequence[str]) -> None:
         """Ask the driver for a push/pull with each of the known members `names`."""
         for name in names:
-            member = self._swim.membership.by_name.get(name)
+            member = self._swim.table.by_name.get(name)
             if member is not None:
                 self._swim.push_pull_with(member)
 
@@ -321,7 +321,7 @@ class SerfNode:
     @property
     def tags(self) -> Mapping[str, str]:
         """This node's own tags."""
-        return decode_tags(self._swim.view.me.alive.meta)
+        return decode_tags(self._swim.table.me.alive.meta)
 
     @property
     def status(self) -> MemberStatus:

@@ -74,7 +74,7 @@ class QueryExchange:
             LocalProtocolError: it is too long, or too many queries are running; nothing changed.
         """
         self._open.check_room()
-        me = self._swim.view.me.alive
+        me = self._swim.table.me.alive
         alive = self._roster.count_alive()
         timeout = request.timeout or default_timeout(self._config.swim.gossip_interval, alive)
         query = Query(
@@ -106,7 +106,7 @@ class QueryExchange:
         """
         if not self._seen.receive(query):
             return False
-        me = self._swim.view.me.alive
+        me = self._swim.table.me.alive
         if is_for(query, me.node, decode_tags(me.meta)):
             incoming = self._answers.admit(query, now)
             if incoming.name == CONFLICT_QUERY:
@@ -138,5 +138,5 @@ class QueryExchange:
     def _answer_conflict(self, query: IncomingQuery, now: float) -> None:
         """Say at which address we know the member whose name two agents use; ours is not for us to say."""
         name = query.payload.decode("utf-8", "surrogateescape")
-        if name != self._swim.view.me.name:
+        if name != self._swim.table.me.name:
             self._answers.respond(query, encode_conflict_response(self._roster.describe(name)), now)

@@ -39,7 +39,7 @@ REAP = "reap"
 PRUNE = "prune"
 """Timer key: erase a member that was leaving when somebody asked to prune it."""
 
-DOUBT = "doubt"
+LEAVE_RECHECK = "leave recheck"
 """Timer key: a member has been leaving for long; it may not know that we believe so."""
 
 GONE = (MemberStatus.LEFT, MemberStatus.FAILED)
@@ -143,7 +143,7 @@ class Roster:
             member.status_ltime = ltime
             member.is_hearsay = True
             if member.status is MemberStatus.LEAVING:
-                self._deadlines.set((DOUBT, name), now)
+                self._deadlines.set((LEAVE_RECHECK, name), now)
 
     def join_intent(self, intent: JoinIntent, now: float) -> bool:
         """Apply a join intent that was witnessed; return whether to pass it on. At a tie it beats a leave."""
@@ -197,7 +197,7 @@ class Roster:
 
         At a time of hearsay it is one later: Serf does not refute a leave of the very time of its join.
         """
-        self._deadlines.set((DOUBT, name), now + self._config.doubt_interval)
+        self._deadlines.set((LEAVE_RECHECK, name), now + self._config.leave_recheck_interval)
         member = self.members[name]
         return LeaveIntent(min(member.status_ltime + member.is_hearsay, LAST_TIME), name)
 
@@ -252,16 +252,16 @@ class Roster:
 
     def _become_leaving(self, member: SerfMember, now: float) -> None:
         member.become(MemberStatus.LEAVING, now)
-        self._deadlines.set((DOUBT, member.name), now + self._config.doubt_interval)
+        self._deadlines.set((LEAVE_RECHECK, member.name), now + self._config.leave_recheck_interval)
         self._emit(MemberLeaving(member))
 
     def _stop_waiting(self, member: SerfMember) -> None:
         """The member is back, or erased: its leave is nothing to wait for any more."""
-        self._deadlines.cancel((DOUBT, member.name))
+        self._deadlines.cancel((LEAVE_RECHECK, member.name))
         self._deadlines.cancel((PRUNE, member.name))
 
     def _become_left(self, member: SerfMember, now: float) -> None:
-        self._deadlines.cancel((DOUBT, member.name))
+        self._deadlines.cancel((LEAVE_RECHECK, member.name))
         member.become(MemberStatus.LEFT, now)
         self._arm_reaper(now)
         self._emit(MemberLeft(member))

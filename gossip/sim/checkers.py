@@ -119,7 +119,7 @@ class Precedence(Observer):
 
     def _check(self, host: Host, name: str, now: float) -> None:
         assert host.node is not None
-        member = host.node.swim.membership.by_name.get(name)
+        member = host.node.swim.table.by_name.get(name)
         if member is None:
             return
         key = (host.name, name)
@@ -138,7 +138,7 @@ class Precedence(Observer):
 
     def _greatest(self, name: str) -> int:
         host = self._cluster.hosts.get(name)
-        present = host.node.swim.view.me.incarnation if host is not None and host.node is not None else 0
+        present = host.node.swim.table.me.incarnation if host is not None and host.node is not None else 0
         return max(present, self._announced.get(name, 0))
 
 
@@ -252,7 +252,7 @@ class Bounds(Observer):
 
 def _sizes(node: SerfNode) -> list[tuple[str, int, int]]:
     swim, config, stats = node.swim, node.config, node.stats()
-    rows, members = len(swim.membership), int(stats["members"])
+    rows, members = len(swim.table), int(stats["members"])
     relays, reclaims = len(swim.detector.relays), len(swim.reclaims)
     timers = FIXED_TIMERS + len(swim.view.suspicions) + relays + reclaims + 2 * members
     queues = [
@@ -285,14 +285,14 @@ class Consistency(Observer):
 
     def _compare(self, who: str, node: SerfNode, now: float) -> None:
         swim = node.swim
-        for name, row in swim.membership.by_name.items():
+        for name, row in swim.table.by_name.items():
             has_suspicion = name in swim.view.suspicions
             if (row.state is MemberState.SUSPECT) is not has_suspicion:
                 detail = f"{who} holds {name} {row.state.name.lower()}, suspicion: {has_suspicion}"
                 raise RuleBrokenError("who is suspected has a suspicion that ends", detail, now)
             member = node.member(name)
             is_gone = member is not None and member.status in (MemberStatus.FAILED, MemberStatus.LEFT)
-            if member is not None and row.is_gone is not is_gone and row is not swim.view.me:
+            if member is not None and row.is_gone is not is_gone and row is not swim.table.me:
                 detail = f"{who} holds {name} {row.state.name.lower()} and {member.status.name.lower()}"
                 raise RuleBrokenError("swim and serf agree on who is gone", detail, now)
 
@@ -329,7 +329,7 @@ class Persistence(Observer):
         config = self._cluster.config.swim
         for host in self._cluster.up():
             assert host.node is not None
-            rows, limit = len(host.node.swim.membership), host.node.retransmit_limit()
+            rows, limit = len(host.node.swim.table), host.node.retransmit_limit()
             if not _fits(limit, rows, config):
                 detail = f"{host.name} sends each {limit} times with {rows} rows"
                 raise RuleBrokenError("a broadcast is sent as often as the size asks", detail, now)

@@ -14,15 +14,18 @@ from gossip.swim.probe import Probe
 from gossip.swim.relay import Relay, Relays
 from gossip.wire.address import Address, unpack_address
 from gossip.wire.codec import encode
-from gossip.wire.messages import MAX_U32, Ack, IndirectPing, MemberState, Nack, Ping, Suspect
+from gossip.wire.messages import Ack, IndirectPing, MemberState, Nack, Ping, Suspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
+    from gossip.swim.config import SwimConfig
     from gossip.swim.delegate import Delegate
-    from gossip.swim.membership import Membership
+    from gossip.swim.health import LocalHealth
+    from gossip.swim.member_table import MemberTable
     from gossip.swim.piggyback import Piggyback
+    from gossip.swim.pings import Pings
+    from gossip.swim.runtime import Runtime
     from gossip.swim.view import View
 
 PROBE = "probe"
@@ -38,26 +41,30 @@ RELAY_TIMEOUT = "relay timeout"
 class FailureDetector:
     """Probes members of the view, relays pings for others, accuses those who stay silent."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it watches, what it tells, and what both layers share
         self,
+        config: SwimConfig,
+        table: MemberTable,
         view: View,
-        membership: Membership,
+        health: LocalHealth,
+        pings: Pings,
         piggyback: Piggyback,
         delegate: Delegate,
         emit: Callable[[Effect], None],
-        rng: Random,
+        runtime: Runtime,
     ) -> None:
-        self._config = view.config
+        self._config = config
+        self._table = table
         self._view = view
-        self._membership = membership
-        self._deadlines = view.deadlines
+        self._health = health
+        self._pings = pings
         self._piggyback = piggyback
         self._delegate = delegate
-        self._health = view.health
         self._emit = emit
-        self._rng = rng
+        self._deadlines = runtime.deadlines
+        self._rng = runtime.rng
         self._probe: Probe | None = None
-        self.relays = Relays(self._config.max_relays)
+        self.relays = Relays(config.max_relays)
         self.probes = 0
         self.failed_probes = 0
         self.stream_only_probes = 0  # answered by stream alone: datagrams do not pass
@@ -75,7 +82,7 @@ class FailureDetector:
             self._deadlines.set((PROBE, ""), now + self._config.probe_interval)
             return
         deadline = now + self._health.scale(self._config.probe_interval)
-        self._probe = Probe(target, self._new_seq(), now, deadline, self._health.score)
+        self._probe = Probe(target, self._pings.new_seq(), now, deadline, self._health.score)
         self.probes += 1
         self._send_ping(self._probe, target)
         self._deadlines.set((PROBE_TIMEOUT, ""), now + self._config.probe_timeout)
@@ -86,14 +93,14 @@ class FailureDetector:
         probe = self._probe
         assert probe is not None  # its end cancels this timer
         target = probe.target
-        relays = self._membership.choose(self._config.indirect_checks, lambda m: self._may_relay(m, target))
+        relays = self._table.choose(self._config.indirect_checks, lambda m: self._may_relay(m, target))
         for relay in relays:
-            can_nack = self._health.matters and relay.protocol_max >= NACK_SINCE_PROTOCOL
+            can_nack = self._health.is_enabled and relay.protocol_max >= NACK_SINCE_PROTOCOL
             probe.ask(relay, can_nack=can_nack)
-            self._piggyback.send(relay.address, encode(self._indirect_ping(probe, can_nack)))
+            self._piggyback.send(relay.address, self._pings.indirect(probe.seq, target, nack=can_nack))
         if target.protocol_max >= STREAM_PING_SINCE_PROTOCOL:
             probe.try_stream()
-            ping = encode(self._ping(probe.seq, target.name))
+            ping = self._pings.direct(probe.seq, target.name)
             self._emit(OpenStreamPing(target.address, target.name, probe.seq, ping, probe.deadline))
 
     def give_verdict(self, now: float) -> None:
@@ -118,23 +125,23 @@ class FailureDetector:
 
     def receive_ping(self, ping: Ping, source: Address) -> None:
         """Answer a ping that is meant for us; only a member gets the payload, as with piggyback."""
-        if ping.node and ping.node != self._view.me.name:
+        if ping.node and ping.node != self._table.me.name:
             return
         to = _reply_address(ping, source)
-        payload = self._delegate.ack_payload() if to in self._view.name_at else None
+        payload = self._delegate.ack_payload() if to in self._table.name_at else None
         self._reply(to, encode(Ack(ping.seq, payload)))
-        sender = self._membership.by_name.get(ping.source_node)
-        if sender is not None and sender is not self._view.me and sender.address.host != source.host:
+        sender = self._table.by_name.get(ping.source_node)
+        if sender is not None and sender is not self._table.me and sender.address.host != source.host:
             self._emit(PingFromElsewhere(sender.name, source))
 
     def receive_indirect_ping(self, request: IndirectPing, source: Address, now: float) -> None:
         """Ping the target in our own name and remember whom to tell."""
         if self.relays.is_full:
             return
-        target = unpack_address(request.target, request.port or self._view.me.alive.port)
-        seq = self._new_seq()
+        target = unpack_address(request.target, request.port or self._table.me.alive.port)
+        seq = self._pings.new_seq()
         self.relays.add(seq, Relay(_reply_address(request, source), request.seq, request.nack))
-        self._reply(target, encode(self._ping(seq, request.node)))
+        self._reply(target, self._pings.direct(seq, request.node))
         self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
 
     def receive_ack(self, ack: Ack, now: float) -> Probe | None:
@@ -167,15 +174,6 @@ class FailureDetector:
         if self._probe is not None:
             self._probe.receive_stream_failure(seq, reason)
 
-    def new_ping(self, name: str) -> tuple[int, bytes]:
-        """Return a sequence number, and a ping with it that only `name` answers."""
-        ping = self.new_ping_to(name)
-        return ping.seq, encode(ping)
-
-    def new_ping_to(self, name: str) -> Ping:
-        """Return a ping that only `name` answers."""
-        return self._ping(self._new_seq(), name)
-
     # --- parts of the above -----------------------------------------------------------------------------
 
     def _reply(self, to: Address, message: bytes) -> None:
@@ -184,17 +182,16 @@ class FailureDetector:
         Anybody can name any address in a ping: broadcasts would be used up on strangers, and 1,400 bytes sent
         for 20.
         """
-        if to in self._view.name_at:
+        if to in self._table.name_at:
             self._piggyback.send(to, message)
         else:
             self._piggyback.send_alone(to, message)
 
     def _next_target(self, now: float) -> Member | None:
-        target = self._membership.next_target(self._view.me)
+        target = self._table.next_target()
         if target is None:
-            me = self._view.me
-            self._view.forget(self._membership.start_round(me, now - self._config.gossip_to_the_dead))
-            target = self._membership.next_target(me)
+            self._view.forget(self._table.start_round(now - self._config.gossip_to_the_dead))
+            target = self._table.next_target()
         return target
 
     def _end(self, probe: Probe, next_at: float) -> None:
@@ -206,31 +203,16 @@ class FailureDetector:
         self._deadlines.set((PROBE, ""), next_at)
 
     def _send_ping(self, probe: Probe, target: Member) -> None:
-        ping = encode(self._ping(probe.seq, target.name))
+        ping = self._pings.direct(probe.seq, target.name)
         if target.state is MemberState.ALIVE or not self._config.tell_suspects:
             self._piggyback.send(target.address, ping)
             return
         # Buddy system: whoever is suspected hears it first, so that it can refute at once.
-        accusation = Suspect(target.incarnation, target.name, self._view.me.name)
+        accusation = Suspect(target.incarnation, target.name, self._table.me.name)
         self._piggyback.send_to_member(target, (ping, encode(accusation)))
 
     def _may_relay(self, member: Member, target: Member) -> bool:
-        return member is not self._view.me and member is not target and member.state is MemberState.ALIVE
-
-    def _ping(self, seq: int, node: str) -> Ping:
-        me = self._view.me.alive
-        return Ping(seq, node, me.addr, me.port, me.node)
-
-    def _indirect_ping(self, probe: Probe, nack: bool) -> IndirectPing:
-        me, target = self._view.me.alive, probe.target.alive
-        return IndirectPing(probe.seq, target.addr, target.port, target.node, nack, me.addr, me.port, me.node)
-
-    def _new_seq(self) -> int:
-        """Return a number that a stranger cannot guess: an ack with it was written by a receiver of the ping.
-
-        Where the ack comes from proves nothing, as members with several addresses answer from any of them.
-        """
-        return int(self._rng.random() * MAX_U32) + 1
+        return member is not self._table.me and member is not target and member.state is MemberState.ALIVE
 
 
 def _reply_address(message: Ping | IndirectPing, source: Address) -> Address:

@@ -25,7 +25,7 @@ class LocalHealth:
         self.score = 0
 
     @property
-    def matters(self) -> bool:
+    def is_enabled(self) -> bool:
         """Whether there is any score but 0; if not, nobody need be asked for evidence."""
         return self._ceiling > 0
 

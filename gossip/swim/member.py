@@ -1,6 +1,6 @@
-"""One row of SWIM's member table, and the precedence of claims about it (SWIM section 4.2).
+"""One row of SWIM's member table, and the precedence of messages about it (SWIM section 4.2).
 
-`supersedes` is the only place that decides which of two claims wins.
+`LEAST_RISE` is the only place that decides whether a message overrides what is held.
 """
 
 from gossip.wire.address import Address, unpack_address
@@ -11,21 +11,29 @@ NACK_SINCE_PROTOCOL = 4
 STREAM_PING_SINCE_PROTOCOL = 3
 
 
-def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old_incarnation: int) -> bool:
-    """Tell whether a claim of `state` at `incarnation` overrides what is known.
+ALIVE, SUSPECT, DEAD, LEFT = MemberState
 
-    Alive needs a greater incarnation. At an equal or greater one, suspect beats alive, dead beats alive and
-    suspect, and left, which is the member's own word, beats all three. Only alive beats left.
-    """
-    if state is MemberState.ALIVE:
-        return incarnation > old_incarnation
-    if incarnation < old_incarnation:
-        return False
-    if state is MemberState.SUSPECT:
-        return old_state is MemberState.ALIVE
-    if state is MemberState.LEFT:
-        return old_state is not MemberState.LEFT
-    return old_state in (MemberState.ALIVE, MemberState.SUSPECT)
+LEAST_RISE = {
+    # (what a message says, what is held): how much greater its incarnation must be
+    (ALIVE, ALIVE): 1,
+    (ALIVE, SUSPECT): 1,
+    (ALIVE, DEAD): 1,
+    (ALIVE, LEFT): 1,
+    (SUSPECT, ALIVE): 0,
+    (DEAD, ALIVE): 0,
+    (DEAD, SUSPECT): 0,
+    (LEFT, ALIVE): 0,
+    (LEFT, SUSPECT): 0,
+    (LEFT, DEAD): 0,
+}
+"""The precedence of messages. A pair that is not here never overrides: a suspicion of the dead, say, or a
+second death. *Left* is the member's own word, so that it beats a death at the same incarnation."""
+
+
+def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old_incarnation: int) -> bool:
+    """Tell whether a message of `state` at `incarnation` overrides what is held: what `LEAST_RISE` says."""
+    least = LEAST_RISE.get((state, old_state))
+    return least is not None and incarnation - old_incarnation >= least
 
 
 class Member:

@@ -1,9 +1,9 @@
 """`SwimNode`: memberlist's semantics without its sockets, clocks and locks (SWIM; Lifeguard; serf-wire 3).
 
-It takes packets, streams' contents and the time, and dispatches them to the parts: `View` (claims),
-`FailureDetector` (probes), `Piggyback` and `BroadcastQueue` (dissemination), `Deadlines` (timers). It holds
-no arithmetic of its own. Rules for its owner: hand `now` in as monotonic seconds that never go back, carry
-out what is emitted, pop `deadlines` when they are due.
+It takes packets, streams' contents and the time, and dispatches them to the parts: `View` (what is said of
+members), `FailureDetector` (probes), `Piggyback` and `BroadcastQueue` (dissemination), `Deadlines` (timers).
+It holds no arithmetic of its own. Rules for its owner: hand `now` in as monotonic seconds that never go back,
+carry out what is emitted, pop `deadlines` when they are due.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from gossip.swim.dissemination import BroadcastQueue
 from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
 from gossip.swim.evidence import Channel, Origin
 from gossip.swim.health import LocalHealth
-from gossip.swim.membership import Membership
+from gossip.swim.member import Member
+from gossip.swim.member_table import MemberTable
 from gossip.swim.path_check import PATH_CHECK, PathChecks
 from gossip.swim.piggyback import Piggyback, longest_broadcast
+from gossip.swim.pings import Pings
 from gossip.swim.reclaim import RECLAIM, Reclaims
 from gossip.swim.view import SUSPICION, View
 from gossip.wire.codec import decode, decode_gossip, encode
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
 
     from gossip.swim.config import SwimConfig
     from gossip.swim.delegate import Delegate
-    from gossip.swim.member import Member
     from gossip.swim.runtime import Runtime
     from gossip.wire.address import Address
 
@@ -58,17 +59,15 @@ PUSH_PULL_STAGGER = "push/pull stagger"
 NO_BYTE = -1
 ALIVE_BYTE = int(MessageType.ALIVE)
 USER_BYTE = int(MessageType.USER)
-GOSSIP_BYTES = (int(MessageType.SUSPECT), int(MessageType.DEAD))
 MAX_REPORTED_ROWS = 16
 """Rejected rows of one push/pull that are reported; all are counted. A stranger may send 131,072 of them."""
-REQUEST_BYTES = (int(MessageType.PING), int(MessageType.INDIRECT_PING))
 MAX_REQUESTS = 2
 """Pings, and indirect pings, of one datagram that are answered; members put one request into a datagram.
 
 Each costs the sender some twenty bytes and makes this node send a datagram to an address of its choice.
 """
-MAX_QUEUED_CLAIMS = 65_536
-"""Bound of SWIM's own queue; one claim per name can wait, so that `max_members` is reached first."""
+MAX_QUEUED_MESSAGES = 65_536
+"""Bound of SWIM's own queue; one message per name can wait, so that `max_members` is reached first."""
 
 
 class SwimNode:
@@ -96,15 +95,19 @@ class SwimNode:
         self.deadlines = runtime.deadlines
         self.health = LocalHealth(config.awareness_max, config.probe_interval)
         self.finished = runtime.finished  # tokens of finished broadcasts, the upper layer's included
-        self.queue = BroadcastQueue(MAX_QUEUED_CLAIMS, longest_broadcast(config), self.finished)
-        self.membership = Membership(rng)
+        self.queue = BroadcastQueue(MAX_QUEUED_MESSAGES, longest_broadcast(config), self.finished)
+        self.table = MemberTable(Member(me, now), rng)
         self._piggyback = Piggyback(config, self.queue, delegate, emit)
-        self.view = View(config, me, self.membership, self.queue, self.deadlines, now)
-        self.view.attach(delegate, self.health, emit)
-        self.detector = FailureDetector(self.view, self.membership, self._piggyback, delegate, emit, rng)
+        pings = Pings(self.table.me, rng)
+        self.reclaims = Reclaims(config, self.table, pings, self._piggyback, emit, self.deadlines)
+        self.view = View(
+            config, self.table, self.queue, self.health, self.reclaims, delegate, emit, self.deadlines
+        )
+        self.detector = FailureDetector(
+            config, self.table, self.view, self.health, pings, self._piggyback, delegate, emit, runtime
+        )
         self.detector.start(now)
-        self.reclaims = self.view.reclaims = Reclaims(self.view, self.detector, self._piggyback, emit)
-        self._path_checks = PathChecks(config, self.detector, self._piggyback, runtime, emit)
+        self._path_checks = PathChecks(config, pings, self._piggyback, runtime, emit)
         self._gossip_phase = now + rng.random() * config.gossip_interval
         self._gossip_tick = -1  # number of the last tick that was armed, counted from the phase
         self.deadlines.set((PUSH_PULL_STAGGER, ""), now + rng.random() * config.push_pull_interval)
@@ -119,7 +122,7 @@ class SwimNode:
         upper layer calls `heard_from`.
         """
         user_messages: list[bytes] = []
-        by_name = self.membership.by_name
+        by_name = self.table.by_name
         rejected = self.rejected
         self._asked.clear()
         for part in parts:
@@ -132,7 +135,7 @@ class SwimNode:
                     assert isinstance(alive, Alive)
                     known = by_name.get(alive.node)
                     if known is None or known.alive is not alive:
-                        self.view.alive(alive, part, now)
+                        self.view.handle_alive(alive, part, now)
                 elif kind == USER_BYTE:
                     user_messages.append(part[1:])
                 else:
@@ -146,7 +149,7 @@ class SwimNode:
 
     def local_state(self, *, join: bool) -> PushPull:
         """Return what this node says in a push/pull, on either side of it."""
-        rows = tuple(member.row() for member in self.membership.by_name.values())
+        rows = tuple(member.row() for member in self.table.by_name.values())
         return PushPull(join, rows, self._delegate.local_user_state())
 
     def merge_remote_state(
@@ -174,7 +177,7 @@ class SwimNode:
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
         """Return the ack for a ping over a stream; None if it is meant for somebody else."""
-        return None if ping.node and ping.node != self.view.me.name else Ack(ping.seq)
+        return None if ping.node and ping.node != self.table.me.name else Ack(ping.seq)
 
     def stream_ping_answered(self, seq: int) -> None:
         """The driver carried out `OpenStreamPing` and got the matching ack."""
@@ -231,7 +234,7 @@ class SwimNode:
 
     def check_paths(self, name: str, now: float) -> bool:
         """Ping a member in three ways; `PathsChecked` follows. False: nobody has that name, or too many."""
-        member = self.membership.by_name.get(name)
+        member = self.table.by_name.get(name)
         return member is not None and self._path_checks.begin(member, now)
 
     def push_pull_with(self, member: Member, *, join: bool = False) -> None:
@@ -248,10 +251,10 @@ class SwimNode:
 
     def heard_from(self, source: Address, now: float) -> None:
         """A message from `source` was taken, of whichever layer."""
-        name = self.view.name_at.get(source)
+        name = self.table.name_at.get(source)
         if name is None:
             return
-        member = self.membership.by_name[name]
+        member = self.table.by_name[name]
         member.is_heard = True
         if member.state is MemberState.ALIVE:
             self.last_heard = now
@@ -264,7 +267,7 @@ class SwimNode:
 
     def any_other_alive(self) -> bool:
         """Tell whether somebody else would still answer."""
-        return self.membership.any_other_alive(self.view.me)
+        return self.table.any_other_alive()
 
     @property
     def retransmit_limit(self) -> int:
@@ -273,33 +276,46 @@ class SwimNode:
 
     # --- parts of the above -----------------------------------------------------------------------------
 
-    def _receive(self, part: bytes, source: Address, now: float) -> None:
-        if part and part[0] in GOSSIP_BYTES:
-            claim = decode_gossip(part)
-            if isinstance(claim, Suspect):
-                self.view.suspect(claim, part, now, Origin(Channel.GOSSIP, self._sender(source)))
-            else:
-                assert isinstance(claim, Dead)
-                self.view.dead(claim, part, now)
-            self._repeat_farewell(claim)
-            return
-        if part and part[0] in REQUEST_BYTES and not self._is_answered(part):
-            return
-        message = decode(part)
-        if isinstance(message, Ping):
-            self.detector.receive_ping(message, source)
-        elif isinstance(message, Ack):
-            self._receive_ack(message, now)
-        elif isinstance(message, IndirectPing):
-            self.detector.receive_indirect_ping(message, source, now)
-        else:
-            assert isinstance(message, Nack)
-            self.detector.receive_nack(message, source)
+    def _receive(self, encoded: bytes, source: Address, now: float) -> None:
+        """Handle one message that is neither an announcement nor the upper layer's."""
+        receive = RECEIVERS.get(encoded[0]) if encoded else None
+        if receive is None:
+            raise RemoteProtocolError(f"message of type {encoded[:1].hex() or 'none'} in a datagram")
+        receive(self, encoded, source, now)
 
-    def _sender(self, source: Address) -> str:
-        return self.view.name_at.get(source) or str(source)
+    def _receive_suspect(self, encoded: bytes, source: Address, now: float) -> None:
+        message = decode_gossip(encoded)
+        assert isinstance(message, Suspect)
+        sender = self.table.name_at.get(source) or str(source)
+        self.view.handle_suspect(message, encoded, now, Origin(Channel.GOSSIP, sender))
+        self._repeat_leave(message)
 
-    def _receive_ack(self, ack: Ack, now: float) -> None:
+    def _receive_dead(self, encoded: bytes, _source: Address, now: float) -> None:
+        message = decode_gossip(encoded)
+        assert isinstance(message, Dead)
+        self.view.handle_dead(message, encoded, now)
+        self._repeat_leave(message)
+
+    def _receive_ping(self, encoded: bytes, source: Address, _now: float) -> None:
+        if self._is_answered(encoded):
+            ping = decode(encoded)
+            assert isinstance(ping, Ping)
+            self.detector.receive_ping(ping, source)
+
+    def _receive_indirect_ping(self, encoded: bytes, source: Address, now: float) -> None:
+        if self._is_answered(encoded):
+            request = decode(encoded)
+            assert isinstance(request, IndirectPing)
+            self.detector.receive_indirect_ping(request, source, now)
+
+    def _receive_nack(self, encoded: bytes, source: Address, _now: float) -> None:
+        nack = decode(encoded)
+        assert isinstance(nack, Nack)
+        self.detector.receive_nack(nack, source)
+
+    def _receive_ack(self, encoded: bytes, _source: Address, now: float) -> None:
+        ack = decode(encoded)
+        assert isinstance(ack, Ack)
         probe = self.detector.receive_ack(ack, now)
         self.reclaims.receive_ack(ack.seq)
         self._path_checks.receive_ack(ack.seq)
@@ -312,25 +328,25 @@ class SwimNode:
 
     def _reclaim(self, name: str, now: float) -> None:
         try:
-            self.reclaims.timed_out(name, now)
+            self.view.reclaim_timed_out(name, now)
         except RemoteProtocolError as error:
             self.reject(name, error)
 
-    def _repeat_farewell(self, claim: Suspect | Dead) -> None:
-        """Tell the reporter that the member it accuses has left by its own word: it missed the farewell.
+    def _repeat_leave(self, message: Suspect | Dead) -> None:
+        """Tell the reporter that the member it accuses has left by its own word, which it missed.
 
         One packet for one packet. Without it the reporter declares a failure, and keeps it until a push/pull.
         """
-        accused, reporter = map(self.membership.by_name.get, (claim.node, claim.reporter))
+        accused, reporter = map(self.table.by_name.get, (message.node, message.reporter))
         if (
             accused is None
             or accused.state is not MemberState.LEFT
-            or accused.incarnation < claim.incarnation
+            or accused.incarnation < message.incarnation
         ):
             return
-        if reporter is not None and reporter is not self.view.me and not reporter.is_gone:
-            farewell = Dead(accused.incarnation, accused.name, accused.name)
-            self._piggyback.send_to_member(reporter, (encode(farewell),))
+        if reporter is not None and reporter is not self.table.me and not reporter.is_gone:
+            left = Dead(accused.incarnation, accused.name, accused.name)
+            self._piggyback.send_to_member(reporter, (encode(left),))
 
     def _is_answered(self, request: bytes) -> bool:
         """Tell whether to answer a request of the present datagram: not again, and not any number of them."""
@@ -344,28 +360,28 @@ class SwimNode:
     def _gossip(self, now: float) -> None:
         """Send broadcasts to a few members; each gets its own selection."""
         is_random = self.config.memberlist_gossip
-        choose = self.membership.choose if is_random else self.membership.next_listeners
+        choose = self.table.choose if is_random else self.table.next_listeners
         for member in choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
             if not self._piggyback.gossip_to(member) or not self._piggyback.pending():
                 return  # before the ring goes on: the next member is the first of the next tick
 
     def _has_audience(self, now: float) -> bool:
-        return any(self._hears_gossip(member, now) for member in self.membership.by_name.values())
+        return any(self._hears_gossip(member, now) for member in self.table.by_name.values())
 
     def _hears_gossip(self, member: Member, now: float) -> bool:
-        if member is self.view.me:
+        if member is self.table.me:
             return False
         # The gone are told for a while, so that a member that did not die, or did not leave, can refute.
         return not member.is_gone or now - member.since <= self.config.gossip_to_the_dead
 
     def _push_pull(self, now: float) -> None:
-        me = self.view.me
-        for member in self.membership.choose(1, lambda m: m is not me and m.state is MemberState.ALIVE):
+        me = self.table.me
+        for member in self.table.choose(1, lambda m: m is not me and m.state is MemberState.ALIVE):
             self.push_pull_with(member)
         self._await_push_pull(now)
 
     def _await_push_pull(self, now: float) -> None:
-        delay = push_pull_delay(self.config.push_pull_interval, len(self.membership))
+        delay = push_pull_delay(self.config.push_pull_interval, len(self.table))
         self.deadlines.set((PUSH_PULL, ""), now + delay)
 
     def _settle(self, now: float) -> None:
@@ -382,7 +398,18 @@ class SwimNode:
             self.deadlines.set((GOSSIP, ""), self._gossip_phase + self._gossip_tick * interval)
 
     def _follow_size(self) -> None:
-        n = len(self.membership)
+        n = len(self.table)
         if n != self._size:
             self._size = n
             self._piggyback.limit = transmissions(self.config, n)
+
+
+# What `_receive` calls, by the type byte; the other two types are handled before it, where the hot path is.
+RECEIVERS: dict[int, Callable[[SwimNode, bytes, Address, float], None]] = {
+    MessageType.PING: SwimNode._receive_ping,
+    MessageType.INDIRECT_PING: SwimNode._receive_indirect_ping,
+    MessageType.ACK: SwimNode._receive_ack,
+    MessageType.NACK: SwimNode._receive_nack,
+    MessageType.SUSPECT: SwimNode._receive_suspect,
+    MessageType.DEAD: SwimNode._receive_dead,
+}

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gossip.swim.config import SwimConfig
-    from gossip.swim.detector import FailureDetector
     from gossip.swim.member import Member
     from gossip.swim.piggyback import Piggyback
+    from gossip.swim.pings import Pings
     from gossip.swim.runtime import Runtime
 
 PATH_CHECK = "path check"
@@ -41,18 +41,18 @@ class PathCheck:
 class PathChecks:
     """All checks under way, by the name of the member."""
 
-    __slots__ = ("_checks", "_config", "_detector", "_emit", "_piggyback", "_runtime")
+    __slots__ = ("_checks", "_config", "_emit", "_piggyback", "_pings", "_runtime")
 
     def __init__(
         self,
         config: SwimConfig,
-        detector: FailureDetector,
+        pings: Pings,
         piggyback: Piggyback,
         runtime: Runtime,
         emit: Callable[[Effect], None],
     ) -> None:
         self._config = config
-        self._detector = detector
+        self._pings = pings
         self._piggyback = piggyback
         self._runtime = runtime
         self._emit = emit
@@ -67,7 +67,7 @@ class PathChecks:
         name = member.name
         if name in self._checks or len(self._checks) >= MAX_PATH_CHECKS:
             return False
-        small, full, stream = (self._detector.new_ping_to(name) for _ in range(3))
+        small, full, stream = (self._pings.new(name) for _ in range(3))
         length = self._config.packet_budget - self._config.packet_overhead
         deadline = now + self._config.probe_interval
         self._checks[name] = PathCheck((small.seq, full.seq, stream.seq))

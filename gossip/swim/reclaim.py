@@ -21,10 +21,12 @@ from gossip.wire.messages import Dead, MemberState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gossip.swim.detector import FailureDetector
+    from gossip.swim.config import SwimConfig
+    from gossip.swim.deadlines import Deadlines
     from gossip.swim.member import Member
+    from gossip.swim.member_table import MemberTable
     from gossip.swim.piggyback import Piggyback
-    from gossip.swim.view import View
+    from gossip.swim.pings import Pings
     from gossip.wire.address import Address
     from gossip.wire.messages import Alive
 
@@ -50,11 +52,11 @@ MAX_CLAIMS = 64
 class Claim:
     """An announcement of a known name at another address, and who answered since the pings began."""
 
-    __slots__ = ("alive", "claimant_answers", "expires", "owner_answers", "part", "pings")
+    __slots__ = ("alive", "claimant_answers", "encoded", "expires", "owner_answers", "pings")
 
-    def __init__(self, alive: Alive, part: bytes | None, expires: float) -> None:
+    def __init__(self, alive: Alive, encoded: bytes | None, expires: float) -> None:
         self.alive = alive
-        self.part = part
+        self.encoded = encoded
         self.expires = expires
         self.pings = 0
         self.owner_answers = False
@@ -69,15 +71,23 @@ class Claim:
 class Reclaims:
     """The claims to names of members at other addresses, at most one for each name."""
 
-    __slots__ = ("_claims", "_detector", "_emit", "_piggyback", "_pinged", "_view")
+    __slots__ = ("_claims", "_config", "_deadlines", "_emit", "_piggyback", "_pinged", "_pings", "_table")
 
     def __init__(
-        self, view: View, detector: FailureDetector, piggyback: Piggyback, emit: Callable[[Effect], None]
+        self,
+        config: SwimConfig,
+        table: MemberTable,
+        pings: Pings,
+        piggyback: Piggyback,
+        emit: Callable[[Effect], None],
+        deadlines: Deadlines,
     ) -> None:
-        self._view = view
-        self._detector = detector
+        self._config = config
+        self._table = table
+        self._pings = pings
         self._piggyback = piggyback
         self._emit = emit
+        self._deadlines = deadlines
         self._claims: dict[str, Claim] = {}
         self._pinged: dict[int, tuple[str, bool]] = {}  # by sequence number: the name, whether its owner
 
@@ -85,7 +95,7 @@ class Reclaims:
         """Return how many claims are kept."""
         return len(self._claims)
 
-    def consider(self, member: Member, alive: Alive, part: bytes | None, now: float) -> None:
+    def consider(self, member: Member, alive: Alive, encoded: bytes | None, now: float) -> None:
         """Keep the claim `alive` to the name of `member`; look into it if the member is gone.
 
         Raises:
@@ -97,11 +107,11 @@ class Reclaims:
                 raise RemoteProtocolError(
                     f"member {member.name!r} at another address: {MAX_CLAIMS} such claims are open"
                 )
-            claim = self._claims[member.name] = Claim(alive, part, now + CLAIM_LIFETIME)
-            self._view.deadlines.set((RECLAIM, member.name), claim.expires)
+            claim = self._claims[member.name] = Claim(alive, encoded, now + CLAIM_LIFETIME)
+            self._deadlines.set((RECLAIM, member.name), claim.expires)
             self.member_gone(member, now)
         elif not claim.pings:
-            claim.alive, claim.part = alive, part  # the newest, as long as nobody is being asked
+            claim.alive, claim.encoded = alive, encoded  # the newest, as long as nobody is being asked
         if not member.is_gone:
             self._emit(NameConflict(member.name, member.address, unpack_address(alive.addr, alive.port)))
 
@@ -115,7 +125,7 @@ class Reclaims:
         """Forget the claim to `name`, whose owner's row is no more: it is anybody's now."""
         if name in self._claims:
             self._forget(name)
-            self._view.deadlines.cancel((RECLAIM, name))
+            self._deadlines.cancel((RECLAIM, name))
 
     def receive_ack(self, seq: int) -> None:
         """Take note of who answers; an owner that does is told what is said of it, so that it can refute."""
@@ -123,44 +133,41 @@ class Reclaims:
         if pinged is None:
             return
         name, is_owner = pinged
-        claim, member = self._claims[name], self._view.member(name)
+        claim, member = self._claims[name], self._table.by_name[name]
         if not is_owner:
             claim.claimant_answers = True
             return
         claim.owner_answers = True
         if member.is_gone:
-            reporter = name if member.state is MemberState.LEFT else self._view.me.name
+            reporter = name if member.state is MemberState.LEFT else self._table.me.name
             self._piggyback.send_to_member(member, (encode(Dead(member.incarnation, name, reporter)),))
 
-    def timed_out(self, name: str, now: float) -> None:
-        """The pings for a claim are late, or the claim has expired.
-
-        Raises:
-            RemoteProtocolError: the name would pass on, but the claim breaks a rule for any announcement.
-        """
-        claim, member = self._claims[name], self._view.member(name)
+    def timed_out(self, name: str, now: float) -> Claim | None:
+        """The pings for a claim are late, or the claim has expired; return it if the name passes on."""
+        claim, member = self._claims[name], self._table.by_name[name]
         if not member.is_gone or now >= claim.expires:
             self._forget(name)
         elif claim.owner_answers:
             self._emit(NameConflict(name, member.address, claim.address))
             claim.pings, claim.owner_answers, claim.claimant_answers = 0, False, False
             self._stop_listening(name)
-            self._view.deadlines.set((RECLAIM, name), now + RETRY_AFTER)
+            self._deadlines.set((RECLAIM, name), now + RETRY_AFTER)
         elif claim.pings < PINGS:
             self._ping(member, claim, now)
         else:
             self._forget(name)
             if claim.claimant_answers:
-                self._view.accept(member, claim.alive, claim.part, now)
+                return claim
+        return None
 
     def _ping(self, member: Member, claim: Claim, now: float) -> None:
         for address, is_owner in ((member.address, True), (claim.address, False)):
-            seq, ping = self._detector.new_ping(member.name)
-            self._pinged[seq] = (member.name, is_owner)
-            self._piggyback.send_alone(address, ping)
+            ping = self._pings.new(member.name)
+            self._pinged[ping.seq] = (member.name, is_owner)
+            self._piggyback.send_alone(address, encode(ping))
         claim.pings += 1
-        wait = self._view.config.probe_timeout * (PING_SPACING if claim.pings < PINGS else 1.0)
-        self._view.deadlines.set((RECLAIM, member.name), now + wait)
+        wait = self._config.probe_timeout * (PING_SPACING if claim.pings < PINGS else 1.0)
+        self._deadlines.set((RECLAIM, member.name), now + wait)
 
     def _forget(self, name: str) -> None:
         del self._claims[name]

@@ -1,8 +1,8 @@
-"""This node's view of the cluster: what it believes about whom (serf-wire: memberlist `state.go`).
+"""This node's view of the cluster: what it believes about whom (serf-wire 3.3 to 3.7, memberlist `state.go`).
 
-Claims (alive, suspect, dead) come from packets, from anti-entropy and from our own probes; one method each
-decides, records, re-gossips the *same bytes*, and tells the delegate. It owns incarnation, refutation and
-suspicion; it knows nothing of probing or of packets.
+Messages (alive, suspect, dead) come from packets, from anti-entropy and from our own probes; one handler each
+decides, records, re-gossips the *same bytes*, and tells the delegate. The view owns incarnation, refutation
+and suspicion; it knows nothing of probing or of packets.
 """
 
 from __future__ import annotations
@@ -39,77 +39,72 @@ if TYPE_CHECKING:
     from gossip.swim.delegate import Delegate
     from gossip.swim.dissemination import BroadcastQueue
     from gossip.swim.health import LocalHealth
-    from gossip.swim.membership import Membership
+    from gossip.swim.member_table import MemberTable
     from gossip.swim.reclaim import Reclaims
-    from gossip.wire.address import Address
 
 SUSPICION = "suspicion"
 """Timer key: a suspected member's time is up."""
 
 
 class View:
-    """The member table under the rules of claims; `me` is this node's own row."""
+    """Applies what is said of members to the member table."""
 
-    reclaims: Reclaims  # set by the owner, before any claim
-
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it changes, and all that hear of it
         self,
         config: SwimConfig,
-        me: Alive,
-        membership: Membership,
+        table: MemberTable,
         queue: BroadcastQueue,
+        health: LocalHealth,
+        reclaims: Reclaims,
+        delegate: Delegate,
+        emit: Callable[[Effect], None],
         deadlines: Deadlines,
-        now: float,
     ) -> None:
-        self.config = config
-        self._membership = membership
+        self._config = config
+        self._table = table
         self._queue = queue
-        self.deadlines = deadlines
+        self._health = health
+        self._reclaims = reclaims
+        self._delegate = delegate
+        self._emit = emit
+        self._deadlines = deadlines
+        self._me = table.me
         self.suspicions: dict[str, Suspicion] = {}
-        self.name_at: dict[Address, str] = {}  # who listens where, others only
         self.versions = Versions()
-        self.versions.add(me.versions)
-        self.me = Member(me, now)
+        self.versions.add(self._me.alive.versions)
         self.is_leaving = False
         self.is_joining = False  # hears what a cluster that it asked for holds of its earlier life
         self.refutations = 0
         self.refused_members = 0  # newcomers beyond `max_members`
         self.evicted_members = 0  # who made room for newcomers
         self._evicted_at = float("-inf")
-        membership.add(self.me)
-        queue.enqueue(encode(me), key=me.node)
+        queue.enqueue(encode(self._me.alive), key=self._me.name)
 
-    def attach(self, delegate: Delegate, health: LocalHealth, emit: Callable[[Effect], None]) -> None:
-        """Connect the view to those it tells; called once, before any claim."""
-        self._delegate = delegate
-        self.health = health
-        self._emit = emit
+    # --- messages ---------------------------------------------------------------------------------------
 
-    # --- claims -----------------------------------------------------------------------------------------
-
-    def alive(self, alive: Alive, part: bytes | None, now: float) -> None:
-        """Handle the claim that a member lives; `part` is the message as it came, None to encode anew."""
+    def handle_alive(self, alive: Alive, encoded: bytes | None, now: float) -> None:
+        """Handle the message that a member lives; `encoded` is how it came, None to encode it anew."""
         if not _is_usable(alive):
             return
         _verify_length(alive)
-        member = self._membership.by_name.get(alive.node)
+        member = self._table.by_name.get(alive.node)
         if member is None:
-            self._admit(alive, part, now)
-        elif member is self.me:
+            self._admit(alive, encoded, now)
+        elif member is self._me:
             self._hear_of_myself(alive, now)
         else:
-            self._renew(member, alive, part, now)
+            self._renew(member, alive, encoded, now)
 
-    def suspect(
+    def handle_suspect(
         self,
         suspect: Suspect,
-        part: bytes | None,
+        encoded: bytes | None,
         now: float,
         origin: Origin = Origin(),  # noqa: B008 - frozen
         probe: ProbeRecord | None = None,
     ) -> None:
-        """Handle the claim that a member does not answer; `probe` is our own, if that says so."""
-        member = self._membership.by_name.get(suspect.node)
+        """Handle the message that a member does not answer; `probe` is our own, if that says so."""
+        member = self._table.by_name.get(suspect.node)
         if member is None or suspect.incarnation < member.incarnation:
             return
         self._verify_accusation(member, suspect.incarnation, now)
@@ -117,48 +112,48 @@ class View:
         if suspicion is not None:
             suspicion.probe = probe or suspicion.probe
             if suspicion.confirm(suspect.reporter):
-                self._gossip(member.name, part or encode(suspect))
-                self.deadlines.set((SUSPICION, member.name), suspicion.deadline)
+                self._gossip(member.name, encoded or encode(suspect))
+                self._deadlines.set((SUSPICION, member.name), suspicion.deadline)
                 self._delegate.suspicion_confirmed(
                     member, suspicion.evidence(suspect.reporter, suspect.incarnation), now
                 )
             return
         if not supersedes(MemberState.SUSPECT, suspect.incarnation, member.state, member.incarnation):
             return
-        if member is self.me:
+        if member is self._me:
             self._refute(suspect.incarnation, now)
             return
-        self._gossip(member.name, part or encode(suspect))
+        self._gossip(member.name, encoded or encode(suspect))
         member.enter(MemberState.SUSPECT, suspect.incarnation, now)
         suspicion = self._new_suspicion(suspect.reporter, now)
-        suspicion.origin, suspicion.probe, suspicion.health = origin, probe, self.health.score
+        suspicion.origin, suspicion.probe, suspicion.health = origin, probe, self._health.score
         self.suspicions[member.name] = suspicion
-        self.deadlines.set((SUSPICION, member.name), suspicion.deadline)
+        self._deadlines.set((SUSPICION, member.name), suspicion.deadline)
         self._delegate.member_suspected(
             member, suspicion.evidence(suspect.reporter, suspect.incarnation), now
         )
 
-    def dead(self, dead: Dead, part: bytes | None, now: float, token: int = 0) -> None:
-        """Handle the claim that a member is dead, or, if it says so itself, has left."""
-        member = self._membership.by_name.get(dead.node)
+    def handle_dead(self, dead: Dead, encoded: bytes | None, now: float, token: int = 0) -> None:
+        """Handle the message that a member is dead, or, if it says so itself, has left."""
+        member = self._table.by_name.get(dead.node)
         if member is None:
             return
         state = MemberState.LEFT if dead.node == dead.reporter else MemberState.DEAD
         if not supersedes(state, dead.incarnation, member.state, member.incarnation):
             return
         self._verify_accusation(member, dead.incarnation, now)
-        if member is self.me and not self.is_leaving:
+        if member is self._me and not self.is_leaving:
             self._refute(dead.incarnation, now)
             return
         suspicion = self._drop_suspicion(member.name)
-        self._queue.enqueue(part or encode(dead), key=member.name, token=token)
+        self._queue.enqueue(encoded or encode(dead), key=member.name, token=token)
         member.enter(state, dead.incarnation, now)
         if suspicion is None:
             evidence = Evidence(dead.reporter, incarnation=dead.incarnation)
         else:
             evidence = suspicion.evidence(dead.reporter, dead.incarnation)
         self._delegate.member_gone(member, evidence, now)
-        self.reclaims.member_gone(member, now)
+        self._reclaims.member_gone(member, now)
 
     def merge(self, row: NodeState, now: float, peer: str = "") -> None:
         """Merge a row of a push/pull with `peer`.
@@ -167,26 +162,26 @@ class View:
         hearsay: memberlist merges it in the receiver's name, so that every push/pull confirms it once more.
         """
         if row.state is MemberState.ALIVE:
-            known = self._membership.by_name.get(row.name)
-            if known is None or known is self.me or _says_more(row, known):
-                self.alive(_announcement(row), None, now)
+            known = self._table.by_name.get(row.name)
+            if known is None or known is self._me or _says_more(row, known):
+                self.handle_alive(_announcement(row), None, now)
         elif row.state is MemberState.LEFT:
-            self.dead(Dead(row.incarnation, row.name, row.name), None, now)
+            self.handle_dead(Dead(row.incarnation, row.name, row.name), None, now)
         else:
-            claim = Suspect(row.incarnation, row.name, HEARSAY)
-            self.suspect(claim, None, now, Origin(Channel.PUSH_PULL, peer))
+            message = Suspect(row.incarnation, row.name, HEARSAY)
+            self.handle_suspect(message, None, now, Origin(Channel.PUSH_PULL, peer))
 
     # --- our own doing ----------------------------------------------------------------------------------
 
     def accuse(self, name: str, incarnation: int, now: float, probe: ProbeRecord) -> None:
         """Our own `probe` of a member failed, which had `incarnation` when the probe began."""
-        claim = Suspect(incarnation, name, self.me.name)
-        self.suspect(claim, None, now, Origin(Channel.OWN_PROBE), probe)
+        message = Suspect(incarnation, name, self._me.name)
+        self.handle_suspect(message, None, now, Origin(Channel.OWN_PROBE), probe)
 
     def suspicion_expired(self, name: str, now: float) -> None:
         """A suspected member did not refute in time: declare it dead."""
-        member = self._membership.by_name[name]
-        self.dead(Dead(member.incarnation, name, self.me.name), None, now)
+        member = self._table.by_name[name]
+        self.handle_dead(Dead(member.incarnation, name, self._me.name), None, now)
 
     def announce(self, meta: bytes, token: int) -> None:
         """Announce this node anew with `meta`, under the next incarnation.
@@ -196,55 +191,59 @@ class View:
         """
         if self.is_leaving:
             raise LocalProtocolError("cannot announce new metadata: the node is leaving")
-        if self.me.incarnation >= LAST_INCARNATION:
+        if self._me.incarnation >= LAST_INCARNATION:
             raise LocalProtocolError(
                 f"cannot announce new metadata: no incarnation after {LAST_INCARNATION}; restart"
             )
-        self._become(self.me.incarnation + 1, meta)
-        self._queue.enqueue(encode(self.me.alive), key=self.me.name, token=token)
+        self._become(self._me.incarnation + 1, meta)
+        self._queue.enqueue(encode(self._me.alive), key=self._me.name, token=token)
 
     def leave(self, token: int, now: float) -> None:
         """Declare this node gone, by its own word."""
         self.is_leaving = True
-        self.dead(Dead(self.me.incarnation, self.me.name, self.me.name), None, now, token)
+        self.handle_dead(Dead(self._me.incarnation, self._me.name, self._me.name), None, now, token)
 
-    def member(self, name: str) -> Member:
-        """Return the row of `name`, which there is."""
-        return self._membership.by_name[name]
+    def reclaim_timed_out(self, name: str, now: float) -> None:
+        """The pings for a claim to `name` are late: the name passes on if its owner was silent.
+
+        Raises:
+            RemoteProtocolError: it would, but the claim breaks a rule for any announcement.
+        """
+        claim = self._reclaims.timed_out(name, now)
+        if claim is not None:
+            self._accept(self._table.by_name[name], claim.alive, claim.encoded, now)
 
     def forget(self, members: Iterable[Member]) -> None:
         """Drop what is known about members that left the table."""
         for member in members:
-            self._unlist(member)
             self.versions.remove(member.alive.versions)
-            self.reclaims.drop(member.name)
+            self._reclaims.drop(member.name)
 
     # --- parts of the above -----------------------------------------------------------------------------
 
-    def _admit(self, alive: Alive, part: bytes | None, now: float) -> None:
+    def _admit(self, alive: Alive, encoded: bytes | None, now: float) -> None:
         verify_first(alive.node, alive.incarnation)
         self.versions.verify(alive.node, alive.versions)
-        alive, part = _shared(alive, part)
-        if len(self._membership) >= self.config.max_members:
+        alive, encoded = _shared(alive, encoded)
+        if len(self._table) >= self._config.max_members:
             self._make_room(alive.node, now)
         member = Member(alive, now)
         self.versions.add(alive.versions)
-        self._membership.add(member)
-        self.name_at[member.address] = member.name
-        self._gossip(member.name, part)
+        self._table.add(member)
+        self._gossip(member.name, encoded)
         self._delegate.member_joined(member, now)
 
     def _make_room(self, newcomer: str, now: float) -> None:
-        others = (member for member in self._membership.by_name.values() if member is not self.me)
+        others = (member for member in self._table.by_name.values() if member is not self._me)
         if now - self._evicted_at >= EVICTION_INTERVAL:
-            evicted = least_missed(others, now - self.config.gossip_to_the_dead)
+            evicted = least_missed(others, now - self._config.gossip_to_the_dead)
             if evicted is not None:
                 self._evicted_at = now
                 self._evict(evicted, now)
                 return
         self.refused_members += 1
         raise RemoteProtocolError(
-            f"no room for member {newcomer!r}: {self.config.max_members} members, "
+            f"no room for member {newcomer!r}: {self._config.max_members} members, "
             f"{self.refused_members} refused so far"
         )
 
@@ -252,34 +251,34 @@ class View:
         self.evicted_members += 1
         if not member.is_gone:
             member.enter(MemberState.DEAD, member.incarnation, now)
-            self._delegate.member_gone(member, Evidence(self.me.name), now)
+            self._delegate.member_gone(member, Evidence(self._me.name), now)
         self._drop_suspicion(member.name)
         self._queue.discard(member.name)
-        self._membership.drop(member)
+        self._table.drop(member)
         self.forget((member,))
 
-    def _renew(self, member: Member, alive: Alive, part: bytes | None, now: float) -> None:
+    def _renew(self, member: Member, alive: Alive, encoded: bytes | None, now: float) -> None:
         if member.alive.addr != alive.addr or member.alive.port != alive.port:
-            self.reclaims.consider(member, alive, part, now)
+            self._reclaims.consider(member, alive, encoded, now)
         elif supersedes(MemberState.ALIVE, alive.incarnation, member.state, member.incarnation):
-            self.accept(member, alive, part, now)
+            self._accept(member, alive, encoded, now)
 
-    def accept(self, member: Member, alive: Alive, part: bytes | None, now: float) -> None:
+    def _accept(self, member: Member, alive: Alive, encoded: bytes | None, now: float) -> None:
         """Let `member` be alive as `alive` says, wherever that is and at whatever incarnation.
 
         Raises:
             RemoteProtocolError: the incarnation rises too fast, or the versions fit no other member.
         """
         verify_rise(member, alive.incarnation, now)
-        alive, part = _shared(alive, part)
+        alive, encoded = _shared(alive, encoded)
         self._change_versions(member, alive)
         suspicion = self._drop_suspicion(member.name)
         old_state, old_meta = member.state, member.alive.meta
-        self._unlist(member)
+        self._table.unlist_address(member)
         member.alive = alive
-        self.name_at[member.address] = member.name
+        self._table.list_address(member)
         member.enter(MemberState.ALIVE, alive.incarnation, now)
-        self._gossip(member.name, part)
+        self._gossip(member.name, encoded)
         if old_state >= MemberState.DEAD:
             self._delegate.member_joined(member, now)
             return
@@ -289,7 +288,7 @@ class View:
             self._delegate.member_updated(member, now)
 
     def _verify_accusation(self, member: Member, incarnation: int, now: float) -> None:
-        if member is self.me and self.is_joining:
+        if member is self._me and self.is_joining:
             verify_first(member.name, incarnation)
         else:
             verify_accusation(member, incarnation, now)
@@ -306,7 +305,7 @@ class View:
         self.versions.add(alive.versions)
 
     def _hear_of_myself(self, alive: Alive, now: float) -> None:
-        me = self.me
+        me = self._me
         if self.is_leaving:
             return
         if alive.addr != me.alive.addr or alive.port != me.alive.port:
@@ -320,41 +319,36 @@ class View:
     def _refute(self, accused: int, now: float) -> None:
         if accused >= LAST_INCARNATION:
             raise RemoteProtocolError(
-                f"claim about this node at the last incarnation ({accused}): cannot refute"
+                f"message about this node at the last incarnation ({accused}): cannot refute"
             )
-        self._become(max(self.me.incarnation, accused) + 1, self.me.alive.meta)
-        self.health.refuted(now)
+        self._become(max(self._me.incarnation, accused) + 1, self._me.alive.meta)
+        self._health.refuted(now)
         self.refutations += 1
         # Keyed by address, as memberlist does: it must not replace a queued message about ourselves. Nor may
-        # a member's claim replace it: the key is no text, as a member may bear any name.
-        self._queue.enqueue(encode(self.me.alive), key=self.me.address)
+        # a member's message replace it: the key is no text, as a member may bear any name.
+        self._queue.enqueue(encode(self._me.alive), key=self._me.address)
 
     def _become(self, incarnation: int, meta: bytes) -> None:
-        me = self.me.alive
-        self.me.alive = Alive(incarnation, me.node, me.addr, me.port, meta, me.versions)
-        self.me.incarnation = incarnation
+        me = self._me.alive
+        self._me.alive = Alive(incarnation, me.node, me.addr, me.port, meta, me.versions)
+        self._me.incarnation = incarnation
 
-    def _gossip(self, name: str, part: bytes) -> None:
-        self._queue.enqueue(part, key=name)
+    def _gossip(self, name: str, encoded: bytes) -> None:
+        self._queue.enqueue(encoded, key=name)
 
     def _new_suspicion(self, reporter: str, now: float) -> Suspicion:
-        n = len(self._membership)
-        config = self.config
+        n = len(self._table)
+        config = self._config
         k = config.suspicion_mult - 2 if config.confirmations is None else config.confirmations
         if n - 2 < k or config.suspicion_max_mult <= 1:
             k = 0  # too few others to confirm anything, or nothing to shrink: SWIM's own fixed time-out
         minimum = suspicion_minimum(config.suspicion_mult, n, config.probe_interval)
         return Suspicion(reporter, k, minimum, config.suspicion_max_mult * minimum, now)
 
-    def _unlist(self, member: Member) -> None:
-        # The address may have passed on to somebody else meanwhile: containers reuse addresses.
-        if self.name_at.get(member.address) == member.name:
-            del self.name_at[member.address]
-
     def _drop_suspicion(self, name: str) -> Suspicion | None:
         suspicion = self.suspicions.pop(name, None)
         if suspicion is not None:
-            self.deadlines.cancel((SUSPICION, name))
+            self._deadlines.cancel((SUSPICION, name))
         return suspicion
 
 
@@ -395,11 +389,11 @@ def _announcement(row: NodeState) -> Alive:
     return Alive(row.incarnation, row.name, row.addr, row.port, row.meta, row.versions)
 
 
-def _shared(alive: Alive, part: bytes | None) -> tuple[Alive, bytes]:
+def _shared(alive: Alive, encoded: bytes | None) -> tuple[Alive, bytes]:
     """Return the announcement as every other receiver of the same bytes holds it, and those bytes."""
-    if part is not None:
-        return alive, part
-    part = encode(alive)
-    decoded = decode_gossip(part)
+    if encoded is not None:
+        return alive, encoded
+    encoded = encode(alive)
+    decoded = decode_gossip(encoded)
     assert isinstance(decoded, Alive)
-    return decoded, part
+    return decoded, encoded

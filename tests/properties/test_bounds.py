@@ -33,8 +33,8 @@ FIXED_TIMERS = 9  # probe, its timeout and verdict, gossip, push/pull, reap, rec
 def check(rig: Rig) -> None:
     node, swim = rig.node, rig.node.swim
     members = swim.config.max_members
-    assert len(swim.membership) <= members
-    assert len(swim.view.name_at) <= members
+    assert len(swim.table) <= members
+    assert len(swim.table.name_at) <= members
     assert len(swim.view.suspicions) <= members
     assert len(node.members()) <= 2 * members
     assert len(swim.detector.relays) <= swim.config.max_relays

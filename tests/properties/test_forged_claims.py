@@ -93,7 +93,7 @@ def test_accusations_cannot_hold_up_a_members_health(seed):
     accused = cluster.nodes["n1"]
     scores = []
     for _ in range(4 * 60):
-        forge(cluster, Suspect(accused.swim.view.me.incarnation, "n1", "n2"))
+        forge(cluster, Suspect(accused.swim.table.me.incarnation, "n1", "n2"))
         cluster.advance(0.25)
         scores.append(accused.local_health)
     assert max(scores) > 3

@@ -14,14 +14,14 @@ def fingerprint(rig: Rig) -> object:
     swim = rig.node.swim
     queues = (swim.queue, *rig.node._broadcasts.queues)
     return (
-        [member.row() for member in swim.membership.by_name.values()],
+        [member.row() for member in swim.table.by_name.values()],
         [(m.name, m.status, m.status_ltime, m.alive) for m in rig.node.members()],
         [
             [(b.key, b.data, b.transmits) for t in queue.tiers for s in t.values() for b in s]
             for queue in queues
         ],
         {name: (s.reporter, tuple(s.confirmers), s.deadline) for name, s in swim.view.suspicions.items()},
-        dict(swim.view.name_at),
+        dict(swim.table.name_at),
         swim.deadlines._at.copy(),
         rig.node.stats(),
         rig.node.local_state(join=False),
@@ -91,4 +91,4 @@ def test_after_anything_a_node_can_still_speak_and_leave(inputs):
     rig.node.finish_leave(rig.now)
     rig.advance(15.0)
     assert rig.node.status.name == "LEFT"
-    assert rig.node.swim.membership.by_name[ME].is_gone
+    assert rig.node.swim.table.by_name[ME].is_gone

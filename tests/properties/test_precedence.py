@@ -15,7 +15,7 @@ View = dict[str, tuple[int, MemberState, object]]
 
 
 def view(node: SerfNode) -> View:
-    rows = node.swim.membership.by_name
+    rows = node.swim.table.by_name
     return {name: (row.incarnation, row.state, row.address) for name, row in rows.items()}
 
 
@@ -63,7 +63,7 @@ def test_this_node_is_alive_to_itself_whatever_others_say(heard):
                 continue
         else:
             rig.node.receive_packet([claim], STRANGER, rig.now)
-        row = rig.node.swim.membership.by_name[ME]
+        row = rig.node.swim.table.by_name[ME]
         assert row.state is MemberState.ALIVE
         assert row.incarnation == row.alive.incarnation >= incarnation
         incarnation = row.incarnation
@@ -101,7 +101,7 @@ def test_nobody_raises_an_incarnation_but_its_owner(seed, cuts, pauses):
     for pause in pauses:
         before = {name: view(node) for name, node in cluster.nodes.items()}
         cluster.advance(pause)
-        own = {name: node.swim.view.me.incarnation for name, node in cluster.nodes.items()}
+        own = {name: node.swim.table.me.incarnation for name, node in cluster.nodes.items()}
         for name, node in cluster.nodes.items():
             seen = view(node)
             assert all(seen[other][0] <= own[other] for other in seen)

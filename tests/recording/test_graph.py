@@ -85,7 +85,7 @@ def test_the_random_generator_goes_on_where_it_was():
     node = new_node()
     twin = load_state(dump_state(node))
     assert [node.swim._rng.random() for _ in range(9)] == [twin.swim._rng.random() for _ in range(9)]
-    assert twin.swim._rng is twin.swim.membership._rng is twin.swim.detector._rng
+    assert twin.swim._rng is twin.swim.table._rng is twin.swim.detector._rng
 
 
 def test_the_half_of_a_pair_that_a_generator_has_in_hand_is_kept():
@@ -133,28 +133,28 @@ def test_values_are_nested_so_deeply_and_no_deeper():
 @pytest.mark.parametrize(
     ("kind", "value", "complaint"),
     [
-        ("Membership", ["os.system", "true"], "there is no os.system in a recording"),
-        ("Membership", ["SerfNode"], "there is no SerfNode in a recording"),
-        ("Membership", ["Random"], "there is no Random in a recording"),
-        ("Membership", ["method", [0], "begin_leave"], "refers to a method that is not listed"),
-        ("Membership", ["method", [0], "__init__"], "refers to a method that is not listed"),
-        ("Membership", ["method", "text", "format"], "refers to a method that is not listed"),
-        ("Membership", ["method", ["list"], "append"], "there is no list in a recording"),
-        ("Membership", ["method"], "refers to a method that is not listed"),
-        ("Membership", [10**6], "refers to object 1000000"),
-        ("Membership", [-1], "refers to object -1"),
-        ("Membership", [0, 1], "refers to object 0"),
-        ("Membership", [], "empty or nested too deeply"),
-        ("Membership", [["tuple"]], "there is no ['tuple'] in a recording"),
-        ("Membership", {"a": 1}, "a recording holds no {'a': 1}"),
-        ("Membership", float("nan"), "a recording holds no nan"),
-        ("Membership", ["Address", "h"], "a Address of 1 fields: expected 2"),
-        ("Membership", ["MemberState", "ZOMBIE"], "there is no such MemberState"),
-        ("Membership", ["rows", 1], "a row of a push/pull is broken"),
-        ("Membership", ["rows", ["n", b"", 1, b"", 1, 9, b""]], "a row of a push/pull is broken"),
-        ("Membership", ["rows", ["n", b"", 1, b"", 1, 0]], "a row of a push/pull is broken"),
-        ("Membership", ["mapping", 1], "a mapping has a key without a value"),
-        ("Membership", ["mapping", ["mapping"], 1], "a mapping has a key that cannot be one"),
+        ("MemberTable", ["os.system", "true"], "there is no os.system in a recording"),
+        ("MemberTable", ["SerfNode"], "there is no SerfNode in a recording"),
+        ("MemberTable", ["Random"], "there is no Random in a recording"),
+        ("MemberTable", ["method", [0], "begin_leave"], "refers to a method that is not listed"),
+        ("MemberTable", ["method", [0], "__init__"], "refers to a method that is not listed"),
+        ("MemberTable", ["method", "text", "format"], "refers to a method that is not listed"),
+        ("MemberTable", ["method", ["list"], "append"], "there is no list in a recording"),
+        ("MemberTable", ["method"], "refers to a method that is not listed"),
+        ("MemberTable", [10**6], "refers to object 1000000"),
+        ("MemberTable", [-1], "refers to object -1"),
+        ("MemberTable", [0, 1], "refers to object 0"),
+        ("MemberTable", [], "empty or nested too deeply"),
+        ("MemberTable", [["tuple"]], "there is no ['tuple'] in a recording"),
+        ("MemberTable", {"a": 1}, "a recording holds no {'a': 1}"),
+        ("MemberTable", float("nan"), "a recording holds no nan"),
+        ("MemberTable", ["Address", "h"], "a Address of 1 fields: expected 2"),
+        ("MemberTable", ["MemberState", "ZOMBIE"], "there is no such MemberState"),
+        ("MemberTable", ["rows", 1], "a row of a push/pull is broken"),
+        ("MemberTable", ["rows", ["n", b"", 1, b"", 1, 9, b""]], "a row of a push/pull is broken"),
+        ("MemberTable", ["rows", ["n", b"", 1, b"", 1, 0]], "a row of a push/pull is broken"),
+        ("MemberTable", ["mapping", 1], "a mapping has a key without a value"),
+        ("MemberTable", ["mapping", ["mapping"], 1], "a mapping has a key that cannot be one"),
     ],
 )
 def test_a_hostile_value_is_refused(kind, value, complaint):

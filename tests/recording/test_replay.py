@@ -212,7 +212,7 @@ def test_a_state_changed_by_anybody_can_only_be_refused_or_replayed(data):
 
 def test_a_state_that_makes_no_sense_is_refused_in_words():
     rows = list(unpack_rows(dump_state(new_node())))
-    place = next(row for row in rows[1:] if row[0] == "Membership")
+    place = next(row for row in rows[1:] if row[0] == "MemberTable")
     place[1:] = [None] * len(place[1:])
     with pytest.raises(
         RecordingError, match=r"input 1 \(receive_packet\) makes the core fail: AttributeError"

@@ -579,7 +579,7 @@ def test_how_often_an_intent_is_sent_follows_members_that_swim_has_forgotten():
     for number in range(2, 10):
         rig.fail(f"n{number}")
     swim = rig.node.swim
-    swim.view.forget(swim.membership.start_round(swim.view.me, rig.now + 1.0))
+    swim.view.forget(swim.table.start_round(rig.now + 1.0))
     swim.wake(rig.now)
     assert rig.node.retransmit_limit() == 4
     rig.drain_queues()

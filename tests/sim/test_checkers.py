@@ -33,7 +33,7 @@ def tell(cluster, name, *effects):
 
 
 def row(cluster, observer, name):
-    return cluster.hosts[observer].node.swim.membership.by_name[name]
+    return cluster.hosts[observer].node.swim.table.by_name[name]
 
 
 def look_around(cluster):
@@ -66,7 +66,7 @@ def test_an_incarnation_that_its_owner_never_announced_is_noticed():
 
 def test_the_incarnations_of_earlier_lives_count():
     cluster = checked_cluster()
-    cluster.hosts["n1"].node.swim.view.me.incarnation = 5
+    cluster.hosts["n1"].node.swim.table.me.incarnation = 5
     cluster.crash(cluster.hosts["n1"])
     row(cluster, "n0", "n1").incarnation = 5
     update(cluster, "n0", "n1")
@@ -84,7 +84,7 @@ def test_the_incarnations_of_earlier_lives_count():
 )
 def test_a_state_that_goes_back_is_noticed(before, after):
     cluster = checked_cluster()
-    cluster.hosts["n1"].node.swim.view.me.incarnation = 9
+    cluster.hosts["n1"].node.swim.table.me.incarnation = 9
     member = row(cluster, "n0", "n1")
     for state, incarnation in (before, after):
         member.state, member.incarnation = MemberState[state.upper()], incarnation
@@ -119,11 +119,11 @@ def test_a_name_of_the_gone_may_pass_on_to_another_address(state):
 def test_a_forgotten_row_of_the_dead_begins_anew_and_one_of_the_living_does_not():
     for state in (MemberState.DEAD, MemberState.ALIVE):
         cluster = checked_cluster()
-        cluster.hosts["n1"].node.swim.view.me.incarnation = 9
+        cluster.hosts["n1"].node.swim.table.me.incarnation = 9
         member = row(cluster, "n0", "n1")
         member.state, member.incarnation = state, 5
         update(cluster, "n0", "n1")
-        cluster.hosts["n0"].node.swim.membership.by_name["n1"] = Member(member.alive, 0.0)
+        cluster.hosts["n0"].node.swim.table.by_name["n1"] = Member(member.alive, 0.0)
         if state is MemberState.DEAD:
             update(cluster, "n0", "n1")
             continue

@@ -49,7 +49,7 @@ def hear(cluster, name, message):
 
 def rows(cluster, about):
     """Return what everybody else holds of `about`."""
-    return [h.node.swim.membership.by_name[about] for h in cluster.up() if h.name != about]
+    return [h.node.swim.table.by_name[about] for h in cluster.up() if h.name != about]
 
 
 def test_two_who_cannot_reach_each_other_are_kept_alive_by_what_others_relay():
@@ -95,7 +95,7 @@ def test_a_new_life_with_other_tags_is_believed_from_its_next_incarnation_on():
     cluster.restart(host, rejoin=False)
     # It meets others before it learns what they hold of its former life, and announces itself to them.
     for other in ("n0", "n2"):
-        hear(cluster, "n1", cluster.hosts[other].node.swim.view.me.alive)
+        hear(cluster, "n1", cluster.hosts[other].node.swim.table.me.alive)
     cluster.run(cluster.now + 2.0)
     assert {row.incarnation for row in rows(cluster, "n1")} == {1}
     assert all(other.node.member("n1").tags == {} for other in cluster.up() if other is not host)

@@ -221,7 +221,7 @@ class Rig:
 
     def member(self, name: str) -> Member:
         """Return the row of `name`."""
-        return self.node.membership.by_name[name]
+        return self.node.table.by_name[name]
 
     def state(self, name: str) -> MemberState:
         """Return what the node believes of `name`."""
@@ -230,7 +230,7 @@ class Rig:
     @property
     def me(self) -> Member:
         """This node's own row."""
-        return self.node.view.me
+        return self.node.table.me
 
     def emitted(self, kind: type[E]) -> list[E]:
         """Return the effects of a kind, oldest first."""

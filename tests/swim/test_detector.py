@@ -259,8 +259,8 @@ def test_sequence_numbers_cannot_be_guessed():
 @given(st.floats(0, 1, exclude_max=True))
 def test_sequence_numbers_fill_32_bits_without_zero(drawn):
     rig = rig_of("n1")
-    rig.node.detector._rng = Drawn(drawn)
-    assert 1 <= rig.node.detector._new_seq() <= MAX_U32
+    rig.node.detector._pings._rng = Drawn(drawn)
+    assert 1 <= rig.node.detector._pings.new_seq() <= MAX_U32
 
 
 def test_members_gone_for_long_are_forgotten_at_the_end_of_a_round():
@@ -269,13 +269,13 @@ def test_members_gone_for_long_are_forgotten_at_the_end_of_a_round():
     rig.stop_anti_entropy()
     end = rig.now + 30.0
     while rig.now <= end:
-        assert "n1" in rig.node.membership.by_name
-        assert home("n1") in rig.node.view.name_at
+        assert "n1" in rig.node.table.by_name
+        assert home("n1") in rig.node.table.name_at
         ping, _ = rig.begin_probe()
         rig.ack(ping)
     ping, _ = rig.begin_probe()
-    assert "n1" not in rig.node.membership.by_name
-    assert home("n1") not in rig.node.view.name_at
+    assert "n1" not in rig.node.table.by_name
+    assert home("n1") not in rig.node.table.name_at
 
 
 # --- indirect probes --------------------------------------------------------------------------------------

@@ -32,12 +32,12 @@ def test_each_point_adds_one_interval_to_a_probe():
     assert health.scale(1.5) == 4.5
 
 
-@pytest.mark.parametrize(("maximum", "matters"), [(1, False), (2, True), (8, True)])
-def test_health_matters_where_there_is_more_than_one_score(maximum, matters):
+@pytest.mark.parametrize(("maximum", "is_enabled"), [(1, False), (2, True), (8, True)])
+def test_health_is_enabled_where_there_is_more_than_one_score(maximum, is_enabled):
     health = LocalHealth(maximum, 1.0)
-    assert health.matters is matters
+    assert health.is_enabled is is_enabled
     health.apply(5)
-    assert (health.score > 0) is matters
+    assert (health.score > 0) is is_enabled
 
 
 @given(st.lists(st.integers(-20, 20)))

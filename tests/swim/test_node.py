@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gossip.errors import RemoteProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, OpenPushPull
-from gossip.swim.node import MAX_QUEUED_CLAIMS, MAX_REPORTED_ROWS, MAX_REQUESTS
+from gossip.swim.node import MAX_QUEUED_MESSAGES, MAX_REPORTED_ROWS, MAX_REQUESTS
 from gossip.wire.address import Address
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
@@ -238,7 +238,7 @@ def test_a_peer_of_incompatible_versions_is_refused():
     foreign = bytes((1, 9, 9, 2, 5, 5))
     with pytest.raises(RemoteProtocolError, match="protocol version"):
         rig.merge(row("n1", versions=foreign), row("n2", versions=foreign))
-    assert list(rig.node.membership.by_name) == [ME]
+    assert list(rig.node.table.by_name) == [ME]
 
 
 def test_rejected_rows_are_reported_up_to_the_limit_and_all_are_counted():
@@ -457,7 +457,7 @@ def test_a_replaced_broadcast_is_reported_as_finished():
 
 
 def test_the_queue_can_hold_a_claim_about_every_member():
-    assert SwimConfig().max_members < MAX_QUEUED_CLAIMS
+    assert SwimConfig().max_members < MAX_QUEUED_MESSAGES
 
 
 # --- push/pull --------------------------------------------------------------------------------------------
@@ -589,14 +589,14 @@ def test_whatever_is_heard_tables_agree_with_each_other(steps, seed):
         source = home(shuffled.choice(OTHERS))
         rig.hear(*messages, source=source)
         rig.advance(pause)
-        view, members = rig.node.view, rig.node.membership.by_name
+        view, members = rig.node.view, rig.node.table.by_name
         suspects = {name for name, member in members.items() if member.state is MemberState.SUSPECT}
         assert set(view.suspicions) == suspects
         assert {f"suspicion {name}" for name in suspects} == {
             f"{kind} {name}" for kind, name in map(tuple, rig.node.deadlines._at) if kind == "suspicion"
         }
-        assert all(members[name].address == address for address, name in view.name_at.items())
-        assert len(rig.node.membership) == len(members)
+        assert all(members[name].address == address for address, name in rig.node.table.name_at.items())
+        assert len(rig.node.table) == len(members)
         assert rig.me is members[ME]
         assert rig.state(ME) is MemberState.ALIVE
         assert len(rig.node.queue) <= len(members) + 1

@@ -181,12 +181,12 @@ def test_a_claim_to_a_name_that_was_forgotten_meanwhile_is_dropped():
     rig.hear(CLAIM)
     answer(rig, NEW_HOME)
     (seq, *_) = rig.node.reclaims._pinged
-    rig.node.view.forget(rig.node.membership.start_round(rig.me, rig.now + 1))
+    rig.node.view.forget(rig.node.table.start_round(rig.now + 1))
     rig.node.reclaims.receive_ack(seq)
     assert len(rig.node.reclaims) == 0
     assert ("reclaim", "n1") not in rig.node.deadlines
     rig.advance(DECIDED)
-    assert "n1" not in rig.node.membership.by_name
+    assert "n1" not in rig.node.table.by_name
 
 
 def test_an_ack_for_nothing_is_nothing():

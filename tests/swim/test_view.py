@@ -144,7 +144,7 @@ def test_a_member_comes_back_from_dead_and_from_left_with_a_greater_incarnation(
 def test_a_claim_that_cannot_be_a_members_is_ignored(claim):
     rig = rig_of()
     rig.hear(claim)
-    assert list(rig.node.membership.by_name) == [ME]
+    assert list(rig.node.table.by_name) == [ME]
     assert rig.queued() == []
 
 
@@ -167,7 +167,7 @@ FOREIGN = bytes((1, 1, 1, 2, 5, 5))
 def test_a_member_that_nobody_could_talk_to_is_not_admitted():
     rig = rig_of()
     rig.hear(alive("n1", versions=FOREIGN), alive("n2"))
-    assert list(rig.node.membership.by_name) == [ME, "n2"]
+    assert list(rig.node.table.by_name) == [ME, "n2"]
     assert "'n1' understands protocol versions [1, 1]" in rig.emitted(MessageRejected)[0].reason
 
 
@@ -178,14 +178,14 @@ def test_a_member_cannot_change_to_versions_that_nobody_could_talk_to():
     rig.hear(
         alive("n1", 2, versions=bytes((1, 5, 2, 2, 5, 4))), alive("n2", versions=bytes((1, 5, 2, 5, 5, 5)))
     )
-    assert list(rig.node.membership.by_name) == [ME, "n1"]
+    assert list(rig.node.table.by_name) == [ME, "n1"]
     assert rig.node.rejected == 2
 
 
 def test_a_push_pull_with_a_row_of_foreign_versions_is_merged_without_it():
     rig = rig_of()
     rig.merge(row("n1", versions=FOREIGN), row("n2"))
-    assert list(rig.node.membership.by_name) == [ME, "n2"]
+    assert list(rig.node.table.by_name) == [ME, "n2"]
 
 
 def test_versions_of_members_that_were_forgotten_do_not_count():
@@ -193,10 +193,10 @@ def test_versions_of_members_that_were_forgotten_do_not_count():
     rig.hear(alive("n1", versions=bytes((1, 5, 2, 5, 5, 5))))
     rig.bury("n1")
     rig.hear(alive("n2", versions=bytes((1, 5, 2, 2, 5, 4))))
-    assert list(rig.node.membership.by_name) == [ME, "n1"]
-    rig.node.view.forget(rig.node.membership.start_round(rig.me, rig.now + 1))
+    assert list(rig.node.table.by_name) == [ME, "n1"]
+    rig.node.view.forget(rig.node.table.start_round(rig.now + 1))
     rig.hear(alive("n2", versions=bytes((1, 5, 2, 2, 5, 4))))
-    assert list(rig.node.membership.by_name) == [ME, "n2"]
+    assert list(rig.node.table.by_name) == [ME, "n2"]
 
 
 @pytest.mark.parametrize("letter", ["n", "\N{LATIN SMALL LETTER E WITH ACUTE}", "\udcff"])
@@ -206,7 +206,7 @@ def test_names_are_taken_at_the_limit_and_not_one_byte_above(letter):
     name = letter * (MAX_NAME_BYTES // size)
     rig.hear(alive(name), alive(name + "n"))
     rig.merge(row(name + "n"))
-    assert list(rig.node.membership.by_name) == [ME, name]
+    assert list(rig.node.table.by_name) == [ME, name]
     assert rig.node.rejected == 2
     assert "member name of 129 bytes: expected at most 128" in rig.emitted(MessageRejected)[0].reason
 
@@ -214,7 +214,7 @@ def test_names_are_taken_at_the_limit_and_not_one_byte_above(letter):
 def test_metadata_is_taken_at_the_limit_and_not_one_byte_above():
     rig = rig_of()
     rig.hear(alive("n1", meta=bytes(MAX_META_BYTES)), alive("n2", meta=bytes(MAX_META_BYTES + 1)))
-    assert list(rig.node.membership.by_name) == [ME, "n1"]
+    assert list(rig.node.table.by_name) == [ME, "n1"]
     assert "'n2' with 513 bytes of metadata: expected at most 512" in rig.emitted(MessageRejected)[0].reason
 
 
@@ -234,7 +234,7 @@ def full_rig(*heard: str, silent: tuple[str, ...] = ()) -> Rig:
 def test_members_are_admitted_up_to_the_limit_and_not_one_more():
     rig = full_rig("n1", "n2")
     rig.hear(alive("n3"), alive("n4"))
-    assert list(rig.node.membership.by_name) == [ME, "n1", "n2"]
+    assert list(rig.node.table.by_name) == [ME, "n1", "n2"]
     assert rig.node.view.refused_members == rig.node.rejected == 2
     assert rig.emitted(MessageRejected)[1].reason == "no room for member 'n4': 3 members, 2 refused so far"
 
@@ -244,10 +244,10 @@ def test_the_longest_known_of_those_never_heard_makes_room_for_a_newcomer():
     rig.suspect("n2")
     rig.forget()
     rig.hear(alive("n4"))
-    assert list(rig.node.membership.by_name) == [ME, "n3", "n1", "n4"]
+    assert list(rig.node.table.by_name) == [ME, "n3", "n1", "n4"]
     assert rig.layer.heard == [("gone", "n2"), ("joined", "n4")]
     assert rig.queued() == [alive("n4")]
-    assert home("n2") not in rig.node.view.name_at
+    assert home("n2") not in rig.node.table.name_at
     assert rig.node.view.suspicions == {}
     assert rig.node.view.evicted_members == 1
     assert rig.node.rejected == 0
@@ -258,10 +258,10 @@ def test_members_make_room_at_a_bounded_rate():
     rig.hear(alive("n4"), alive("n5"))
     rig.now += EVICTION_INTERVAL - 0.01
     rig.hear(alive("n6"))
-    assert list(rig.node.membership.by_name) == [ME, "n2", "n3", "n4"]
+    assert list(rig.node.table.by_name) == [ME, "n2", "n3", "n4"]
     rig.now += 0.01
     rig.hear(alive("n6"))
-    assert list(rig.node.membership.by_name) == [ME, "n3", "n4", "n6"]
+    assert list(rig.node.table.by_name) == [ME, "n3", "n4", "n6"]
 
 
 def test_a_member_that_answered_a_probe_stays():
@@ -270,8 +270,8 @@ def test_a_member_that_answered_a_probe_stays():
     ping, to = rig.begin_probe()
     rig.ack(ping)  # from another of its addresses
     rig.hear(alive("n3"))
-    assert ping.node in rig.node.membership.by_name
-    assert to in rig.node.view.name_at
+    assert ping.node in rig.node.table.by_name
+    assert to in rig.node.table.name_at
 
 
 @pytest.mark.parametrize(("ago", "stays"), [(30.0, True), (30.1, False)])
@@ -282,7 +282,7 @@ def test_a_member_gone_for_long_makes_room_without_a_word(ago, stays):
     rig.forget()
     rig.now += ago
     rig.hear(alive("n3"))
-    assert ("n2" in rig.node.membership.by_name) is stays
+    assert ("n2" in rig.node.table.by_name) is stays
     assert rig.layer.heard == ([] if stays else [("joined", "n3")])
 
 
@@ -292,7 +292,7 @@ def test_a_member_that_makes_room_may_be_the_target_of_a_probe():
     rig.begin_probe()
     rig.hear(alive("n2"))
     rig.fire_until("verdict")
-    assert list(rig.node.membership.by_name) == [ME, "n2"]
+    assert list(rig.node.table.by_name) == [ME, "n2"]
     assert rig.state("n2") is ALIVE
 
 
@@ -336,7 +336,7 @@ def test_who_listens_where_follows_the_members():
     rig = rig_of("n1")
     rig.bury("n1", "n1")
     move(rig, alive("n1", addr=ELSEWHERE))
-    assert rig.node.view.name_at == {Address("10.9.9.9", PORT): "n1"}
+    assert rig.node.table.name_at == {Address("10.9.9.9", PORT): "n1"}
 
 
 def test_an_address_that_passed_on_stays_with_its_new_owner():
@@ -344,7 +344,7 @@ def test_an_address_that_passed_on_stays_with_its_new_owner():
     rig.hear(alive("n2", addr=host("n1")))  # containers reuse addresses
     rig.bury("n1", "n1")
     move(rig, alive("n1", addr=ELSEWHERE))
-    assert rig.node.view.name_at[home("n1")] == "n2"
+    assert rig.node.table.name_at[home("n1")] == "n2"
 
 
 # --- suspect ----------------------------------------------------------------------------------------------
@@ -750,7 +750,7 @@ def test_a_confirmation_far_above_the_known_incarnation_is_not_passed_on():
 def test_a_newcomer_at_the_limit_is_admitted_and_none_above():
     rig = rig_of()
     rig.hear(alive("n1", MAX_FIRST_INCARNATION), alive("n2", MAX_FIRST_INCARNATION + 1))
-    assert list(rig.node.membership.by_name) == [ME, "n1"]
+    assert list(rig.node.table.by_name) == [ME, "n1"]
     assert rig.node.rejected == 1
 
 
@@ -914,7 +914,7 @@ def test_a_suspicion_from_hearsay_alone_ends_in_a_death_without_an_accuser():
 def test_nobody_is_learnt_of_by_a_row_that_is_not_alive(state):
     rig = rig_of()
     rig.merge(row("n1", 1, state))
-    assert list(rig.node.membership.by_name) == [ME]
+    assert list(rig.node.table.by_name) == [ME]
 
 
 @pytest.mark.parametrize("state", [SUSPECT, DEAD, LEFT])
@@ -940,7 +940,7 @@ def test_an_alive_row_at_our_incarnation_that_we_did_not_write_is_refuted():
 def test_a_bad_row_is_rejected_alone(bad):
     rig = rig_of("n1")
     rig.merge(row("n2"), bad, row("n3"))
-    assert list(rig.node.membership.by_name) == [ME, "n1", "n2", "n3"]
+    assert list(rig.node.table.by_name) == [ME, "n1", "n2", "n3"]
     assert [effect.source for effect in rig.emitted(MessageRejected)] == [bad.name]
 
 
@@ -949,5 +949,5 @@ def test_a_renewal_that_is_too_long_to_be_gossiped_leaves_the_member_as_it_was()
     rig.suspect("n1")
     rig.merge(row("n1", 2, meta=bytes(4000)))
     assert rig.state("n1") is SUSPECT
-    assert rig.node.view.name_at == {home("n1"): "n1"}
+    assert rig.node.table.name_at == {home("n1"): "n1"}
     assert "n1" in rig.node.view.suspicions
