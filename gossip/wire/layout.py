@@ -124,7 +124,7 @@ ANY_VERSIONS = WireType(_read_any_versions, _write_versions)
 SOURCE_ADDRESS = WireType(_read_source_address, omit_empty=True)
 SOURCE_PORT = WireType(U16.read, omit_empty=True)
 SOURCE_NODE = WireType(TEXT.read, omit_empty=True)
-"""Who asks: the only fields that are left out when they are empty."""
+"""The sender of a ping: the only fields that are left out when they are empty."""
 
 
 class Layout(Generic[M]):

@@ -5,6 +5,7 @@ Conflict and key messages are payloads of responses to the queries whose names b
 """
 
 from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from msgpack import Unpacker
 from msgspec import Struct
@@ -18,7 +19,6 @@ from gossip.wire.dialect import (
     as_text,
     pack_struct,
     pack_value,
-    read_bool,
     read_bytes,
     read_list,
     read_text,
@@ -27,6 +27,7 @@ from gossip.wire.dialect import (
     unpack_struct,
     unpack_value,
 )
+from gossip.wire.layout import BOOL, BYTES, TEXT, Layout, Wire, WireType
 from gossip.wire.serf_messages import SerfMessageType
 
 NODE_FILTER = 0
@@ -35,11 +36,7 @@ VERSION_KEYS = ("ProtocolMin", "ProtocolMax", "ProtocolCur", "DelegateMin", "Del
 _RELAY_FIELDS = (b"DestAddr", b"DestName")
 _ADDRESS_FIELDS = (b"IP", b"Port", b"Zone")
 _MEMBER_FIELDS = (b"Name", b"Addr", b"Port", b"Tags", b"Status", *(key.encode() for key in VERSION_KEYS))
-_KEY_REQUEST_FIELDS = (b"Key",)
-_KEY_RESPONSE_FIELDS = (b"Result", b"Message", b"Keys", b"PrimaryKey")
 _CONFLICT_RESPONSE = bytes((SerfMessageType.CONFLICT_RESPONSE,))
-_KEY_REQUEST = bytes((SerfMessageType.KEY_REQUEST,))
-_KEY_RESPONSE = bytes((SerfMessageType.KEY_RESPONSE,))
 
 
 class NodeFilter(Struct, frozen=True):
@@ -51,8 +48,8 @@ class NodeFilter(Struct, frozen=True):
 class TagFilter(Struct, frozen=True):
     """The query is for members whose tag matches a regular expression; a missing tag is empty."""
 
-    tag: str
-    expression: str
+    tag: Annotated[str, Wire("Tag", TEXT)]
+    expression: Annotated[str, Wire("Expr", TEXT)]
 
 
 class RelayedMessage(Struct, frozen=True, gc=False):
@@ -75,20 +72,42 @@ class KnownMember(Struct, frozen=True, kw_only=True):
     versions: bytes
 
 
-class KeyResponse(Struct, frozen=True, kw_only=True):
+class KeyRequest(Struct, frozen=True):
+    """What a key query is about."""
+
+    TYPE: ClassVar = SerfMessageType.KEY_REQUEST
+
+    key: Annotated[bytes, Wire("Key", BYTES)]  # raw; empty for a list
+
+
+def _read_texts(value: object, key: bytes) -> tuple[str, ...]:
+    return tuple(as_text(each, key) for each in read_list({key: value}, key))
+
+
+TEXTS = WireType(_read_texts, lambda texts: texts or None)
+
+
+class KeyResponse(Struct, frozen=True):
     """A member's answer to a key query; keys in base64."""
 
-    result: bool
-    message: str = ""
-    keys: tuple[str, ...] = ()
-    primary: str = ""
+    TYPE: ClassVar = SerfMessageType.KEY_RESPONSE
+
+    result: Annotated[bool, Wire("Result", BOOL)]
+    message: Annotated[str, Wire("Message", TEXT)] = ""
+    keys: Annotated[tuple[str, ...], Wire("Keys", TEXTS)] = ()
+    primary: Annotated[str, Wire("PrimaryKey", TEXT)] = ""
+
+
+_TAG_FILTER = Layout(TagFilter)
+_KEY_REQUEST = Layout(KeyRequest)
+_KEY_RESPONSE = Layout(KeyResponse)
 
 
 def encode_filter(wanted: NodeFilter | TagFilter) -> bytes:
     """Return a filter as it stands in a query."""
     if isinstance(wanted, NodeFilter):
         return bytes((NODE_FILTER,)) + pack_value(list(wanted.nodes))
-    return bytes((TAG_FILTER,)) + pack_struct({"Expr": wanted.expression, "Tag": wanted.tag})
+    return bytes((TAG_FILTER,)) + _TAG_FILTER.pack(wanted)
 
 
 def decode_filter(data: bytes) -> NodeFilter | TagFilter:
@@ -104,8 +123,7 @@ def decode_filter(data: bytes) -> NodeFilter | TagFilter:
             raise RemoteProtocolError("node filter is no list of names")
         return NodeFilter(tuple(as_text(node, b"Filters") for node in nodes))
     if kind == bytes((TAG_FILTER,)):
-        fields = unpack_struct(body, (b"Tag", b"Expr"))
-        return TagFilter(read_text(fields, b"Tag"), read_text(fields, b"Expr"))
+        return _TAG_FILTER.decode(data)
     raise RemoteProtocolError(f"unknown query filter type {kind.hex() or 'missing'}")
 
 
@@ -157,13 +175,14 @@ def decode_conflict_response(payload: bytes) -> tuple[bytes, int]:
     Raises:
         RemoteProtocolError: the payload is something else, or malformed.
     """
-    fields = unpack_struct(_body(payload, _CONFLICT_RESPONSE), _MEMBER_FIELDS)
+    _verify_type(payload, _CONFLICT_RESPONSE)
+    fields = unpack_struct(payload[1:], _MEMBER_FIELDS)
     return read_bytes(fields, b"Addr"), read_uint(fields, b"Port", MAX_U16)
 
 
 def encode_key_request(key: bytes) -> bytes:
     """Return the payload of a key query; `key` is raw, empty for a list."""
-    return _KEY_REQUEST + pack_struct({"Key": key})
+    return _KEY_REQUEST.pack(KeyRequest(key))
 
 
 def decode_key_request(payload: bytes) -> bytes:
@@ -172,19 +191,13 @@ def decode_key_request(payload: bytes) -> bytes:
     Raises:
         RemoteProtocolError: the payload is something else, or malformed.
     """
-    return read_bytes(unpack_struct(_body(payload, _KEY_REQUEST), _KEY_REQUEST_FIELDS), b"Key")
+    _verify_type(payload, _KEY_REQUEST.head)
+    return _KEY_REQUEST.decode(payload).key
 
 
 def encode_key_response(response: KeyResponse) -> bytes:
     """Return the payload that answers a key query."""
-    return _KEY_RESPONSE + pack_struct(
-        {
-            "Keys": response.keys or None,
-            "Message": response.message,
-            "PrimaryKey": response.primary,
-            "Result": response.result,
-        }
-    )
+    return _KEY_RESPONSE.pack(response)
 
 
 def decode_key_response(payload: bytes) -> KeyResponse:
@@ -193,16 +206,10 @@ def decode_key_response(payload: bytes) -> KeyResponse:
     Raises:
         RemoteProtocolError: the payload is something else, or malformed.
     """
-    fields = unpack_struct(_body(payload, _KEY_RESPONSE), _KEY_RESPONSE_FIELDS)
-    return KeyResponse(
-        result=read_bool(fields, b"Result"),
-        message=read_text(fields, b"Message"),
-        keys=tuple(as_text(key, b"Keys") for key in read_list(fields, b"Keys")),
-        primary=read_text(fields, b"PrimaryKey"),
-    )
+    _verify_type(payload, _KEY_RESPONSE.head)
+    return _KEY_RESPONSE.decode(payload)
 
 
-def _body(payload: bytes, kind: bytes) -> bytes:
+def _verify_type(payload: bytes, kind: bytes) -> None:
     if payload[:1] != kind:
         raise RemoteProtocolError(f"message type {payload[:1].hex() or 'missing'}, expected {kind.hex()}")
-    return payload[1:]

@@ -1,4 +1,4 @@
-"""Encrypted messages that were seen before (serf-wire 4.4; ADR 22). memberlist has no such check.
+"""Encrypted messages that were seen before (serf-wire 4.4; ADR 27). memberlist has no such check.
 
 Each encrypted packet and frame carries a nonce of twelve random bytes, and no sender uses one twice. A
 nonce that comes again within the window is therefore a copy: made by an attacker without the key, who can

@@ -104,3 +104,12 @@ def test_the_sections_stand_in_their_order_and_none_is_missing():
 
 def test_contributors_are_told_where_the_specification_is():
     assert "docs/protocol" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_the_wire_of_a_ping_names_things_that_exist():
+    text = (ROOT / "docs/protocol/README.md").read_text().partition("## The wire of a ping")[2]
+    hops = re.findall(r"`(gossip/[\w/]+\.py):(\w+)`", text)
+    assert 6 <= len(hops) <= 8
+    assert len({file for file, _ in hops}) == len(hops), "a file is entered twice"
+    for file, name in hops:
+        assert re.search(rf"^(class|def) {name}\b", (ROOT / file).read_text(), re.MULTILINE), (file, name)
