@@ -13,19 +13,26 @@ from time import thread_time
 from typing import TypeVar
 
 import trio
-from msgspec import Struct
 
 from gossip.agent.admission import Admission
 from gossip.agent.bugs import Bugs
 from gossip.agent.destinations import Destinations
 from gossip.agent.event_log import EventLog
-from gossip.agent.resolve import resolve_all
+from gossip.agent.joining import Joins
 from gossip.agent.sealing import Refusals, Sealer
 from gossip.agent.streams import Streams
 from gossip.agent.symptoms import Symptoms
 from gossip.agent.transport import Transport, dial_error
 from gossip.errors import GossipError, RemoteProtocolError
-from gossip.serf.effects import Effect, LeaveAnnounced, LeaveFinished, QueryEffect
+from gossip.serf.effects import (
+    ContactSeed,
+    Effect,
+    JoinEnded,
+    LeaveAnnounced,
+    LeaveFinished,
+    QueryEffect,
+    ResolveSeeds,
+)
 from gossip.serf.node import SerfNode
 from gossip.swim.effects import (
     BroadcastFinished,
@@ -48,20 +55,10 @@ MESSAGES_A_TURN = 32
 """Messages of one datagram handled before other tasks get their turn: a millisecond, if all are newcomers."""
 MAX_FINISHED_TOKENS = 256
 """Finished broadcasts remembered until somebody asks."""
-JOIN_CONCURRENCY = 8
-"""Addresses tried at once by one join, so that one dead seed does not hold up the others."""
 
 T = TypeVar("T")
 Observer = Callable[[Sequence[Effect], float], None]
 log = logging.getLogger("gossip.agent")
-
-
-class JoinResult(Struct, frozen=True):
-    """What a join reached. `others` leaves out this node itself, which may be among the seeds."""
-
-    contacted: int
-    errors: tuple[str, ...]
-    others: int = 0
 
 
 class Driver:
@@ -84,6 +81,7 @@ class Driver:
         self._asked_by: Address | None = None  # whose datagram is being handled
         self._event_log = EventLog()
         self.symptoms = Symptoms(self.now())
+        self._joins = Joins(node.name, transport.address.port, self._exchange_for_join, self.apply)
         self._bugs = Bugs()
         self._timer: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
@@ -170,37 +168,20 @@ class Driver:
         """
         await self._push_pull(to, join=join, replay=replay)
 
-    async def join(self, seeds: Sequence[str], *, replay: bool = False) -> JoinResult:
+    async def join(self, seeds: Sequence[str], *, replay: bool = False) -> JoinEnded:
         """Push/pull with every address of every seed (``[nodename/]host[:port]``).
 
         One success makes the join a success: it is announced to the cluster at once.
+
+        Raises:
+            LocalProtocolError: too many joins are under way.
         """
-        addresses, errors = await resolve_all(seeds, self._transport.address.port)
-        outcomes: list[str | bool] = [""] * len(addresses)  # an error, or whether it was somebody else
-        limiter = trio.Semaphore(JOIN_CONCURRENCY)
-        announced = False
+        return await self._joins.outcome(self.apply(lambda node, _: self._begin_join(node, seeds, replay)))
 
-        async def contact(index: int, to: Address) -> None:
-            nonlocal announced
-            async with limiter:
-                try:
-                    remote = await self._push_pull(to, join=True, replay=replay)
-                except (OSError, RemoteProtocolError, trio.TooSlowError) as error:
-                    if isinstance(error, RemoteProtocolError):
-                        self.symptoms.complaint(str(to), str(error), self.now())
-                    outcomes[index] = f"Failed to join {to.host}: {dial_error(error, to)}"
-                    return
-            outcomes[index] = any(row.name != self.node.name for row in remote.nodes)
-            if not announced:
-                announced = True
-                self.apply(lambda node, now: node.announce_join(now))
-
-        async with trio.open_nursery() as nursery:
-            for index, to in enumerate(addresses):
-                nursery.start_soon(contact, index, to)
-        reached = [outcome for outcome in outcomes if not isinstance(outcome, str)]
-        errors += [outcome for outcome in outcomes if isinstance(outcome, str)]
-        return JoinResult(len(reached), tuple(errors), sum(reached))
+    def _begin_join(self, node: SerfNode, seeds: Sequence[str], replay: bool) -> int:
+        attempt = node.join(tuple(seeds), replay=replay)
+        self._joins.expect(attempt)
+        return attempt
 
     async def broadcast_done(self, token: int, timeout: float) -> bool:  # noqa: ASYNC109 - a result, not an error
         """Wait at most `timeout` seconds for the broadcast under `token`; return whether it spread."""
@@ -356,8 +337,6 @@ class Driver:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case SendPacket():
-                self._send(effect)
             case OpenPushPull():
                 if self._is_fit(effect.to):
                     self._open(partial(self._anti_entropy, effect))
@@ -366,13 +345,16 @@ class Driver:
                     self._open(partial(self._stream_ping, effect))
             case BroadcastFinished():
                 self._finish(effect.token)
+            case ResolveSeeds() | ContactSeed() | JoinEnded():
+                self._joins.carry_out(effect, self._start)
             case LeaveAnnounced():
                 self.leave_announced.set()
             case LeaveFinished():
                 self.leave_finished.set()
+            case _ if isinstance(effect, SendPacket | QueryEffect | PathsChecked | PingFromElsewhere):
+                pass  # packets are sent elsewhere, observers wait for the others
             case _:
-                if not isinstance(effect, QueryEffect | PathsChecked | PingFromElsewhere):  # for observers
-                    self._event_log.report(effect, self.now())
+                self._event_log.report(effect, self.now())
 
     def _send(self, effect: SendPacket) -> None:
         if effect.to != self._asked_by and not self._is_fit(effect.to):
@@ -411,11 +393,20 @@ class Driver:
 
     async def _converse(self, conversation: Callable[[], Awaitable[None]]) -> None:
         try:
+            await self._contain_stream(conversation)
+        finally:
+            self._outgoing -= 1
+
+    def _start(self, conversation: Callable[[], Awaitable[None]]) -> None:
+        """Start a part of a join in the background: how many there are is the core's to bound."""
+        assert self._nursery is not None
+        self._nursery.start_soon(self._contain_stream, conversation)
+
+    async def _contain_stream(self, conversation: Callable[[], Awaitable[None]]) -> None:
+        try:
             await conversation()
         except* Exception as group:
             self._bugs.report("outgoing stream", group, "the stream is closed")
-        finally:
-            self._outgoing -= 1
 
     async def _anti_entropy(self, effect: OpenPushPull) -> None:
         """Carry out `OpenPushPull`: that nobody answers is for the failure detector to judge."""
@@ -439,6 +430,13 @@ class Driver:
             reason = dial_error(error, effect.to)
             self.apply(lambda node, now: node.stream_ping_failed(effect.seq, reason, now))
             log.debug("stream ping failed", extra={"member": effect.node, "reason": reason})
+
+    async def _exchange_for_join(self, to: Address, *, replay: bool) -> PushPull:
+        try:
+            return await self._push_pull(to, join=True, replay=replay)
+        except RemoteProtocolError as error:
+            self.symptoms.complaint(str(to), str(error), self.now())
+            raise
 
     async def _push_pull(self, to: Address, *, join: bool, replay: bool = False) -> PushPull:
         reply = await self._streams.exchange(to, lambda: self.encode_state(join=join))

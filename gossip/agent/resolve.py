@@ -19,8 +19,6 @@ MAX_LOOKUPS = 16
 """Look-ups at once; a stuck one keeps its place until the resolver gives up."""
 MAX_ADDRESSES_PER_NAME = 128
 """A name with more addresses than this is cut: joining through the first ones is enough."""
-MAX_JOIN_ADDRESSES = 256
-"""Addresses tried by one join."""
 CONCURRENCY = 8
 """Seeds looked up at once by one join."""
 
@@ -47,8 +45,10 @@ async def resolve(host: str, port: int) -> list[Address]:
     return list(addresses)[:MAX_ADDRESSES_PER_NAME]
 
 
-async def resolve_all(seeds: Sequence[str], default_port: int) -> tuple[list[Address], list[str]]:
-    """Return the addresses of all seeds, each once, and an error for each seed that has none."""
+async def resolve_all(
+    seeds: Sequence[str], default_port: int
+) -> tuple[dict[str, tuple[Address, ...]], list[str]]:
+    """Return the addresses of each seed that has some, and an error for each that has none."""
     found: list[list[Address] | str] = [[] for _ in seeds]
     limiter = trio.Semaphore(CONCURRENCY)
 
@@ -64,10 +64,10 @@ async def resolve_all(seeds: Sequence[str], default_port: int) -> tuple[list[Add
         for index, text in enumerate(seeds):
             nursery.start_soon(look_up, index, text)
     errors = [outcome for outcome in found if isinstance(outcome, str)]
-    addresses = list(dict.fromkeys(to for outcome in found if isinstance(outcome, list) for to in outcome))
-    if len(addresses) > MAX_JOIN_ADDRESSES:
-        errors.append(f"Failed to join {len(addresses)} addresses: only {MAX_JOIN_ADDRESSES} are tried")
-    return addresses[:MAX_JOIN_ADDRESSES], errors
+    places = {
+        seed: tuple(outcome) for seed, outcome in zip(seeds, found, strict=True) if isinstance(outcome, list)
+    }
+    return places, errors
 
 
 _Found = list[tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]]

@@ -35,11 +35,12 @@ from gossip.agent.name_conflict import NameConflictVote
 from gossip.agent.panel import run_panel
 from gossip.agent.protocol_config import serf_config
 from gossip.agent.query_desk import QueryDesk
-from gossip.agent.readiness import STOPPING, announce_ready, check_ready_fd, notify
+from gossip.agent.readiness import STOPPING, check_ready_fd, notify
 from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
 from gossip.agent.sealing import Sealer
 from gossip.agent.signals import obey_signals
+from gossip.agent.start_join import join_at_start
 from gossip.agent.start_report import UNSPECIFIED, report_start
 from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError
@@ -252,7 +253,7 @@ async def run(
                 for panel in (agent.event_scripts.run, watch_address, *opened.panels, *panels):
                     nursery.start_soon(agent.run_panel, panel)
                 task_status.started(agent)
-                nursery.start_soon(_join, agent)
+                nursery.start_soon(join_at_start, agent)
                 await agent.wait_stopped()
                 nursery.cancel_scope.cancel()
         except Exception as error:
@@ -385,45 +386,6 @@ async def _lookup(key: str, host: str) -> str:
         return (await resolve(host, 0))[0].host
     except OSError as error:
         raise StartError(f"cannot use {key} address {host}: {error}") from None
-
-
-async def _join(agent: Agent) -> None:
-    """Join whom the configuration names, then say that the agent is ready."""
-    config = agent.config
-    if config.start_join:
-        result = await agent.driver.join(config.start_join, replay=config.replay_on_join)
-        for error in result.errors:
-            log.warning("join failed", extra={"reason": error})
-        if not result.contacted:
-            log.error(
-                "cannot join the cluster: no seed answered", extra={"seeds": ",".join(config.start_join)}
-            )
-            agent.stop(EXIT_FAILED)
-            return
-        log.info("joined", extra={"contacted": result.contacted})
-    announce_ready(config.ready_fd, os.environ)
-    agent.ready.set()
-    if config.retry_join:
-        await agent.run_panel(_retry_join)
-
-
-async def _retry_join(agent: Agent) -> None:
-    """Join until it works; names are looked up anew each time, because seeds move."""
-    config = agent.config
-    attempts = 0
-    while not agent.is_leaving:
-        result = await agent.driver.join(config.retry_join, replay=config.replay_on_join)
-        if result.others:
-            log.info("joined", extra={"contacted": result.contacted})
-            return
-        attempts += 1
-        reason = "; ".join(result.errors) or "only this agent itself answered"
-        if config.retry_max_attempts and attempts > config.retry_max_attempts:
-            log.error("cannot join the cluster: giving up", extra={"attempts": attempts, "reason": reason})
-            agent.stop(EXIT_FAILED)
-            return
-        log.warning("join failed: retrying", extra={"after": config.retry_interval, "reason": reason})
-        await trio.sleep(config.retry_interval)
 
 
 def _fail(error: Exception, exit_code: int) -> int:

@@ -15,9 +15,11 @@ from gossip.serf.delegate import SerfDelegate
 from gossip.serf.effects import Effect
 from gossip.serf.events import UserEvents
 from gossip.serf.intents import Intents
+from gossip.serf.join import Attempt, Cause, Join, Retry
 from gossip.serf.lamport import LamportClock
 from gossip.serf.leave import GracefulLeave, LeaveStage
 from gossip.serf.local_state import LocalState
+from gossip.serf.lost_members import LostMember, LostMembers
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import SerfNode
 from gossip.serf.open_queries import OpenQueries, OpenQuery
@@ -26,9 +28,10 @@ from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.recent import RecentTimes
 from gossip.serf.recent_intents import Heard, RecentIntents
-from gossip.serf.reconnect import Reconnect
+from gossip.serf.rejoin import Rejoin
 from gossip.serf.roster import Roster
 from gossip.serf.saved_state import KnownPeer, SavedState
+from gossip.serf.seeds import Seeds
 from gossip.serf.user_messages import UserMessages
 from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
@@ -55,12 +58,12 @@ from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushP
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent, PastEvent, UserEvent
 
 PARTS: tuple[type, ...] = (
-    Answers, AntiEntropy, Broadcast, BroadcastQueue, Broadcasts, Claim, CoordinateClient, CoordinatePings,
-    Deadlines, FailureDetector, GracefulLeave, Intents, LamportClock, LocalHealth, LocalState, Member,
-    MemberTable, OpenQueries, OpenQuery, PathCheck, PathChecks, Piggyback, Pings, Probe, Queries,
-    QueryExchange, RecentIntents,
-    RecentTimes, Reclaims, Reconnect, Relays, Roster, Runtime, SerfDelegate, SerfMember, SerfNode,
-    Suspicion, SwimNode, UserEvents, UserMessages, Versions, View,
+    Answers, AntiEntropy, Attempt, Broadcast, BroadcastQueue, Broadcasts, Claim, CoordinateClient,
+    CoordinatePings, Deadlines, FailureDetector, GracefulLeave, Intents, Join, LamportClock,
+    LocalHealth, LocalState, LostMembers, Member, MemberTable, OpenQueries, OpenQuery, PathCheck,
+    PathChecks, Piggyback, Pings, Probe, Queries, QueryExchange, RecentIntents, RecentTimes, Reclaims,
+    Rejoin, Relays, Retry, Roster, Runtime, Seeds, SerfDelegate, SerfMember, SerfNode, Suspicion,
+    SwimNode, UserEvents, UserMessages, Versions, View,
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 
@@ -68,12 +71,12 @@ VALUES: tuple[type[Struct], ...] = (
     Ack, Address, Alive, Coordinate, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping,
     PushPull, QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, Origin,
     ProbeRecord,
-    KnownPeer, SavedState,
+    KnownPeer, LostMember, SavedState,
     *get_args(Effect),
 )  # fmt: skip
 """Frozen structs, written where they stand."""
 
-ENUMS: tuple[type[Enum], ...] = (Channel, LeaveStage, MemberState, MemberStatus)
+ENUMS: tuple[type[Enum], ...] = (Cause, Channel, LeaveStage, MemberState, MemberStatus)
 
 METHODS = frozenset({("list", "append")})
 """Bound methods that a node's parts hold."""

@@ -54,6 +54,11 @@ VERBS = (
     "respond",
     "stream_ping_failed",
     "check_paths",
+    "join",
+    "keep_joining",
+    "remember_seeds",
+    "seeds_resolved",
+    "contact_ended",
 )
 """The calls that change a node, by the numbers that stand for them. Add at the end, never renumber."""
 

@@ -13,9 +13,11 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     leave_propagate_delay: float = 1.0
     reap_interval: float = 15.0
     leave_recheck_interval: float = 15.0  # until a member that is leaving, and still here, is asked about it
-    reconnect_interval: float = 30.0
+    reconnect_interval: float = 30.0  # between two attempts at the failed members, on average
+    rejoin_interval: float = 10.0  # longest pause between two rounds of looking for missing members
     reconnect_timeout: float = 86_400.0
     tombstone_timeout: float = 86_400.0
+    lost_timeout: float = 604_800.0  # how long a member is looked for that was erased while failed
     recent_intent_timeout: float = 300.0
     user_event_size_limit: int = 512
     query_size_limit: int = 1024

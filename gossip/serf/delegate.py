@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gossip.serf.leave import GracefulLeave
     from gossip.serf.local_state import LocalState
     from gossip.serf.ping_delegate import CoordinatePings
-    from gossip.serf.reconnect import Reconnect
+    from gossip.serf.rejoin import Rejoin
     from gossip.serf.roster import Roster
     from gossip.swim.evidence import Evidence
     from gossip.swim.member import Member
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class SerfDelegate:
     """Implements `gossip.swim.delegate.Delegate` for `SerfNode`."""
 
-    __slots__ = ("_broadcasts", "_emit", "_leave", "_pings", "_reconnect", "_roster", "_state")
+    __slots__ = ("_broadcasts", "_emit", "_leave", "_pings", "_rejoin", "_roster", "_state")
 
     def __init__(  # noqa: PLR0913, PLR0917 - one for each of memberlist's delegates
         self,
@@ -36,7 +36,7 @@ class SerfDelegate:
         broadcasts: Broadcasts,
         state: LocalState,
         leave: GracefulLeave,
-        reconnect: Reconnect,
+        rejoin: Rejoin,
         pings: CoordinatePings | None,
         emit: Callable[[Effect], None],
     ) -> None:
@@ -44,7 +44,7 @@ class SerfDelegate:
         self._broadcasts = broadcasts
         self._state = state
         self._leave = leave
-        self._reconnect = reconnect
+        self._rejoin = rejoin
         self._pings = pings
         self._emit = emit
 
@@ -59,7 +59,7 @@ class SerfDelegate:
     def member_gone(self, member: Member, evidence: Evidence, now: float) -> None:
         """See `Delegate`."""
         self._roster.gone(member.name, evidence, now, has_left=member.state is MemberState.LEFT)
-        self._reconnect.member_gone(now)
+        self._rejoin.member_gone(now)
 
     def member_suspected(self, member: Member, evidence: Evidence, now: float) -> None:
         """See `Delegate`."""

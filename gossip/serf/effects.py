@@ -9,6 +9,7 @@ from gossip.serf.members import SerfMember
 from gossip.serf.queries import IncomingQuery
 from gossip.swim.effects import Effect as SwimEffect
 from gossip.swim.evidence import Evidence
+from gossip.wire.address import Address
 from gossip.wire.messages import NodeState
 from gossip.wire.serf_messages import UserEvent
 
@@ -116,6 +117,36 @@ class PushPullReceived(Struct, frozen=True, gc=False):
     initiated: bool
 
 
+class ResolveSeeds(Struct, frozen=True, gc=False):
+    """Look up all addresses of each seed, then call `SerfNode.seeds_resolved` with the same `attempt`."""
+
+    attempt: int
+    seeds: tuple[str, ...]
+
+
+class ContactSeed(Struct, frozen=True, gc=False):
+    """Push/pull with `to` as a join, merge with `replay`, then call `SerfNode.contact_ended`."""
+
+    attempt: int
+    to: Address
+    replay: bool
+
+
+class JoinEnded(Struct, frozen=True, gc=False):
+    """A join command, or one attempt of the retry-join, is over."""
+
+    attempt: int
+    contacted: int
+    errors: tuple[str, ...]
+    others: int
+    """Of those contacted, how many knew somebody else: a node may be among its own seeds."""
+    is_retry: bool = False
+    retry_in: float = 0.0
+    """Seconds until the retry-join tries again; 0: it does not."""
+    gave_up: bool = False
+    """The retry-join has failed as often as it may."""
+
+
 class LeaveAnnounced(Struct, frozen=True, gc=False):
     """The leave intent has spread (or waited long enough): the driver may call `finish_leave`."""
 
@@ -137,4 +168,7 @@ MemberEvent = (
 )
 QueryEffect = QueryReceived | QueryAcked | QueryAnswered | QueryFinished
 LeaveEffect = LeaveAnnounced | LeaveFinished
-Effect = SwimEffect | MemberEvent | UserEventReceived | QueryEffect | PushPullReceived | LeaveEffect
+JoinEffect = ResolveSeeds | ContactSeed | JoinEnded
+Effect = (
+    SwimEffect | MemberEvent | UserEventReceived | QueryEffect | PushPullReceived | JoinEffect | LeaveEffect
+)

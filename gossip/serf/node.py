@@ -18,6 +18,7 @@ from gossip.serf.delegate import SerfDelegate
 from gossip.serf.effects import Effect, PushPullReceived
 from gossip.serf.events import UserEvents
 from gossip.serf.intents import Intents
+from gossip.serf.join import JOIN, Join
 from gossip.serf.leave import FAREWELL_TOKEN, LEAVE, GracefulLeave, LeaveStage
 from gossip.serf.local_state import LocalState
 from gossip.serf.members import MemberStatus, SerfMember
@@ -25,9 +26,10 @@ from gossip.serf.open_queries import QUERY
 from gossip.serf.ping_delegate import CoordinatePings
 from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
-from gossip.serf.reconnect import RECONNECT, Reconnect
+from gossip.serf.rejoin import AGAIN, REJOIN, Rejoin
 from gossip.serf.roster import LEAVE_RECHECK, PRUNE, REAP, Roster
-from gossip.serf.saved_state import FIRST_START, KnownPeer, SavedState
+from gossip.serf.saved_state import FIRST_START, SavedState
+from gossip.serf.seeds import Seeds
 from gossip.serf.stats import figures
 from gossip.serf.tags import decode_tags, encode_tags
 from gossip.serf.user_messages import UserMessages
@@ -86,11 +88,13 @@ class SerfNode:
         self._broadcasts = Broadcasts(config, runtime.finished)
         self._intents = Intents(me.name, self._roster, self._broadcasts)
         self._leave = GracefulLeave(config, self._intents, deadlines, emit)
-        self._reconnect = Reconnect(config, self._roster, runtime, emit)
+        self._seeds = Seeds()
+        self._join = Join(self._seeds, self._intents, deadlines, emit)
+        self._rejoin = Rejoin(config, self._roster, self._seeds, self._join, runtime, emit)
         state = LocalState(self._roster, self._events, self._seen_queries)
         self._pings = None if config.disable_coordinates else CoordinatePings(me.name, self._roster, rng)
         delegate = SerfDelegate(
-            self._roster, self._broadcasts, state, self._leave, self._reconnect, self._pings, emit
+            self._roster, self._broadcasts, state, self._leave, self._rejoin, self._pings, emit
         )
         self._swim = SwimNode(config.swim, alive, delegate, emit, runtime, now=now)
         self._queries = QueryExchange(config, self._swim, self._roster, self._seen_queries, runtime, emit)
@@ -99,6 +103,7 @@ class SerfNode:
         )
         self._messages = UserMessages(self._intents, self._events, self._queries, self._broadcasts)
         self._roster.joined(alive, now)
+        self._rejoin.look_for(saved.peers, now)
 
     # --- inputs -------------------------------------------------------------------------------------------
 
@@ -145,6 +150,7 @@ class SerfNode:
         self._swim.merge_remote_state(remote, now, joining=joining, peer=peer)
         if initiated:
             self._swim.last_heard = now
+            self._rejoin.heard(remote.nodes, now)
         left: tuple[str, ...] = ()
         if state is not None:
             leaving = leaving_members(state, remote.nodes)
@@ -182,8 +188,12 @@ class SerfNode:
                 self._roster.prune_now(subject, now)
             elif kind == LEAVE_RECHECK:
                 self._question_leave(subject, now)
-            elif kind == RECONNECT:
-                self._reconnect.attempt(now)
+            elif kind == REJOIN:
+                self._rejoin.round(now)
+            elif kind == AGAIN:
+                self._rejoin.ask_again()
+            elif kind == JOIN:
+                self._join.try_again()
             elif kind == QUERY:
                 self._queries.finish(subject)
             elif kind == LEAVE:
@@ -199,6 +209,52 @@ class SerfNode:
         return drained
 
     # --- commands -----------------------------------------------------------------------------------------
+
+    def join(self, seeds: Sequence[str], *, replay: bool = False) -> int:
+        """Join through `seeds` once; return the number of the attempt, which `JoinEnded` bears.
+
+        Seeds that answer are asked again whenever the cluster is not whole, for as long as the node lives.
+
+        Raises:
+            LocalProtocolError: too many joins are under way; nothing changed.
+        """
+        return self._join.begin(seeds, replay=replay)
+
+    def keep_joining(
+        self,
+        seeds: Sequence[str],
+        *,
+        replay: bool = False,
+        interval: float,
+        max_attempts: int = 0,
+        now: float,
+    ) -> None:
+        """Join through `seeds` now and every `interval` seconds, until somebody else was met.
+
+        Meanwhile a node that is alone asks them in the rounds of `rejoin` as well, which are not counted.
+        Each attempt ends with a `JoinEnded`. After `max_attempts` failures one more is the last; 0: never.
+        """
+        self._join.keep_trying(seeds, replay=replay, interval=interval, max_attempts=max_attempts)
+        self._rejoin.begin(now)
+
+    def remember_seeds(self, seeds: Sequence[str]) -> None:
+        """Ask `seeds` whenever the cluster is not whole; nobody is contacted now."""
+        self._seeds.remember(seeds)
+
+    def seeds_resolved(
+        self, attempt: int, places: Mapping[str, tuple[Address, ...]], errors: Sequence[str], now: float
+    ) -> None:
+        """The driver carried out `ResolveSeeds`: addresses by seed, and an error for each without any."""
+        self._join.resolved(attempt, places, errors, now)
+
+    def contact_ended(
+        self, attempt: int, to: Address, error: str, *, met_others: bool = False, now: float
+    ) -> None:
+        """The driver carried out `ContactSeed`: `error` if in vain; whether the peer knows other members."""
+        self._join.contact_ended(attempt, to, error, met_others=met_others, now=now)
+        if not error:
+            self._rejoin.begin(now)
+        self._swim.wake(now)
 
     def announce_join(self, now: float) -> None:
         """Tell everybody that this node is in on purpose: after a join command reached somebody.
@@ -371,11 +427,7 @@ class SerfNode:
             member_time=member_time,
             event_time=event_time,
             query_time=query_time,
-            peers=tuple(
-                KnownPeer(member.name, member.address)
-                for member in self._roster.members.values()
-                if member.name != self.name and member.status is not MemberStatus.LEFT
-            ),
+            peers=self._roster.peers(),
         )
 
     def stats(self) -> dict[str, str]:

@@ -20,18 +20,21 @@ from gossip.serf.effects import (
     SuspicionRefuted,
 )
 from gossip.serf.lamport import LAST_TIME, LamportClock
+from gossip.serf.lost_members import LostMember, LostMembers
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.recent_intents import Intent, RecentIntents
+from gossip.serf.saved_state import KnownPeer
 from gossip.wire.query_codec import KnownMember
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from gossip.serf.config import SerfConfig
     from gossip.serf.effects import Effect
     from gossip.swim.deadlines import Deadlines
     from gossip.swim.evidence import Evidence
+    from gossip.wire.address import Address
     from gossip.wire.messages import Alive
 
 REAP = "reap"
@@ -60,12 +63,14 @@ class Roster:
         self._emit = emit
         self.clock = LamportClock(last_member_time)
         self.members: dict[str, SerfMember] = {}
+        self.lost = LostMembers(config.lost_timeout)
         self.recent_intents = RecentIntents(config.max_recent_intents, config.recent_intent_timeout)
 
     # --- what SWIM reports --------------------------------------------------------------------------------
 
     def joined(self, alive: Alive, now: float) -> None:
         """A member answers: new, or back."""
+        self.lost.forget(alive.node)
         member = self.members.get(alive.node)
         if member is not None:
             member.alive = alive
@@ -162,6 +167,7 @@ class Roster:
 
     def leave_intent(self, intent: LeaveIntent, now: float) -> bool:
         """Apply a leave intent that was witnessed; return whether to pass it on."""
+        self.lost.forget(intent.node)
         member = self.members.get(intent.node)
         if member is None:
             return self._remember(intent, now)
@@ -187,6 +193,8 @@ class Roster:
         }
         for member in self.gone_members():
             if now - member.changed_at > limits[member.status]:
+                if member.status is MemberStatus.FAILED:
+                    self.lost.add(member.name, member.address, now)
                 self._erase(member)
         self.recent_intents.expire(now)
         if self.gone_members() or len(self.recent_intents):
@@ -208,6 +216,19 @@ class Roster:
         for as long as it lives, as it is in Serf.
         """
         self._prune(self.members[name], now)
+
+    def missing(self, alive: Collection[Address], now: float) -> list[LostMember]:
+        """Return who to look for: failed members, and lost ones at addresses other than `alive`."""
+        failed = self.with_status(MemberStatus.FAILED)
+        return [
+            *(LostMember(member.name, member.address, member.changed_at) for member in failed),
+            *self.lost.missing(alive, now),
+        ]
+
+    def peers(self) -> tuple[KnownPeer, ...]:
+        """Return what the next life must know of the others: all but those that have left."""
+        others = list(self.members.values())[1:]  # this node's own row is the first
+        return tuple(KnownPeer(m.name, m.address) for m in others if m.status is not MemberStatus.LEFT)
 
     def leave_times(self) -> dict[str, int]:
         """Return the Lamport times of the leave intents of the members that are leaving."""

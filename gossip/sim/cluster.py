@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 from gossip.errors import LocalProtocolError
 from gossip.serf.members import MemberStatus
 from gossip.serf.node import LocalMember, SerfNode
+from gossip.serf.saved_state import FIRST_START
 from gossip.sim.driver import Driver
 from gossip.sim.host import Absence, Host, Stall
-from gossip.sim.joining import Join
 from gossip.sim.network import Conditions, Latency, Network
 from gossip.sim.schedule import Schedule
 from gossip.sim.trace import Trace
@@ -64,8 +64,8 @@ class Cluster:
         self.schedule = Schedule()
         self.network = Network(self.schedule, latency, conditions, self.rng)
         self.trace = trace or Trace()
-        self.driver = Driver(self.schedule, self.network, self.trace, path)
         self.hosts: dict[str, Host] = {}
+        self.driver = Driver(self.schedule, self.network, self.trace, self.hosts, path)
         self.retry_interval = RETRY_INTERVAL
         self._numbers = 0
         self._next_tick = TICK
@@ -89,17 +89,18 @@ class Cluster:
         return host
 
     def set_seeds(self, host: Host, seeds: Iterable[str]) -> None:
-        """Configure where the host's agent joins: the present addresses of the hosts `seeds`."""
-        host.seeds = tuple(self.hosts[name].address for name in seeds)
+        """Configure where the host's agent joins: the names of hosts, which are resolved for each attempt."""
+        host.seeds = tuple(seeds)
 
     def boot(self, host: Host, *, remembers: bool = False) -> None:
-        """Start the agent of `host`: it knows nobody. With a snapshot it `remembers` clocks and events."""
+        """Start the agent of `host`. With a snapshot it `remembers` what its last life saved."""
         host.life += 1
         host.remembers = remembers
         now = host.local_time(self.now)
         host.rng = Random(f"{self.seed}/{host.name}/{host.life}")
         me = LocalMember(host.name, pack_address(host.address.host), host.address.port, host.tags)
-        host.node = SerfNode(self.config, me, rng=host.rng, now=now)
+        saved = host.saved if remembers else FIRST_START
+        host.node = SerfNode(self.config, me, rng=host.rng, now=now, saved=saved)
         host.absence = Absence.NONE
         host.up_since = self.now
         host.wake_at = inf
@@ -125,14 +126,10 @@ class Cluster:
                 queue.take(budget=1 << 30, limit=1)
             self.driver.flush(host)
 
-    def join(self, host: Host, to: Iterable[Address], *, replay: bool = False) -> None:
-        """Do what a join command does: push/pull with each address, announce the first success.
-
-        If nobody but this node itself answers, try again after `retry_interval`, as the agent's retry-join.
-        """
-        if host.node is None:
-            return
-        Join(self, host, tuple(to), replay=replay).start()
+    def join(self, host: Host, seeds: Iterable[str], *, replay: bool = False) -> None:
+        """Do what a join command does: push/pull with each of `seeds`, announce the first success."""
+        names = tuple(seeds)
+        self.command(host, lambda node, _: node.join(names, replay=replay), f"joins {','.join(names)}")
 
     # --- commands -----------------------------------------------------------------------------------------
 
@@ -163,19 +160,18 @@ class Cluster:
         """Let the agent vanish without a word."""
         if host.node is not None:
             self.note(host.name, "crashes")
-            host.known = self._known(host)
+            host.saved = host.node.saved_state()
             self.driver.stop(host, Absence.CRASHED)
 
     def restart(self, host: Host, *, snapshot: bool = False, rejoin: bool = True) -> None:
         """Stop the agent, if it runs, and start it anew on the same address.
 
-        With `snapshot` it first tries the members that its last life knew, as Serf does with its snapshot.
+        With `snapshot` it keeps its clocks, and looks for the members that its last life knew.
         """
-        known = self._known(host) if snapshot else ()
         self.crash(host)
         self.boot(host, remembers=snapshot)
         if rejoin:
-            self.rejoin(host, known)
+            self.rejoin(host)
 
     def move(self, host: Host, *, address: Address | None = None) -> Host:
         """Replace the machine: the same name, on a new address (a fresh one unless given)."""
@@ -188,12 +184,15 @@ class Cluster:
         self.rejoin(moved)
         return moved
 
-    def rejoin(self, host: Host, known: Iterable[Address] = ()) -> None:
-        """Let a fresh agent look for its cluster: at the members it remembers and at its seeds."""
-        addresses = dict.fromkeys((*known, *host.seeds))
-        addresses.pop(host.address, None)
-        if addresses:
-            self.join(host, addresses)
+    def rejoin(self, host: Host) -> None:
+        """Let a fresh agent join through its seeds until it has met somebody, as the agent's retry-join."""
+        if host.seeds:
+            interval = self.retry_interval
+            self.command(
+                host,
+                lambda node, now: node.keep_joining(host.seeds, interval=interval, now=now),
+                "joins its seeds",
+            )
 
     def stall(self, host: Host, how: Stall) -> None:
         """Pause the agent on `host`."""
@@ -251,10 +250,3 @@ class Cluster:
         self.hosts[name] = host
         self.driver.at[host.address] = host
         return host
-
-    def _known(self, host: Host) -> tuple[Address, ...]:
-        """Return where the members are that a snapshot of the host's node would list."""
-        if host.node is None:
-            return host.known
-        members = host.node.members()[1:]
-        return tuple(member.address for member in members if member.status is member.status.ALIVE)

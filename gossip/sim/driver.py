@@ -10,13 +10,13 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from gossip.serf.effects import LeaveAnnounced, LeaveFinished
+from gossip.serf.effects import ContactSeed, LeaveAnnounced, LeaveFinished, ResolveSeeds
 from gossip.sim.host import MAX_BACKLOG, Absence, Host, Stall
 from gossip.sim.streams import Streams
 from gossip.swim.effects import OpenPushPull, OpenStreamPing, SendPacket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gossip.serf.effects import Effect
     from gossip.serf.node import SerfNode
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gossip.sim.schedule import Schedule
     from gossip.sim.trace import Trace
     from gossip.wire.address import Address
+    from gossip.wire.messages import PushPull
 
 DATAGRAM_OVERHEAD_BYTES = 28
 """IP and UDP headers."""
@@ -37,7 +38,15 @@ ROUNDING = 1e-6
 class Driver:
     """Stands between all the nodes and the simulated world."""
 
-    def __init__(self, schedule: Schedule, network: Network, trace: Trace, path: BytePath | None) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        network: Network,
+        trace: Trace,
+        hosts: Mapping[str, Host],
+        path: BytePath | None,
+    ) -> None:
+        """Resolve seeds by the names in `hosts`, at the time of each look-up."""
         self.at: dict[Address, Host] = {}  # who has which address now
         self.observers: list[Observer] = []
         self.trace = trace
@@ -46,6 +55,7 @@ class Driver:
         self._schedule = schedule
         self._network = network
         self._path = path
+        self._hosts = hosts
 
     def flush(self, host: Host) -> None:
         """Carry out what the node asks for, tell observers, and set the alarm."""
@@ -120,6 +130,10 @@ class Driver:
             self._when_able(host, partial(self.streams.anti_entropy, host, effect))
         elif isinstance(effect, OpenStreamPing):
             self._when_able(host, partial(self.streams.stream_ping, host, effect))
+        elif isinstance(effect, ResolveSeeds):
+            self._when_able(host, partial(self._resolve, host, host.life, effect))
+        elif isinstance(effect, ContactSeed):
+            self._when_able(host, partial(self._contact, host, effect))
         elif isinstance(effect, LeaveAnnounced):
             if host.drain:
                 end = partial(self._finish_leave, host, host.life)
@@ -129,6 +143,34 @@ class Driver:
         elif isinstance(effect, LeaveFinished):
             # Not yet: the rest of this batch is still to be carried out.
             self._schedule.at(self._schedule.now, partial(self._leave_is_over, host, host.life))
+
+    def _resolve(self, host: Host, life: int, effect: ResolveSeeds) -> None:
+        """Answer a look-up with where the hosts are now."""
+        places = {name: (self._hosts[name].address,) for name in effect.seeds if name in self._hosts}
+
+        def resolved() -> None:
+            if host.life == life and host.node is not None:
+                now = host.local_time(self._schedule.now)
+                host.node.seeds_resolved(effect.attempt, places, (), now)
+                self.flush(host)
+
+        self._schedule.at(self._schedule.now, resolved)
+
+    def _contact(self, host: Host, effect: ContactSeed) -> None:
+        """Carry out the push/pull of a join, and report what came of it."""
+
+        def ended(reply: PushPull | None) -> None:
+            assert host.node is not None
+            host.node.contact_ended(
+                effect.attempt,
+                effect.to,
+                "" if reply is not None else "no answer",
+                met_others=reply is not None and any(row.name != host.name for row in reply.nodes),
+                now=host.local_time(self._schedule.now),
+            )
+            self.flush(host)
+
+        self.streams.push_pull(host, effect.to, join=True, replay=effect.replay, on_end=ended)
 
     def _finish_leave(self, host: Host, life: int) -> None:
         """The drain is over; an agent that stands still finishes when it runs again."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from gossip.serf.saved_state import FIRST_START
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
@@ -60,7 +62,6 @@ class Host:
         "inbox",
         "incoming",
         "is_flushing",
-        "known",
         "last_now",
         "life",
         "name",
@@ -73,6 +74,7 @@ class Host:
         "packets_sent",
         "remembers",
         "rng",
+        "saved",
         "seeds",
         "stall",
         "streams_opened",
@@ -87,12 +89,12 @@ class Host:
         self.number = number
         self.address = address
         self.tags = tags
-        self.seeds: tuple[Address, ...] = ()
+        self.seeds: tuple[str, ...] = ()  # names of hosts
         self.node: SerfNode | None = None
         self.rng: Random | None = None
         self.life = 0  # how often the agent was started
         self.absence = Absence.CRASHED
-        self.known: tuple[Address, ...] = ()  # members that the last life knew, for a snapshot
+        self.saved = FIRST_START  # what the last life kept for a snapshot
         self.drain = 0.0  # seconds between the announcement of a leave and the farewell
         self.remembers = False  # this life began with a snapshot of the last
         self.up_since = 0.0

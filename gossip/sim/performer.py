@@ -116,7 +116,7 @@ class Performer:
                 cluster.leave(host, drain=act.drain)
             case JoinAgain():
                 names = self._scenario.expand(act.to)
-                cluster.join(host, [cluster.hosts[name].address for name in names])
+                cluster.join(host, names)
             case _:
                 assert_never(act)
 

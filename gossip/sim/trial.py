@@ -116,6 +116,9 @@ class Trial:
             for host in hosts:
                 cluster.boot(host)
             cluster.acquaint(hosts)
+            for host in hosts:
+                assert host.node is not None
+                host.node.remember_seeds(host.seeds)
             return
         for host in hosts:
             cluster.schedule.at(scenario.spread * cluster.rng.random(), partial(self._start, host))

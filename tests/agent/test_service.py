@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 import trio
 
+from gossip.agent import joining, service, signals
 from gossip.agent import panel as panels
-from gossip.agent import service, signals
 from gossip.agent.bugs import Bugs
 from gossip.agent.config import AgentConfig
 from gossip.agent.service import DRAIN_TIMEOUT, EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, main, run
@@ -142,13 +142,13 @@ async def test_a_join_that_somebody_answers_makes_the_agent_ready(caplog):
 
 async def test_retrying_goes_on_until_somebody_else_is_there(monkeypatch, caplog):
     resolved = []
-    real = service.Driver.join
+    real = joining.resolve_all
 
-    async def counting_join(driver, seeds, *, replay=False):
+    async def counting_resolve(seeds, default_port):
         resolved.append(seeds)
-        return await real(driver, seeds, replay=replay)
+        return await real(seeds, default_port)
 
-    monkeypatch.setattr(service.Driver, "join", counting_join)
+    monkeypatch.setattr(joining, "resolve_all", counting_resolve)
     with socket.socket() as free:
         free.bind(("127.1.30.11", 0))
         port = free.getsockname()[1]

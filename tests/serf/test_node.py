@@ -603,70 +603,7 @@ def test_an_event_too_long_for_any_packet_is_delivered_and_not_queued():
     assert rig.queued() == []
 
 
-# --- reconnecting and reaping -----------------------------------------------------------------------------
-
-
-class Dice(Random):
-    """Throws the same number again and again."""
-
-    def __init__(self, throw: float) -> None:
-        super().__init__(1)
-        self.throw = throw
-
-    def random(self) -> float:
-        return self.throw
-
-
-def reconnects(throw: float, failed: int, others: int, seconds: float = 30.1) -> list[str]:
-    """Return whom a node with `failed` failed and `others` living members tries within `seconds`."""
-    dice = Dice(0.5)
-    rig = Rig(members=[f"n{number}" for number in range(failed + others)], rng=dice)
-    rig.quiet()
-    for number in range(failed):
-        rig.fail(f"n{number}")
-    rig.forget()
-    dice.throw = throw
-    rig.advance(seconds)
-    return [effect.node for effect in rig.emitted(OpenPushPull)]
-
-
-@pytest.mark.parametrize(("throw", "tried"), [(0.5, True), (0.51, False)])
-def test_a_failed_member_is_tried_with_the_probability_of_failed_to_alive(throw, tried):
-    assert bool(reconnects(throw, failed=1, others=1)) is tried  # one failed, two alive
-
-
-def test_with_as_many_failed_as_alive_one_is_always_tried():
-    assert reconnects(0.99, failed=2, others=1) == ["n1"]
-
-
-def test_a_failed_member_is_tried_every_30_seconds():
-    assert reconnects(0.0, failed=1, others=1, seconds=95.0) == ["n0"] * 3
-
-
-def test_a_reconnect_does_not_ignore_the_events_of_the_other_side():
-    rig = rig_of("n1")
-    rig.fail("n1")
-    rig.advance(31.0)
-    assert rig.emitted(OpenPushPull) == [OpenPushPull(home("n1"), "n1", join=False)]
-    rig.merge(state(1, event_ltime=30, events=[past(20, "missed")]), initiated=True)
-    assert rig.events() == ["missed"]
-
-
-def test_with_nobody_failed_nobody_is_tried_and_the_timer_rests():
-    rig = rig_of("n1")
-    rig.leave("n1")
-    rig.advance(60.0)
-    assert rig.emitted(OpenPushPull) == []
-    assert ("reconnect", "") not in rig.node.swim.deadlines
-
-
-def test_a_second_failure_does_not_put_off_the_first_reconnect():
-    rig = rig_of("n1", "n2")
-    rig.fail("n1")
-    rig.advance(20.0)
-    rig.fail("n2")
-    rig.advance(10.1)
-    assert rig.emitted(OpenPushPull)
+# --- reaping ------------------------------------------------------------------------------------------
 
 
 def test_failed_members_are_reaped_after_a_day():

@@ -42,10 +42,10 @@ def test_a_member_of_the_core_that_is_down_is_started_again():
 
 
 def test_what_is_missing_is_told_in_words():
-    text = 'nodes = 3\nduration = 20\nsettle = 5\n[[acts]]\ndo = "partition"\none = ["n2"]\nat = 0'
+    text = 'nodes = 3\nduration = 20\nsettle = 0\n[[acts]]\ndo = "partition"\none = ["n2"]\nat = 0'
     outcome = run(text).run()
     assert outcome.failure.rule == LIVENESS
-    assert outcome.failure.detail.startswith("5 s after the last fault n")
+    assert outcome.failure.detail.startswith("0 s after the last fault n")
     assert "n0 has never heard of n2, up since 0." in outcome.failure.detail
     told = report(outcome)
     assert f"seed 0, trace {outcome.digest}" in told

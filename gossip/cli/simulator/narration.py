@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gossip.serf.effects import (
+    ContactSeed,
+    JoinEnded,
     LeaveAnnounced,
     LeaveFinished,
     MemberFailed,
@@ -20,6 +22,7 @@ from gossip.serf.effects import (
     QueryAnswered,
     QueryFinished,
     QueryReceived,
+    ResolveSeeds,
     SuspicionConfirmed,
     SuspicionRefuted,
     UserEventReceived,
@@ -99,6 +102,9 @@ _WORDS: dict[type[Effect], Callable[..., str]] = {
     QueryAnswered: lambda effect: f"has the answer of {effect.origin} to query {effect.token}",
     QueryFinished: lambda effect: f"stops waiting for answers to query {effect.token}",
     PushPullReceived: _merged,
+    ResolveSeeds: lambda effect: f"looks up {len(effect.seeds)} seeds",
+    ContactSeed: lambda effect: f"asks {effect.to} to join",
+    JoinEnded: lambda effect: f"has joined through {effect.contacted} addresses",
     LeaveAnnounced: lambda _: "has announced its leave",
     LeaveFinished: lambda _: "has finished its leave",
     SendPacket: lambda effect: f"sends {len(effect.parts)} messages to {effect.to}",

@@ -1,0 +1,76 @@
+"""Joining at the start: `--join` once, `--retry-join` until it works (serf-wire 8.3; Serf `command.go`).
+
+Whether to try again, and when, is decided by the core; this module tells a person, and stops an agent that
+may not go on without a cluster.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gossip.agent.readiness import announce_ready
+from gossip.serf.effects import Effect, JoinEnded
+from gossip.settings.duration import Seconds
+
+if TYPE_CHECKING:
+    from gossip.agent.service import Agent
+
+log = logging.getLogger("gossip.agent")
+
+
+async def join_at_start(agent: "Agent") -> None:
+    """Join the seeds of the configuration, then say that the agent is ready; stop it if it cannot join."""
+    config = agent.config
+    if config.start_join:
+        result = await agent.driver.join(config.start_join, replay=config.replay_on_join)
+        for error in result.errors:
+            log.warning("join failed", extra={"reason": error})
+        if not result.contacted:
+            log.error(
+                "cannot join the cluster: no seed answered", extra={"seeds": ",".join(config.start_join)}
+            )
+            agent.abort()
+            return
+        log.info("joined", extra={"contacted": result.contacted})
+    announce_ready(config.ready_fd, os.environ)
+    agent.ready.set()
+    if config.retry_join and not agent.is_leaving:
+        agent.driver.observers.append(RetryJoin(agent).observe)
+        agent.driver.apply(
+            lambda node, now: node.keep_joining(
+                config.retry_join,
+                replay=config.replay_on_join,
+                interval=config.retry_interval,
+                max_attempts=config.retry_max_attempts,
+                now=now,
+            )
+        )
+
+
+class RetryJoin:
+    """Follows the attempts of the retry-join."""
+
+    def __init__(self, agent: "Agent") -> None:
+        self._agent = agent
+        self._attempts = 0
+
+    def observe(self, effects: Sequence[Effect], _now: float) -> None:
+        """Take in a batch of effects of the node."""
+        for effect in effects:
+            if isinstance(effect, JoinEnded) and effect.is_retry:
+                self._report(effect)
+
+    def _report(self, ended: JoinEnded) -> None:
+        if ended.others:
+            log.info("joined", extra={"contacted": ended.contacted})
+            return
+        self._attempts += 1
+        reason = "; ".join(ended.errors) or "only this agent itself answered"
+        if ended.gave_up:
+            log.error(
+                "cannot join the cluster: giving up", extra={"attempts": self._attempts, "reason": reason}
+            )
+            self._agent.abort()
+            return
+        log.warning("join failed: retrying", extra={"after": Seconds(ended.retry_in), "reason": reason})

@@ -1,0 +1,202 @@
+"""Joining: seeds are resolved, every address is asked for a push/pull, the first answer is announced.
+
+(Serf `serf.go`, Join; agent `command.go`, startupJoin and retryJoin; serf-wire 5.3.) Names cannot be
+resolved here: an attempt emits `ResolveSeeds`, then one `ContactSeed` for each address, and waits for the
+driver's word on each. A retry-join repeats itself until it has met somebody else; `rejoin` takes over then.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from gossip.errors import LocalProtocolError
+from gossip.serf.effects import ContactSeed, JoinEnded, ResolveSeeds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from gossip.serf.effects import Effect
+    from gossip.serf.intents import Intents
+    from gossip.serf.seeds import Seeds
+    from gossip.swim.deadlines import Deadlines
+    from gossip.wire.address import Address
+
+JOIN = "join"
+"""Timer key: a retry-join makes its next attempt."""
+MAX_JOIN_ADDRESSES = 256
+"""Addresses tried by one attempt."""
+MAX_CONTACTS = 8
+"""Addresses of one attempt that are tried at once, so that one dead seed does not hold up the others."""
+MAX_ATTEMPTS = 128
+"""Attempts under way at once; each command of a client is one."""
+
+
+class Cause(Enum):
+    """Why an attempt is made."""
+
+    COMMAND = auto()
+    """Somebody asked for it, once."""
+    RETRY = auto()
+    """The retry-join: repeated until somebody else was met."""
+    REUNION = auto()
+    """The cluster is not whole."""
+
+
+class Attempt:
+    """One attempt: where it still has to ask, and what came of it."""
+
+    __slots__ = ("cause", "contacted", "errors", "failures", "open", "others", "replay", "seeds", "waiting")
+
+    def __init__(self, cause: Cause, seeds: tuple[str, ...], *, replay: bool) -> None:
+        self.cause = cause
+        self.seeds = seeds
+        self.replay = replay  # deliver events from before the join
+        self.waiting: list[Address] = []
+        self.open = 0  # contacts under way
+        self.contacted = 0
+        self.others = 0  # of these, how many knew somebody else than this node
+        self.errors: list[str] = []  # of seeds that could not be resolved
+        self.failures: dict[Address, str] = {}  # why each address failed, in the order of asking
+
+
+class Retry:
+    """The retry-join: how often it tries, and how often it has."""
+
+    __slots__ = ("attempts", "interval", "max_attempts", "replay", "seeds")
+
+    def __init__(self, seeds: tuple[str, ...], interval: float, max_attempts: int, *, replay: bool) -> None:
+        self.seeds = seeds
+        self.interval = interval
+        self.max_attempts = max_attempts
+        self.replay = replay
+        self.attempts = 0  # that met nobody else
+
+
+class Join:
+    """All attempts of one node."""
+
+    __slots__ = ("_attempts", "_deadlines", "_emit", "_intents", "_last", "_retry", "_seeds")
+
+    def __init__(
+        self, seeds: Seeds, intents: Intents, deadlines: Deadlines, emit: Callable[[Effect], None]
+    ) -> None:
+        self._seeds = seeds
+        self._intents = intents
+        self._deadlines = deadlines
+        self._emit = emit
+        self._attempts: dict[int, Attempt] = {}
+        self._last = 0
+        self._retry: Retry | None = None
+
+    def begin(self, seeds: Iterable[str], *, replay: bool) -> int:
+        """Try `seeds` once; return the number that `JoinEnded` bears.
+
+        Raises:
+            LocalProtocolError: too many attempts are under way; nothing changed.
+        """
+        if len(self._attempts) >= MAX_ATTEMPTS:
+            raise LocalProtocolError(f"cannot join: {MAX_ATTEMPTS} joins of this agent are under way")
+        return self._begin(Attempt(Cause.COMMAND, tuple(seeds), replay=replay))
+
+    def keep_trying(self, seeds: Iterable[str], *, replay: bool, interval: float, max_attempts: int) -> None:
+        """Try `seeds` now and every `interval` seconds until somebody else was met.
+
+        With `max_attempts`, if that is not 0, the last attempt is the one after as many have failed.
+        """
+        self._retry = Retry(tuple(seeds), interval, max_attempts, replay=replay)
+        self._seeds.remember(self._retry.seeds)
+        self.try_again()
+
+    def try_again(self) -> None:
+        """The interval of the retry-join is over."""
+        assert self._retry is not None
+        if not self.is_over:
+            self._begin(Attempt(Cause.RETRY, self._retry.seeds, replay=self._retry.replay))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this node is leaving and joins nobody any more."""
+        return self._intents.has_announced_leave
+
+    def reunite(self, seeds: tuple[str, ...]) -> None:
+        """Ask wherever `seeds` are now; at most one such attempt is under way."""
+        if any(attempt.cause is Cause.REUNION for attempt in self._attempts.values()):
+            return
+        # What the others have sent since we lost them is news, not history.
+        self._begin(Attempt(Cause.REUNION, seeds, replay=True))
+
+    def resolved(
+        self, number: int, places: Mapping[str, tuple[Address, ...]], errors: Sequence[str], now: float
+    ) -> None:
+        """The driver resolved the seeds of an attempt: `places` by seed, and an error for each without."""
+        attempt = self._attempts.get(number)
+        if attempt is None:
+            return
+        self._seeds.resolved(places)
+        attempt.errors += errors
+        found = dict.fromkeys(to for addresses in places.values() for to in addresses)
+        if len(found) > MAX_JOIN_ADDRESSES:
+            attempt.errors.append(
+                f"Failed to join {len(found)} addresses: only {MAX_JOIN_ADDRESSES} are tried"
+            )
+        attempt.waiting = list(found)[:MAX_JOIN_ADDRESSES]
+        self._go_on(number, attempt, now)
+
+    def contact_ended(self, number: int, to: Address, error: str, *, met_others: bool, now: float) -> None:
+        """The driver is done with one address: `error` says why in vain; else the states were merged."""
+        attempt = self._attempts.get(number)
+        if attempt is None:
+            return
+        attempt.open -= 1
+        if error:
+            attempt.failures[to] = error
+        else:
+            attempt.contacted += 1
+            attempt.others += met_others
+            self._seeds.answered(to)
+            if attempt.contacted == 1:
+                self._intents.announce_join(now)
+        self._go_on(number, attempt, now)
+
+    # --- parts of the above -------------------------------------------------------------------------------
+
+    def _begin(self, attempt: Attempt) -> int:
+        self._last += 1
+        self._attempts[self._last] = attempt
+        self._emit(ResolveSeeds(self._last, attempt.seeds))
+        return self._last
+
+    def _go_on(self, number: int, attempt: Attempt, now: float) -> None:
+        while attempt.waiting and attempt.open < MAX_CONTACTS:
+            attempt.open += 1
+            to = attempt.waiting.pop(0)
+            attempt.failures[to] = ""
+            self._emit(ContactSeed(number, to, attempt.replay))
+        if not attempt.open:
+            del self._attempts[number]
+            self._end(number, attempt, now)
+
+    def _end(self, number: int, attempt: Attempt, now: float) -> None:
+        retry_in, gave_up = 0.0, False
+        if attempt.cause is Cause.COMMAND and attempt.contacted:
+            self._seeds.remember(attempt.seeds)
+        if attempt.cause is Cause.RETRY and not attempt.others:
+            assert self._retry is not None
+            self._retry.attempts += 1
+            gave_up = 0 < self._retry.max_attempts < self._retry.attempts
+            if not gave_up:
+                retry_in = self._retry.interval
+                self._deadlines.set((JOIN, ""), now + retry_in)
+        if attempt.cause is not Cause.REUNION:
+            self._emit(
+                JoinEnded(
+                    number,
+                    attempt.contacted,
+                    (*attempt.errors, *filter(None, attempt.failures.values())),
+                    attempt.others,
+                    is_retry=attempt.cause is Cause.RETRY,
+                    retry_in=retry_in,
+                    gave_up=gave_up,
+                )
+            )

@@ -1,0 +1,167 @@
+"""Becoming whole again: whoever was lost is asked for, with back-off, until everybody is back (ADR 28).
+
+Serf tries failed members for a day, each at its last address, and asks its seeds once, at the start (Serf
+`serf.go`, reconnect). Here failed members, members that were forgotten while failed, members of an earlier
+life and seeds are asked in rounds for as long as one of them is missing. A node with everybody alive has no
+timer and sends nothing.
+
+The cluster as a whole does not ask more often because it is larger: a member's share of the rounds shrinks
+with the number of members alive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from gossip.serf.lost_members import LostMember
+from gossip.serf.members import MemberStatus
+from gossip.swim.effects import OpenPushPull
+from gossip.wire.address import unpack_address
+from gossip.wire.messages import MemberState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gossip.serf.config import SerfConfig
+    from gossip.serf.effects import Effect
+    from gossip.serf.join import Join
+    from gossip.serf.roster import Roster
+    from gossip.serf.saved_state import KnownPeer
+    from gossip.serf.seeds import Seeds
+    from gossip.swim.runtime import Runtime
+    from gossip.wire.messages import NodeState
+
+T = TypeVar("T")
+HERE = (MemberStatus.ALIVE, MemberStatus.LEAVING)
+
+REJOIN = "rejoin"
+"""Timer key: the next round; set only while somebody is missing."""
+AGAIN = "again"
+"""Timer key: the member at the other end of the last push/pull is asked a second time."""
+
+FIRST_PAUSE = 1.0
+"""Seconds before the first round, on average; each round doubles it, up to `rejoin_interval`."""
+JITTER = 0.5
+"""A pause is drawn between 1 - `JITTER` and 1 + `JITTER` times its length."""
+ASKERS = 3
+"""Members that ask the seeds in each round, on average, however many are alive."""
+ALONE_CONTACTS = 3
+"""Lost members asked in one round by a node that knows nobody alive."""
+AGAIN_AFTER = 1.0
+"""Seconds from a push/pull that showed a lost member alive to the next with the same side.
+
+The first one tells both sides what they say of each other, so that everybody refutes; the second one carries
+the refutations across.
+"""
+MAX_AGAIN = 5
+"""Second push/pulls in a row, as long as nobody comes back."""
+
+
+class Rejoin:
+    """The rounds of one node."""
+
+    __slots__ = (
+        "_again_at",
+        "_config",
+        "_emit",
+        "_join",
+        "_pause",
+        "_repeats",
+        "_roster",
+        "_runtime",
+        "_seeds",
+    )
+
+    def __init__(
+        self,
+        config: SerfConfig,
+        roster: Roster,
+        seeds: Seeds,
+        join: Join,
+        runtime: Runtime,
+        emit: Callable[[Effect], None],
+    ) -> None:
+        self._config = config
+        self._roster = roster
+        self._seeds = seeds
+        self._join = join
+        self._runtime = runtime
+        self._emit = emit
+        self._pause = FIRST_PAUSE
+        self._again_at: LostMember | None = None
+        self._repeats = 0
+
+    def begin(self, now: float) -> None:
+        """Look for whoever is missing from now on; the first round finds out whether anybody is."""
+        self._pause = min(FIRST_PAUSE, self._config.rejoin_interval)
+        at = now + self._drawn(self._pause)
+        if at < self._runtime.deadlines.when((REJOIN, "")):
+            self._runtime.deadlines.set((REJOIN, ""), at)
+
+    def look_for(self, peers: Sequence[KnownPeer], now: float) -> None:
+        """Look for members that an earlier life knew."""
+        for peer in peers:
+            self._roster.lost.add(peer.name, peer.address, now)
+        if peers:
+            self.begin(now)
+
+    def member_gone(self, now: float) -> None:
+        """A member failed or left: look for it, and for the seeds behind it."""
+        self._seeds.member_gone()
+        self.begin(now)
+
+    def heard(self, rows: Sequence[NodeState], now: float) -> None:
+        """A push/pull of ours was answered with `rows`: if the peer holds our lost ones alive, ask again."""
+        members = self._roster.members
+        across = [
+            row
+            for row in rows
+            if row.state is MemberState.ALIVE
+            and (member := members.get(row.name)) is not None
+            and member.status is MemberStatus.FAILED
+        ]
+        if not across:
+            self._repeats = 0
+        elif self._repeats < MAX_AGAIN and (AGAIN, "") not in self._runtime.deadlines:
+            self._repeats += 1
+            row = self._drawn_from(across)
+            self._again_at = LostMember(row.name, unpack_address(row.addr, row.port), now)
+            self._runtime.deadlines.set((AGAIN, ""), now + AGAIN_AFTER)
+
+    def ask_again(self) -> None:
+        """The time for a second push/pull has come."""
+        assert self._again_at is not None
+        self._ask(self._again_at)
+
+    def round(self, now: float) -> None:
+        """Ask some of those who are missing; the next round follows if anybody is."""
+        alive = {member.address for member in self._roster.members.values() if member.status in HERE}
+        is_alone = len(alive) <= 1
+        missing = self._roster.missing(alive, now)
+        seeds = self._seeds.names() if is_alone else self._seeds.unseen(alive)
+        if self._join.is_over or not (missing or seeds):
+            return
+        if is_alone:
+            self._runtime.rng.shuffle(missing)
+            for member in missing[:ALONE_CONTACTS]:
+                self._ask(member)
+        elif missing:
+            share = len(missing) / len(alive) * self._pause / self._config.reconnect_interval
+            if self._runtime.rng.random() < share:
+                self._ask(self._drawn_from(missing))
+        if seeds and self._runtime.rng.random() < ASKERS / len(alive):
+            self._join.reunite(seeds)
+        self._pause = min(2 * self._pause, self._config.rejoin_interval)
+        self._runtime.deadlines.set((REJOIN, ""), now + self._drawn(self._pause))
+
+    # --- parts of the above -------------------------------------------------------------------------------
+
+    def _ask(self, member: LostMember) -> None:
+        # No join: after a partition, the events of the other side are news and not to be ignored.
+        self._emit(OpenPushPull(member.address, member.name, join=False))
+
+    def _drawn(self, pause: float) -> float:
+        return pause * (1.0 - JITTER + 2.0 * JITTER * self._runtime.rng.random())
+
+    def _drawn_from(self, some: Sequence[T]) -> T:
+        return some[int(self._runtime.rng.random() * len(some))]

@@ -1,0 +1,283 @@
+"""Looking for whoever is missing: whom, how often, and that a whole cluster is silent."""
+
+from random import Random
+
+import pytest
+
+from gossip.serf.config import SerfConfig
+from gossip.serf.effects import ResolveSeeds
+from gossip.serf.node import LocalMember, SerfNode
+from gossip.serf.rejoin import AGAIN_AFTER, MAX_AGAIN, REJOIN
+from gossip.serf.saved_state import KnownPeer, SavedState
+from gossip.swim.effects import OpenPushPull
+from gossip.wire.messages import MemberState
+from tests.serf.rig import ME, PORT, Rig, home, host, past, rig_of, state
+from tests.swim.rig import row
+
+DEAD = MemberState.DEAD
+
+
+class Dice(Random):
+    """Throws the same number again and again."""
+
+    def __init__(self, throw):
+        super().__init__(1)
+        self.throw = throw
+
+    def random(self):
+        return self.throw
+
+
+def tried(rig):
+    return [effect.node for effect in rig.emitted(OpenPushPull)]
+
+
+def asks(rig):
+    """Return the seeds that were looked up, round by round."""
+    return [effect.seeds for effect in rig.emitted(ResolveSeeds)]
+
+
+def answer_all(rig, places=None):
+    """Let every look-up end, with the given addresses."""
+    for effect in rig.emitted(ResolveSeeds):
+        rig.node.seeds_resolved(effect.attempt, places or {}, (), rig.now)
+
+
+def rig_with_dice(throw, failed, others):
+    dice = Dice(0.5)
+    rig = Rig(members=[f"n{number}" for number in range(failed + others)], rng=dice)
+    rig.quiet()
+    for number in range(failed):
+        rig.fail(f"n{number}")
+    rig.forget()
+    dice.throw = throw
+    return rig
+
+
+# --- failed members ---------------------------------------------------------------------------------------
+
+
+def test_with_everybody_alive_there_is_no_timer_and_nobody_is_asked():
+    rig = rig_of("n1", "n2")
+    rig.node.remember_seeds(["seed"])
+    rig.advance(3600.0)
+    assert tried(rig) == asks(rig) == []
+    assert (REJOIN, "") not in rig.node.swim.deadlines
+
+
+def test_after_a_leave_the_timer_rests_when_no_seed_is_missing():
+    rig = rig_of("n1")
+    rig.leave("n1")
+    rig.advance(60.0)
+    assert tried(rig) == []
+    assert (REJOIN, "") not in rig.node.swim.deadlines
+
+
+@pytest.mark.parametrize(("failed", "others"), [(1, 1), (1, 9), (5, 5)])
+def test_a_cluster_tries_its_failed_members_once_per_reconnect_interval_and_member(failed, others):
+    """As Serf does: with probability failed / alive in each `reconnect_interval`."""
+    hours = 10
+    attempts = []
+    for seed in range(4):
+        rig = Rig(
+            SerfConfig(reconnect_timeout=1e6), members=[f"n{n}" for n in range(failed + others)], seed=seed
+        )
+        rig.quiet()
+        for number in range(failed):
+            rig.fail(f"n{number}")
+        rig.forget()
+        rig.advance(hours * 3600.0)
+        attempts.append(len(tried(rig)))
+    expected = hours * 120 * failed / (others + 1)
+    assert 0.75 * expected < sum(attempts) / len(attempts) < 1.25 * expected
+
+
+def test_a_node_that_is_alone_asks_several_of_the_lost_within_two_seconds():
+    rig = rig_with_dice(0.5, failed=5, others=0)
+    rig.advance(2.0)
+    assert len(tried(rig)) == 3
+
+
+def test_pauses_double_up_to_the_longest():
+    rig = rig_with_dice(0.5, failed=1, others=0)
+    start, times = rig.now, []
+    while len(times) < 6:
+        rig.advance(0.25)
+        if tried(rig):
+            times.append(rig.now - start)
+            rig.forget()
+    pauses = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
+    assert pauses == pytest.approx([1.0, 2.0, 4.0, 8.0, 10.0, 10.0], abs=0.26)
+
+
+def test_a_reconnect_does_not_ignore_the_events_of_the_other_side():
+    rig = rig_of("n1")
+    rig.fail("n1")
+    rig.advance(5.0)
+    assert rig.emitted(OpenPushPull)[0] == OpenPushPull(home("n1"), "n1", join=False)
+    rig.merge(state(1, event_ltime=30, events=[past(20, "missed")]), initiated=True)
+    assert rig.events() == ["missed"]
+
+
+def test_a_second_failure_does_not_put_off_the_first_attempt():
+    rig = rig_of("n1", "n2")
+    rig.fail("n1")
+    when = rig.node.swim.deadlines.when((REJOIN, ""))
+    rig.advance(0.4)
+    rig.fail("n2")
+    assert rig.node.swim.deadlines.when((REJOIN, "")) <= when
+
+
+def test_a_node_that_leaves_looks_for_nobody():
+    rig = rig_of("n1")
+    rig.node.remember_seeds(["seed"])
+    rig.fail("n1")
+    rig.node.begin_leave(rig.now)
+    rig.advance(60.0)
+    assert tried(rig) == asks(rig) == []
+
+
+# --- lost members -----------------------------------------------------------------------------------------
+
+
+def test_a_member_that_was_erased_while_failed_is_still_tried():
+    rig = Rig(SerfConfig(reconnect_timeout=60.0, reap_interval=5.0), members=["n1"])
+    rig.quiet()
+    rig.fail("n1")
+    rig.advance(70.0)
+    assert rig.node.member("n1") is None
+    rig.forget()
+    rig.advance(30.0)
+    assert "n1" in tried(rig)
+
+
+def test_a_member_that_left_or_was_pruned_is_not_looked_for():
+    rig = Rig(SerfConfig(tombstone_timeout=60.0, reap_interval=5.0), members=["n1", "n2"])
+    rig.quiet()
+    rig.leave("n1")
+    rig.fail("n2")
+    rig.node.force_leave("n2", prune=True, now=rig.now)
+    rig.advance(70.0)
+    rig.forget()
+    rig.advance(300.0)
+    assert tried(rig) == []
+
+
+def test_members_of_an_earlier_life_are_asked_until_they_are_here():
+    peers = tuple(KnownPeer(f"n{number}", home(f"n{number}")) for number in range(2))
+    rig = Rig()
+    rig.node = SerfNode(
+        SerfConfig(),
+        LocalMember(ME, host(ME), PORT),
+        rng=Random(1),
+        now=rig.now,
+        saved=SavedState(peers=peers),
+    )
+    rig.quiet()
+    rig.advance(2.0)
+    assert set(tried(rig)) == {"n0", "n1"}
+    rig.meet("n0", "n1")
+    rig.advance(60.0)
+    assert tried(rig) == []
+    assert (REJOIN, "") not in rig.node.swim.deadlines
+
+
+# --- the second push/pull ---------------------------------------------------------------------------------
+
+
+def test_a_peer_that_holds_a_lost_member_alive_is_asked_again_so_that_refutations_cross():
+    rig = rig_of("n1", "n2", "n3")
+    rig.fail("n1")
+    rig.fail("n2")
+    rig.forget()
+    rig.merge(None, row("n1"), row(ME, state=DEAD), initiated=True)
+    rig.advance(AGAIN_AFTER)
+    assert "n1" in tried(rig)
+
+
+def test_a_state_that_shows_nobody_lost_is_not_asked_for_again():
+    rig = rig_of("n1", "n2", "n3", "n4")
+    rig.fail("n1")
+    rig.forget()
+    rig.merge(None, row("n2"), row("n1", state=DEAD), initiated=True)
+    assert ("again", "") not in rig.node.swim.deadlines
+
+
+def test_second_push_pulls_end_when_nobody_comes_back():
+    rig = rig_of(*(f"n{number}" for number in range(1, 9)))
+    rig.fail("n1")
+    for _ in range(MAX_AGAIN):
+        rig.merge(None, row("n1"), initiated=True)
+        assert ("again", "") in rig.node.swim.deadlines
+        rig.advance(AGAIN_AFTER)
+    rig.merge(None, row("n1"), initiated=True)
+    assert ("again", "") not in rig.node.swim.deadlines
+
+
+# --- seeds ------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_is_looked_up_again_when_a_member_is_lost():
+    rig = rig_of("n1", "n2")
+    rig.node.remember_seeds(["seed"])
+    rig.leave("n1")
+    rig.advance(2.0)
+    assert asks(rig) == [("seed",)]
+
+
+def test_seeds_at_the_addresses_of_members_are_not_asked_any_more():
+    rig = rig_of("n1", "n2")
+    rig.node.remember_seeds(["seed"])
+    rig.leave("n1")
+    rig.advance(2.0)
+    (attempt,) = [effect.attempt for effect in rig.emitted(ResolveSeeds)]
+    rig.node.seeds_resolved(attempt, {"seed": (home("n2"),)}, (), rig.now)
+    rig.node.contact_ended(attempt, home("n2"), "", met_others=True, now=rig.now)
+    rig.forget()
+    rig.advance(300.0)
+    assert asks(rig) == []
+
+
+def test_a_node_that_is_alone_asks_its_seeds_for_life():
+    rig = rig_of()
+    rig.node.remember_seeds(["seed"])
+    rig.meet("n1")
+    rig.leave("n1")
+    for _ in range(60):
+        rig.advance(60.0)
+        assert asks(rig)
+        answer_all(rig)
+        rig.forget()
+
+
+def test_an_unanswered_look_up_is_not_repeated_while_it_runs():
+    rig = rig_of("n1")
+    rig.node.remember_seeds(["seed"])
+    rig.leave("n1")
+    rig.advance(300.0)
+    assert asks(rig) == [("seed",)]
+
+
+@pytest.mark.parametrize(("others", "most"), [(2, 8), (29, 2)])
+def test_a_large_cluster_asks_a_missing_seed_no_more_often_than_a_small_one(others, most):
+    """At most 12 rounds a minute with the shortest of pauses, each with three askers in all."""
+    rig = rig_of(*(f"n{number}" for number in range(others + 1)))
+    rig.node.remember_seeds(["seed"])
+    rig.leave("n0")
+    rounds, minutes = 0, 20
+    for _ in range(minutes * 60):
+        rig.advance(1.0)
+        rounds += len(asks(rig))
+        answer_all(rig)
+        rig.forget()
+    assert rounds / minutes <= most
+
+
+def test_seeds_of_a_join_that_nobody_answered_are_not_kept():
+    rig = rig_of("n1")
+    attempt = rig.node.join(["typo"])
+    rig.node.seeds_resolved(attempt, {}, ("no such host",), rig.now)
+    rig.forget()
+    rig.leave("n1")
+    rig.advance(60.0)
+    assert asks(rig) == []
