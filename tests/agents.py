@@ -95,8 +95,18 @@ class Agents:
         self._folder = folder
         self.all: list[Agent] = []
 
-    def start(self, program: tuple[str, ...], name: str, *options: str, host: str = "") -> Agent:
-        """Start an agent, at an address of its own unless `host` is given, and wait until its IPC answers."""
+    def start(
+        self,
+        program: tuple[str, ...],
+        name: str,
+        *options: str,
+        host: str = "",
+        reply: Callable[[Agent], bool] = lambda agent: bool(agent.members()),
+    ) -> Agent:
+        """Start an agent, at an address of its own unless `host` is given, and wait until its IPC answers.
+
+        `reply` finds out whether it does.
+        """
         host = host or f"{self._block}.{len(self.all) + 1}"
         log = self._folder / f"{name}.log"
         with log.open("wb") as sink:
@@ -108,7 +118,7 @@ class Agents:
             )
         agent = Agent(name, host, program, process, log)
         self.all.append(agent)
-        eventually(lambda: bool(agent.members()), 20, f"{name} to answer: {log.read_text(errors='replace')}")
+        eventually(lambda: reply(agent), 20, f"{name} to answer: {log.read_text(errors='replace')}")
         return agent
 
     def stop(self) -> None:
