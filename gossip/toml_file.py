@@ -1,4 +1,4 @@
-"""TOML that a person names: read within bounds, and whatever is wrong with it is one line."""
+"""Reads TOML files given by a person, within limits; any problem becomes an error of one line."""
 
 import os
 import re

@@ -139,7 +139,7 @@ class Balancer:
         self._undone = None
 
     def _drain(self, step: Step) -> None:
-        """Drain whoever is to be drained, and whatever is on its way out: its reload may have to wait."""
+        """Drain servers that leave and servers that are removed: their reload may have to wait."""
         members = step.decision.draining
         names = {ServerName(s.backend, s.name): s.member for s in step.after.servers}
         before = (*self._drained, *(ServerName(s.backend, s.name) for s in step.before.servers))

@@ -22,7 +22,7 @@ log = logging.getLogger("gossip.agent")
 EXIT_MOVED = 3
 WATCH_INTERVAL = 1.0
 MISSED_LOOKS = 3
-"""An address may be away for a moment while an interface is set up anew."""
+"""An address may disappear briefly while an interface is being reconfigured."""
 
 
 async def watch_address(

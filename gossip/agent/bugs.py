@@ -1,7 +1,7 @@
-"""Unexpected exceptions: what raised one ends alone, and the log says where, at a bounded rate.
+"""Reports unexpected exceptions: log them with a traceback, at a bounded rate (ADR 18).
 
-A bug behind one client, one stream, one panel or one observer must not take the membership of this machine
-with it. Each place that serves somebody else catches `Exception` and hands it to `Bugs.report`.
+A bug triggered by one client, stream, panel or observer must end only that part, not the agent. Every
+place that serves one of them catches `Exception`, ends what it was doing, and calls `Bugs.report`.
 """
 
 import logging
@@ -14,7 +14,7 @@ log = logging.getLogger("gossip.agent")
 
 
 class Bugs:
-    """Logs unexpected exceptions, each kind once per `gossip.agent.log.COMPLAINT_PERIOD`."""
+    """Logs and counts unexpected exceptions; each kind at most once a minute."""
 
     __slots__ = ("_complaints", "count")
 
@@ -23,7 +23,7 @@ class Bugs:
         self._complaints = Complaints()
 
     def report(self, place: str, error: BaseException, consequence: str) -> None:
-        """Log `error` with its traceback: `place` is where it was caught, `consequence` what ended by it."""
+        """Log `error`, caught in `place`; `consequence` says what ended because of it."""
         self.count += 1
         bug = sole(error)
         held = self._complaints.admit(f"{place} {type(bug).__name__}", trio.current_time())
@@ -36,7 +36,7 @@ class Bugs:
 
 
 def sole(error: BaseException) -> BaseException:
-    """Return the exception inside of a group of one, however deep; other groups as they are."""
+    """Unwrap exception groups with a single member, at any depth; return other groups unchanged."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

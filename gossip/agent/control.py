@@ -1,7 +1,7 @@
 """The control socket: HTTP/1.1 on a Unix socket for what Serf's IPC has no command for.
 
-Whoever has something to say registers a route: a method, and a path below ``/v1/``.
-Only the agent's own user may connect. Whatever a client does, it harms its own connection alone: sizes, times
+Other parts of the agent register routes: a method, and a path below ``/v1/``.
+Only the agent's own user may connect. A client can harm only its own connection: sizes, times
 and numbers are bounded.
 """
 
@@ -126,7 +126,7 @@ class _Conversation:
     """One client: requests one after the other.
 
     A handler that raises is answered with 500, as far as there is still something to answer; the exception
-    then goes on to whoever serves the connection.
+    then propagates to the code that serves the connection.
     """
 
     def __init__(self, stream: trio.SocketStream, answer: Handler) -> None:

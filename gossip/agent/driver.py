@@ -147,7 +147,7 @@ class Driver:
     # --- commands -----------------------------------------------------------------------------------------
 
     def apply(self, command: Callable[[SerfNode, float], T]) -> T:
-        """Run `command` on the node and carry out what it asks for; whatever it raises comes through."""
+        """Run `command` on the node and carry out its effects; exceptions propagate."""
         try:
             return command(self.node, self.now())
         except GossipError:

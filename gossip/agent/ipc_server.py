@@ -52,7 +52,7 @@ MAX_UNREAD_BYTES = 32 * 1024 * 1024
 AUTH_TIMEOUT = 10.0
 """Seconds that a client may take for its handshake and, where one is wanted, its token."""
 WRONG_TOKEN_PAUSE = 0.5
-"""Seconds before a wrong token is refused; one after the other, whoever sends them."""
+"""Seconds before a wrong token is refused; one at a time, over all clients."""
 MAX_WRONG_TOKENS = 3
 """Wrong tokens of one connection; then it is closed."""
 MAX_SUBSCRIPTIONS = 64

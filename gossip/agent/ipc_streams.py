@@ -1,7 +1,7 @@
 """What an IPC connection subscribes to: events and log lines (serf-wire 6.4).
 
 Each subscription has a bounded queue. When its client does not read fast enough, records are dropped and
-counted; whoever produces them never waits.
+counted; the producer never waits.
 """
 
 import logging

@@ -7,7 +7,7 @@ line at the end of the period.
 from typing import NamedTuple
 
 PERIOD = 10.0
-"""Seconds after which all counts start anew."""
+"""Seconds after which all counts restart."""
 LINES_PER_MEMBER = 5
 """Lines of one kind about one member and period."""
 LINES_PER_KIND = 2000

@@ -1,6 +1,6 @@
 """Logging: one line per record on stderr (logfmt or JSON), the last lines for IPC monitors, a bound on noise.
 
-Call sites use the standard library: ``log.info("member joined", extra={"member": name})``; whatever stands in
+Call sites use the standard library: ``log.info("member joined", extra={"member": name})``; everything in
 `extra` becomes a field of the line, durations as `Seconds`. Names and reasons from peers are hostile text:
 fields are quoted, so that one record is always one line.
 """
@@ -93,7 +93,7 @@ class SerfLines(logging.Formatter):
 
 
 class LogRing(logging.Handler):
-    """The last `REMEMBERED_LINES` lines, and whoever wants the next ones; a context manager.
+    """The last `REMEMBERED_LINES` lines, and listeners for the next ones; a context manager.
 
     A listener is called in the thread that logs, so it must only hand the line over. While one listens at a
     lower level than the log's own, that level is in force.

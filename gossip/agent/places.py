@@ -1,9 +1,9 @@
-"""Places for connections: how many there may be, of all peers and of one, and how many bytes they may hold.
+"""Limits on connections: their number and their bytes, for all peers together and for each.
 
-Whoever opens many connections, or lets many bytes pile up, loses some of them first. A newcomer is never
-refused while a connection of the source with the most waits for its peer: that one gives up its place, the
-one that has waited longest. So neither a thousand silent connections nor a flood of half-sent messages keeps
-others out.
+A source that opens many connections, or lets many bytes pile up, loses some of them first. A newcomer is
+never refused while a connection of the source with the most waits for its peer: that one gives up its
+place, the one that has waited longest. So neither a thousand silent connections nor a flood of half-sent
+messages keeps others out.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Names to addresses: all addresses of a name, looked up anew each time (serf-wire 3.13).
+"""Names to addresses: all addresses of a name, looked up afresh each time (serf-wire 3.13).
 
 Look-ups block a thread until the resolver gives up, which may take minutes. They have threads of their own,
 so that names that nobody answers hold up nothing but further look-ups.

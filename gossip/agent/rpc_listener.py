@@ -41,7 +41,7 @@ class RpcListener:
         """Wait for the next client. Raises `OSError` if the process has no descriptor to spare."""
         connection, _ = await self._listener.accept()
         if self._path is None:
-            # A client that vanished without a word would otherwise keep its place for ever.
+            # A client that vanished without a word would otherwise keep its place forever.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return trio.SocketStream(connection)
 
@@ -62,7 +62,7 @@ async def serve_clients(
 ) -> NoReturn:
     """Accept clients and serve each in a task and a place of its own; the listener is closed on the way out.
 
-    Whatever `serve` raises ends that connection alone.
+    An exception in `serve` ends only that connection.
     """
     bugs = Bugs()
 

@@ -269,7 +269,7 @@ async def run(
 
 
 async def _start_servers(agent: Agent, opened: "_Opened", nursery: trio.Nursery) -> None:
-    """Begin to gossip, then to serve whoever gives commands."""
+    """Start to gossip, then accept commands."""
     await nursery.start(opened.driver.run)
     if opened.flight_recorder is not None:
         nursery.start_soon(run_panel, type(opened.flight_recorder).run, opened.flight_recorder, agent.bugs)

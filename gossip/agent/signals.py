@@ -32,7 +32,10 @@ async def obey_signals(
     bugs: Bugs,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """SIGTERM and SIGINT leave or stop, another one later stops; SIGHUP reloads; SIGUSR1 dumps."""
+    """Handle SIGTERM and SIGINT (leave or stop; a later repeat stops), SIGHUP (reload), SIGUSR1 (dump).
+
+    `reload` returns a fresh configuration, or None if there is nothing to reload from.
+    """
     obeyed = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
     reloader = Reloader(agent, reload)
     with trio.open_signal_receiver(*obeyed) as signals:
@@ -62,7 +65,7 @@ def _leaves_on(number: int, config: AgentConfig) -> bool:
 
 
 def _dump(agent: "Agent") -> None:
-    """Write a flight recording; nothing happens to an agent that does not record."""
+    """Request a flight recording, or warn if the agent does not record."""
     if agent.flight_recorder is not None:
         agent.flight_recorder.request_dump()
     else:

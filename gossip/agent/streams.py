@@ -83,7 +83,7 @@ class Streams:
         self._bugs = Bugs()
 
     async def serve(self, nursery: trio.Nursery, host: StreamHost) -> None:
-        """Accept and answer streams, for ever."""
+        """Accept and answer streams until cancelled."""
         sys.setswitchinterval(SWITCH_SECONDS)
         while True:
             stream = await self._transport.accept()

@@ -66,7 +66,7 @@ class Transport:
         self._complaints = Complaints()
 
     async def receive(self, handle: Callable[[bytes, Address], Iterator[None] | None]) -> None:
-        """Give every datagram and its source to `handle`, for ever.
+        """Give every datagram and its source to `handle` until cancelled.
 
         What `handle` returns is gone through with a turn for other tasks at each step.
         """

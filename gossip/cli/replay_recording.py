@@ -1,4 +1,9 @@
-"""``gossip sim replay-recording``: a flight recording once more, through this very core."""
+"""``gossip sim replay-recording``: replay a flight recording through this version's core and compare.
+
+Input: a file written by ``gossip record dump`` (see `gossip.recording`). Output: the member table and
+counters at the end, every step with ``--trace``, and exit code 1 with the first difference if the replay
+differs.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
 INDENT = 30
 SHOWN_DIFFERENCES = 5
-"""The first is the one that matters; those after it mostly follow from it."""
+"""The first difference matters most; the others usually follow from it."""
 
 
 @click.command(cls=SerfCommand)
@@ -33,9 +38,9 @@ SHOWN_DIFFERENCES = 5
 @click.option("--trace", is_flag=True, help="Print every input and its effects.")
 @format_option
 def replay_recording(*, file: Path, until: float | None, trace: bool, output_format: str) -> None:
-    """Feed a recording to the core: it must end in the state that the agent was in.
+    """Replay a recording: the core must end in the agent's state.
 
-    Prints the member table and the counters at the end. Fails if the core took another path than the agent's.
+    Prints the member table and the counters at the end. Fails if anything differs from the recording.
     """
     from gossip.recording.recording import decode_recording
     from gossip.recording.replay import Replay
@@ -136,7 +141,7 @@ def _seconds(replay: Replay) -> float:
 
 
 def _wall_clock(recording: Recording) -> Callable[[float], str]:
-    """Return what turns the node's times into those of the clock on its wall, as the agent's log has them."""
+    """Return a function that converts the node's monotonic times to the wall-clock times of the log."""
     from datetime import datetime, timedelta
 
     def shown(now: float) -> str:
@@ -144,7 +149,7 @@ def _wall_clock(recording: Recording) -> Callable[[float], str]:
             dumped = datetime.fromisoformat(recording.at)
             return f"{dumped + timedelta(seconds=now - recording.now):%H:%M:%S.%f}"
         except (ValueError, OverflowError):
-            return "?"  # what the file says is no time
+            return "?"  # the file holds no valid time
 
     return shown
 

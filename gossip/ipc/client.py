@@ -55,7 +55,7 @@ Body = TypeVar("Body", bound=ResponseBody)
 
 
 class Timeouts(NamedTuple):
-    """How long to wait, in seconds. `None` waits for ever, as Serf's client does for every answer."""
+    """How long to wait, in seconds. `None` waits forever, as Serf's client does for every answer."""
 
     connect: float = 10.0
     write: float = 10.0
@@ -102,7 +102,7 @@ class Client:
             ConfigError: `address` is malformed.
             AgentUnreachableError: nobody answers there.
             CommandRefusedError: the agent refuses the version or the key.
-            RemoteProtocolError: whoever answers does not speak Serf's IPC.
+            RemoteProtocolError: the program that answers does not speak Serf's IPC.
         """
         self._address = parse_agent_address(address)
         self._timeouts = timeouts

@@ -6,7 +6,7 @@ methods listed; it calls nothing that a file could name (ADR 12).
 
 The bytes are a stream of msgpack rows: first the fields of each class, then one row per object in the order
 in which they are found from the node on. Mutable objects are numbered, so that what was shared is shared
-again; values are written where they stand. Equal states give equal bytes, whatever their history.
+again; values are written where they stand. Equal states give equal bytes, independent of their history.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def _struct(cls: type[Struct], values: list[object]) -> Struct:
 
 
 def _check_config(values: list[object]) -> None:
-    """Refuse intervals and counts that would keep the core busy for ever."""
+    """Refuse intervals and counts that would keep the core busy forever."""
     for value in values:
         if isinstance(value, float) and not SHORTEST <= value <= LONGEST:
             raise RecordingError(f"the configuration has a time of {value} s")

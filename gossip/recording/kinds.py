@@ -1,4 +1,4 @@
-"""What a node's state may consist of: whatever is not listed here is neither written nor read (ADR 12)."""
+"""The classes that a node's state may consist of; nothing else is written or read (ADR 12)."""
 
 from enum import Enum
 from random import Random

@@ -1,9 +1,10 @@
-"""The flight recorder: a node that remembers what it was and everything that it was told since.
+"""The flight recorder: a node's state at some point and every input since, in bounded memory.
 
-`RecordedNode` stands between a driver and its node. Every call that changes the node is written down before
-it is carried out, as bytes at once: immutable, small, and nothing for the garbage collector to walk. What
-was written goes into windows, each of which begins with the node's state. When one is full the next begins,
-and the one before last is forgotten: there is always a full window, once there was one.
+`RecordedNode` wraps a `SerfNode` for its driver. It encodes every call that changes the node to bytes
+before carrying it out, so that recorded inputs are small, immutable, and invisible to the garbage
+collector. Inputs are collected in windows; each window starts with the node's state. When a window is
+full, a new one starts and the window before the last is discarded, so that after the first full window
+there is always at least one. `gossip.recording.replay` reads the result.
 """
 
 from __future__ import annotations
@@ -60,32 +61,32 @@ VERBS = (
     "seeds_resolved",
     "contact_ended",
 )
-"""The calls that change a node, by the numbers that stand for them. Add at the end, never renumber."""
+"""The calls that change a node; a recording stores their indexes. Append only, never reorder."""
 
 RECEIVE_PACKET, HANDLE_TIMEOUT, EFFECTS, NEXT_DEADLINE = range(4)
 COMMANDS = VERBS[NEXT_DEADLINE + 1 :]
 _NEXT_DEADLINE_ROW = pack_row((NEXT_DEADLINE,))
 
 MAX_INPUTS = 20_000
-"""Calls in one window: at rest, minutes of a cluster of a thousand."""
+"""Calls in one window: several minutes in a quiet cluster of a thousand."""
 MAX_INPUT_BYTES = 2 * 1024 * 1024
-"""Bytes of the calls in one window; the one that exceeds it, at most a whole push/pull, is the last."""
+"""Bytes of the calls in one window; the call that exceeds it, a push/pull at most, is the last."""
 
 
 class Window(Struct, frozen=True):
-    """A node's state and what it was told from there on."""
+    """A node's state and all inputs from there on."""
 
     state: bytes
     inputs: bytes
 
 
 class Snapshot(Struct, frozen=True):
-    """All of a recording in pieces that do not change any more; oldest window first."""
+    """A complete recording in immutable pieces; the oldest window comes first."""
 
     node: str
-    state: bytes  # of the first window's beginning
+    state: bytes  # at the start of the first window
     inputs: tuple[bytes, ...]
-    later_states: tuple[bytes, ...]  # of the other windows' beginnings, and of the end
+    later_states: tuple[bytes, ...]  # at the start of the other windows, and at the end
 
 
 class Recorder:
@@ -109,19 +110,19 @@ class Recorder:
         return self._node.name
 
     def write(self, row: bytes) -> None:
-        """Remember a call that is about to be made; begin a window if this one is full."""
+        """Record a call that is about to be made; start a new window if this one is full."""
         if self._count >= self._max_inputs or len(self._inputs) >= self._max_bytes:
             self._renew()
         self._count += 1
         self._inputs += row
 
     def write_outcome(self, row: bytes) -> None:
-        """Remember what has come of the calls so far: it belongs to the same window."""
+        """Record the outcome of the calls so far, in the same window."""
         self._count += 1
         self._inputs += row
 
     def snapshot(self) -> Snapshot:
-        """Return all that is remembered, and the present state; the node is not changed."""
+        """Return the recording and the current state; the node is not changed."""
         windows = (*self._past, Window(self._state, bytes(self._inputs)))
         return Snapshot(
             node=self._node.name,
@@ -132,14 +133,14 @@ class Recorder:
 
     def _renew(self) -> None:
         state = dump_state(self._node)
-        # Only now that there is a new one, the oldest goes.
+        # Discard the oldest window only after the new state has been taken.
         self._past = (Window(self._state, bytes(self._inputs)),)
         self._state, self._inputs, self._count = state, bytearray(), 0
         self.renewals += 1
 
 
 class RecordedNode:
-    """A node whose every input is written down; for everything else it is the node."""
+    """A node whose inputs are recorded; every other attribute is the wrapped node's."""
 
     def __init__(self, node: SerfNode, recorder: Recorder) -> None:
         self._node = node
@@ -151,7 +152,7 @@ class RecordedNode:
             setattr(self, verb, self._recorded(number, getattr(node, verb)))
 
     def __getattr__(self, name: str) -> object:
-        """Return what reads the node and changes nothing."""
+        """Return an attribute of the node; only used for members that do not change it."""
         return getattr(self._node, name)
 
     def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
@@ -172,14 +173,14 @@ class RecordedNode:
         self._node.handle_timeout(now)
 
     def next_deadline(self) -> float:
-        """See `SerfNode`; looking may drop timers that were cancelled, but only the first time."""
+        """See `SerfNode`. The first call after an input is recorded, because it may drop cancelled timers."""
         if not self._deadline_is_known:
             self._deadline_is_known = True
             self._write(_NEXT_DEADLINE_ROW)
         return self._node.next_deadline()
 
     def effects(self) -> list[Effect]:
-        """See `SerfNode`; what came of the inputs is remembered as a sum, to be compared by a replay."""
+        """See `SerfNode`. A checksum of the effects is recorded, which a replay compares."""
         drained = self._node.effects()
         if drained:
             self._write_outcome(pack_row((EFFECTS, fingerprint(drained))))
@@ -197,12 +198,12 @@ class RecordedNode:
 
 
 def record(node: SerfNode, recorder: Recorder) -> SerfNode:
-    """Return `node` as a driver shall hold it, so that `recorder` hears of every input."""
+    """Return a wrapper of `node` for the driver, which reports every input to `recorder`."""
     return cast("SerfNode", RecordedNode(node, recorder))
 
 
 def fingerprint(effects: Sequence[Effect]) -> int:
-    """Return a sum over `effects`, one after the other, without what a recording leaves out."""
+    """Return a CRC-32 over `effects` in order, without the parts that a recording redacts."""
     total = 0
     for effect in effects:
         if type(effect) is SendPacket:
@@ -215,7 +216,7 @@ def fingerprint(effects: Sequence[Effect]) -> int:
 
 
 def _shown(verb: str, args: tuple[object, ...]) -> tuple[object, ...]:
-    """Return the arguments of a command as a recording may hold them."""
+    """Return the arguments of a command, redacted as a recording requires."""
     if verb == "receive_user_message":
         return (redacted_payload(cast(bytes, args[0])), *args[1:])
     if verb == "query":
@@ -231,9 +232,9 @@ def _shown(verb: str, args: tuple[object, ...]) -> tuple[object, ...]:
 
 def _told(effect: Effect) -> object:
     if isinstance(effect, PushPullReceived):
-        return len(effect.nodes), effect.left, effect.initiated  # the rows are the input's own
+        return len(effect.nodes), effect.left, effect.initiated  # the rows are already in the input
     if isinstance(effect, MessageRejected):
-        return effect.source  # the reason may quote what is left out
+        return effect.source  # the reason may quote redacted bytes
     if isinstance(effect, QueryAnswered):
         return effect.token, effect.origin, len(effect.payload)
     if isinstance(effect, QueryReceived):
@@ -242,7 +243,7 @@ def _told(effect: Effect) -> object:
 
 
 def _row(value: object) -> object:
-    """Return a live row of the member table as a value: what it is at this moment."""
+    """Return a member table row, which is live, as a value of this moment."""
     if isinstance(value, SerfMember):
         return value.alive, value.status, value.status_ltime, value.changed_at
     return value

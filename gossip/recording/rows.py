@@ -22,7 +22,7 @@ class RecordingError(GossipError):
 
 @contextmanager
 def hostile(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong with what a file says into one error.
+    """Turn every exception that the content of a file causes into one error.
 
     Raises:
         RecordingError: something did; `what` stands before the reason.

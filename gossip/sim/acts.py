@@ -1,7 +1,8 @@
-"""What can happen in a scenario, one Struct each: commands, faults of processes, faults of links.
+"""The acts of a scenario, one Struct each: commands to agents, faults of processes, faults of links.
 
-Each act has a time (`at`, seconds) and, if it lasts, a length (`for`, seconds; without it, to the end of the
-phase with faults). In a file the act's kind is the key ``do``.
+An act has a time (`at`, seconds since the start). One that lasts also has a duration (`for`, seconds; by
+default, until the end of the phase with faults). In a scenario file the key ``do`` holds the kind of the
+act. `gossip.sim.performer` carries the acts out.
 """
 
 from msgspec import Struct, field
@@ -13,32 +14,32 @@ Names = tuple[str, ...]
 
 
 class Act(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, tag_field="do"):
-    """Something that happens at a time."""
+    """Something that happens at a given time."""
 
     at: Seconds = 0.0
 
 
 class Lasting(Act, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """Something that ends by itself."""
+    """An act that ends by itself."""
 
     lasts: Seconds = field(default=0.0, name="for")
 
 
 class Crash(Act, frozen=True, tag="crash"):
-    """The agent vanishes without a word."""
+    """The agent dies without leaving."""
 
     node: str
 
 
 class Restart(Act, frozen=True, tag="restart"):
-    """The agent starts anew, on the same address; one that runs crashes first."""
+    """The agent starts again on the same address; a running one crashes first."""
 
     node: str
-    snapshot: bool = False  # it remembers the members that it knew
+    snapshot: bool = False  # it remembers the members that it knew, as with Serf's snapshot file
 
 
 class MassRestart(Act, frozen=True, tag="restart-all"):
-    """Many agents crash at once and come back within some seconds."""
+    """Many agents crash at once and restart at random times within `within` seconds."""
 
     nodes: Names
     within: Seconds = 1.0
@@ -53,14 +54,14 @@ class Move(Act, frozen=True, tag="move"):
 
 
 class Leave(Act, frozen=True, tag="leave"):
-    """The agent leaves gracefully; once it has said so, it drains for some seconds."""
+    """The agent leaves gracefully; after announcing it, it drains for `drain` seconds."""
 
     node: str
     drain: Seconds = 0.0
 
 
 class ForceLeave(Act, frozen=True, tag="force-leave"):
-    """Somebody declares that a failed member has left."""
+    """A node declares that a failed member has left; with `prune`, the member is removed as well."""
 
     node: str
     about: str
@@ -83,37 +84,37 @@ class SendEvent(Act, frozen=True, tag="event"):
 
 
 class JoinAgain(Act, frozen=True, tag="join"):
-    """A node is told to join others by hand."""
+    """A node receives a join command."""
 
     node: str
     to: Names
 
 
 class Pause(Lasting, frozen=True, tag="pause"):
-    """An agent stops: it keeps time but neither sends nor receives, or it `freezes` altogether."""
+    """An agent neither sends nor receives for a while; with `freeze`, its timers stop as well."""
 
     node: str
     freeze: bool = False
 
 
 class Slow(Lasting, frozen=True, tag="slow"):
-    """An agent takes `cost` seconds to handle each packet."""
+    """An agent takes `cost` seconds for each packet."""
 
     node: str
     cost: Seconds = 0.05
 
 
 class Jump(Act, frozen=True, tag="clock-jump"):
-    """A host's clock leaps forward."""
+    """A host's clock jumps forward."""
 
     node: str
     seconds: Seconds
 
 
 class Partition(Lasting, frozen=True, tag="partition"):
-    """`one` and `other` (all the rest, unless given) no longer reach each other.
+    """The hosts `one` and `other` (by default, all the rest) cannot reach each other.
 
-    With `one_way` only what `one` sends to `other` is lost.
+    With `one_way`, only packets from `one` to `other` are lost.
     """
 
     one: Names
@@ -122,7 +123,7 @@ class Partition(Lasting, frozen=True, tag="partition"):
 
 
 class Link(Lasting, frozen=True, tag="link"):
-    """Links from `sources` to `targets` are under `conditions`."""
+    """Links from `sources` to `targets` have these `conditions`, such as loss or delay."""
 
     sources: Names = field(default=("*",), name="from")
     targets: Names = field(default=("*",), name="to")
@@ -131,7 +132,7 @@ class Link(Lasting, frozen=True, tag="link"):
 
 
 class Heal(Act, frozen=True, tag="heal"):
-    """Every fault of links that is in force ends."""
+    """All current faults of links end."""
 
 
 AnyAct = (

@@ -119,7 +119,7 @@ class Agreement(Observer):
         for observer in self._core:
             node = self._cluster.hosts[observer].node
             if node is None or not node.swim.any_other_alive():
-                continue  # whoever believes to be alone has nobody to tell anything
+                continue  # a node that believes itself alone has nobody to gossip to
             if len(node.swim.queue) or node.pending_broadcasts():
                 count = len(node.swim.queue) + node.pending_broadcasts()
                 yield f"{observer} still has broadcasts to send ({count})"

@@ -1,4 +1,4 @@
-"""What must hold at all times, whatever the network does: checked from outside the nodes.
+"""Invariants that must hold at all times under any network fault, checked from outside the nodes.
 
 Each rule is an observer of its own that raises `RuleBrokenError`. It looks at the row, the clock or the table
 that an event concerns, and once a second at the tables as a whole.
@@ -94,7 +94,7 @@ class Precedence(Observer):
     Only the owner raises an incarnation.
 
     The name of a member that is gone may pass on to another address, with any incarnation. And a row that
-    was forgotten, as rows of the dead and the left are after a while, begins anew.
+    was forgotten, as rows of dead and left members are after a while, starts from scratch.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -161,7 +161,7 @@ def _is_as_announced(before: Row, after: Row) -> bool:
 class LamportOrder(Observer):
     """Lamport clocks never go back, nor does the Lamport time of a member's status.
 
-    A snapshot keeps the clocks; without one a new life begins anew.
+    A snapshot keeps the clocks; without one a new life starts from scratch.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -170,7 +170,7 @@ class LamportOrder(Observer):
         self._statuses: dict[tuple[str, str], int] = {}
 
     def started(self, host: Host, now: float) -> None:
-        """A new life begins anew."""
+        """A new life starts with no history."""
         if not host.remembers:
             self._clocks.pop(host.name, None)
         for key in [key for key in self._statuses if key[0] == host.name]:

@@ -164,7 +164,7 @@ class Cluster:
             self.driver.stop(host, Absence.CRASHED)
 
     def restart(self, host: Host, *, snapshot: bool = False, rejoin: bool = True) -> None:
-        """Stop the agent, if it runs, and start it anew on the same address.
+        """Stop the agent if it runs, and start it again on the same address.
 
         With `snapshot` it keeps its clocks, and looks for the members that its last life knew.
         """

@@ -92,7 +92,7 @@ class Driver:
                 self._schedule.at(at, partial(self._wake, host, host.life, at))
 
     def stop(self, host: Host, why: Absence) -> None:
-        """End the agent's process; whatever waited for it is lost."""
+        """End the agent's process; everything queued for it is lost."""
         for observer in self.observers:
             observer.stopped(host, self._schedule.now)
         host.node = None

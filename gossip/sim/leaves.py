@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 IN_ORDER = "a member that leaves in order has not failed"
 
 MARGIN = 1.0
-"""Seconds between two looks at the hosts: so long may a trouble go unnoticed at its end."""
+"""Seconds between two looks at the hosts; the end of a problem may go unnoticed for this time."""
 
 
 class Farewell(Struct, frozen=True):
@@ -110,7 +110,7 @@ class Leaves(Observer):
     # --- newcomers ----------------------------------------------------------------------------------------
 
     def _judge_newcomer(self, host: Host, effect: PushPullReceived, now: float) -> None:
-        """A push/pull under way may be as old as its time-out: the peer must have known for so long."""
+        """A push/pull under way may be as old as its time-out: the peer must have known for that time."""
         patience = self._cluster.config.swim.stream_timeout + MARGIN
         answering = {row.name for row in effect.nodes if row.state < MemberState.DEAD}
         for name, since in self._known_since.items():

@@ -1,6 +1,6 @@
 """Faults whose cure is later work, each with the scenario and seed that show what breaks today.
 
-The swarm does not draw them. Whoever cures one finds its test failing here: the scenario then moves to the
+The swarm does not draw them. A fix makes the corresponding test fail: the scenario then moves to the
 regressions, the fault into the swarm, and this list gets shorter.
 """
 

@@ -40,7 +40,7 @@ class Session:
         return self._trial.cluster.hosts[name].node
 
     def do(self, act: AnyAct) -> None:
-        """Let `act` happen now, whatever time it bears.
+        """Perform `act` now, regardless of its own time.
 
         Raises:
             RuleBrokenError: it broke a rule at once.

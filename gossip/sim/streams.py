@@ -1,6 +1,6 @@
 """TCP between simulated agents: push/pulls and stream pings, with the bounds of the agent's own driver.
 
-A conversation is a handshake and one message each way. Whatever does not get through is tried again after
+A conversation is a handshake and one message each way. Lost segments are retransmitted after
 TCP's doubling pauses, until the opener's deadline; a machine without an agent refuses at once, an address
 without a machine stays silent.
 """

@@ -1,4 +1,4 @@
-"""What happened in a run: a hash over all of it, and its last entries, for whoever narrates them.
+"""What happened in a run: a hash over all of it, and its last entries, to be narrated elsewhere.
 
 The hash covers every packet (when, from whom, to whom, how many messages), every other effect of a node with
 all its fields, and every command and fault, each with its exact time. It does not cover the bytes of packets,

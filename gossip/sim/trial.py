@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LIVENESS = "after all faults the core agrees"
 NO_EXCEPTION = "the core never raises"
 CALM_AFTER = 10.0
-"""An agreement must last so long, in seconds: a probe from before the faults ended may still undo it."""
+"""Seconds that an agreement must last: a probe from before the end of the faults may still undo it."""
 STEP = 0.5
 """How often the second phase looks whether it is over, in seconds."""
 MAX_MISSING = 10
@@ -99,7 +99,7 @@ class Trial:
         except RuleBrokenError as broken:
             failure = Failure(broken.rule, broken.detail, broken.at)
         except Exception:
-            # Whatever the core raised is a finding as much as a broken rule, and must come with its seed.
+            # An exception in the core counts like a broken rule, and must be reported with its seed.
             failure = Failure(NO_EXCEPTION, traceback.format_exc(), self.cluster.now)
         return self.outcome(failure, settled_after)
 
@@ -177,7 +177,7 @@ class Trial:
             self.cluster.rejoin(host)
 
     def _choose_core(self) -> list[str]:
-        """Return who must agree: whoever is up, unless the scenario says who; then the others stop."""
+        """Return the nodes that must agree: all running ones, or those of the scenario; stop the others."""
         cluster = self.cluster
         if "*" in self.scenario.core:
             return [host.name for host in cluster.hosts.values() if _is_in(host)]

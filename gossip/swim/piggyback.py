@@ -1,7 +1,8 @@
-"""Packets and what rides on them (SWIM section 4.1: dissemination by piggyback).
+"""Composes all outgoing packets: a direct message and queued broadcasts (SWIM section 4.1).
 
-Every direct message offers the rest of its datagram to queued broadcasts: SWIM's own first, then the upper
-layer's. This module keeps the byte budget; nobody else composes packets.
+The space that a message leaves in its datagram is offered to queued broadcasts: SWIM's first, then those
+of the layer above. The byte budget is kept here; no other module composes packets. Output: `SendPacket`
+effects.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def packet_room(config: SwimConfig) -> int:
-    """Return the bytes of a packet that messages may fill, each with its entry's cost."""
+    """Return the bytes that messages may fill in a packet, including `COMPOUND_ENTRY_BYTES` for each."""
     return config.packet_budget - config.packet_overhead - COMPOUND_HEADER_BYTES
 
 
 def longest_broadcast(config: SwimConfig) -> int:
-    """Return the bytes of the longest broadcast: one that has a packet to itself."""
+    """Return the length of the longest broadcast, which takes a packet of its own, in bytes."""
     return packet_room(config) - COMPOUND_ENTRY_BYTES
 
 
@@ -57,22 +58,22 @@ class Piggyback:
         self._emit(SendPacket(to, (message, *extra)))
 
     def send_alone(self, to: Address, message: bytes) -> None:
-        """Send `message` to an address, with nothing behind it."""
+        """Send `message` to an address without piggyback."""
         self._emit(SendPacket(to, (message,)))
 
     def send_to_member(self, member: Member, parts: tuple[bytes, ...]) -> None:
-        """Send `parts` alone to a known member, with a checksum where it is understood."""
+        """Send `parts` without piggyback to a known member, with a checksum if it understands one."""
         self._emit(SendPacket(member.address, parts, member.protocol_max >= CRC_SINCE_PROTOCOL))
 
     def gossip_to(self, member: Member) -> bool:
-        """Send a packet of broadcasts only; return False if there was nothing to send."""
+        """Send a packet that contains only broadcasts; return False if there are none."""
         parts = self._take(self._budget, MAX_PARTS_SENT)
         if parts:
             self.send_to_member(member, tuple(parts))
         return bool(parts)
 
     def pending(self) -> bool:
-        """Tell whether any broadcast waits."""
+        """Return whether any broadcast is queued."""
         return bool(len(self._queue) or self._delegate.pending_broadcasts())
 
     def _take(self, budget: int, room: int) -> list[bytes]:

@@ -1,11 +1,11 @@
-"""A name that comes back at another address: whose is it (memberlist `state.go`, aliveNode, canReclaim)?
+"""Decides whether a member's name may move to another address (ADR 15; memberlist canReclaim).
 
-A container restarts under its name with a new address; so may a stranger say, in the name of a member that is
-there. While the member is alive or suspect, the name is its own. Once it is gone, by its own word or by
-ours, both addresses are pinged: the name passes on when the old one is silent and the new one answers.
+A container may restart under its old name at a new address; a stranger may also forge such an
+announcement. While the member is alive or suspect, its name stays where it is. Once the member is dead or
+has left, both addresses are pinged: the name moves if the old address is silent and the new one answers.
 
-A claim is kept for a while. It may come before the death is noticed, and an old process may answer until it
-has stopped.
+An announcement that has to wait is kept as a `Claim` for up to `CLAIM_LIFETIME`, because it may arrive
+before the death is noticed, and because an old process answers until it has stopped.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     from gossip.wire.messages import Alive
 
 RECLAIM = "reclaim"
-"""Timer key: the pings for a claim are late, or the claim has expired."""
+"""Timer key: it is time to evaluate the pings of a claim, or the claim has expired."""
 
 PINGS = 3
-"""Times that each address is pinged, so that a lost packet or two do not give a name away."""
+"""Pings to each address, so that one or two lost packets do not give a name away."""
 
 PING_SPACING = 0.5
-"""Probe timeouts between two pings for a claim; after the last, a whole one passes: two in all."""
+"""Time between two pings, in probe timeouts. After the last ping a whole timeout passes: two in total."""
 
 RETRY_AFTER = 2.0
-"""Seconds until an owner that answered is asked again: after a leave, processes answer until they stop."""
+"""Seconds until an owner that answered is pinged again: after a leave, a process answers until it stops."""
 
 CLAIM_LIFETIME = 60.0
-"""Seconds for which a claim is kept: a failure takes up to 30 s to be noticed."""
+"""Seconds that a claim is kept: it can take up to 30 s until a failure is noticed."""
 
 MAX_CLAIMS = 64
-"""Claims at once. Each causes six pings in three seconds, half of them to an address that may be forged."""
+"""Claims at the same time. Each causes six pings in three seconds, half of them to an unverified address."""
 
 
 class Claim:
-    """An announcement of a known name at another address, and who answered since the pings began."""
+    """An announcement of a known name at another address, and which of the two addresses answered."""
 
     __slots__ = ("alive", "claimant_answers", "encoded", "expires", "owner_answers", "pings")
 
@@ -64,7 +64,7 @@ class Claim:
 
     @property
     def address(self) -> Address:
-        """Where the name would go."""
+        """The address that the name would move to."""
         return unpack_address(self.alive.addr, self.alive.port)
 
 
@@ -89,14 +89,14 @@ class Reclaims:
         self._emit = emit
         self._deadlines = deadlines
         self._claims: dict[str, Claim] = {}
-        self._pinged: dict[int, tuple[str, bool]] = {}  # by sequence number: the name, whether its owner
+        self._pinged: dict[int, tuple[str, bool]] = {}  # sequence number: name, whether its owner was pinged
 
     def __len__(self) -> int:
         """Return how many claims are kept."""
         return len(self._claims)
 
     def consider(self, member: Member, alive: Alive, encoded: bytes | None, now: float) -> None:
-        """Keep the claim `alive` to the name of `member`; look into it if the member is gone.
+        """Keep the claim `alive` to the name of `member`; start the pings if the member is gone.
 
         Raises:
             RemoteProtocolError: there are too many claims.
@@ -111,24 +111,24 @@ class Reclaims:
             self._deadlines.set((RECLAIM, member.name), claim.expires)
             self.member_gone(member, now)
         elif not claim.pings:
-            claim.alive, claim.encoded = alive, encoded  # the newest, as long as nobody is being asked
+            claim.alive, claim.encoded = alive, encoded  # keep the newest until the pings start
         if not member.is_gone:
             self._emit(NameConflict(member.name, member.address, unpack_address(alive.addr, alive.port)))
 
     def member_gone(self, member: Member, now: float) -> None:
-        """Look into the claim to the name of `member`, if there is one and the member is gone."""
+        """Start the pings for a claim to the name of `member`, if there is one and the member is gone."""
         claim = self._claims.get(member.name)
         if claim is not None and member.is_gone:
             self._ping(member, claim, now)
 
     def drop(self, name: str) -> None:
-        """Forget the claim to `name`, whose owner's row is no more: it is anybody's now."""
+        """Forget the claim to `name`: the owner's row was removed, so the name is free."""
         if name in self._claims:
             self._forget(name)
             self._deadlines.cancel((RECLAIM, name))
 
     def receive_ack(self, seq: int) -> None:
-        """Take note of who answers; an owner that does is told what is said of it, so that it can refute."""
+        """Record which address answered; send an answering owner its death, so that it refutes."""
         pinged = self._pinged.pop(seq, None)
         if pinged is None:
             return
@@ -143,7 +143,7 @@ class Reclaims:
             self._piggyback.send_to_member(member, (encode(Dead(member.incarnation, name, reporter)),))
 
     def timed_out(self, name: str, now: float) -> Claim | None:
-        """The pings for a claim are late, or the claim has expired; return it if the name passes on."""
+        """Evaluate the pings of a claim, send further ones, or drop it; return it if the name may move."""
         claim, member = self._claims[name], self._table.by_name[name]
         if not member.is_gone or now >= claim.expires:
             self._forget(name)

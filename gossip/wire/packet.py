@@ -1,9 +1,10 @@
-"""A datagram: leaf messages in, bytes out, and back (memberlist `net.go`, `label.go`; serf-wire 1.2, 1.3).
+"""Packs encoded messages into a datagram (`seal`) and unpacks them (`unseal`); serf-wire 1.2 and 1.3.
 
-From the inside out: messages, a compound if they are several, compression if it pays, a checksum, encryption,
-a label. Reading undoes this in reverse; inside, compound and compression may nest, the checksum may not.
+Layers, from the inside out: messages; a compound if there are several; compression if it saves bytes; a
+checksum; encryption; a label. `unseal` removes them in reverse order. Compounds and compression may be
+nested in each other, the checksum may not. The reference is memberlist's `net.go` and `label.go`.
 
-What comes in is from strangers, so every expansion is bounded: depth, number of parts, bytes in and out.
+Datagrams come from strangers, so every expansion is limited: nesting, number of parts, bytes in and out.
 """
 
 import struct
@@ -32,7 +33,7 @@ MAX_PARTS = 128
 """Leaf messages of one datagram; some 60 of the smallest fit into a member's 1,400 bytes."""
 
 MAX_NESTING = 4
-"""Compounds and compressions inside each other; senders make two."""
+"""Nested compounds and compressions; senders produce two levels."""
 
 MAX_PARTS_SENT = 127
 """memberlist 0.2.2 computes the length of the length table in eight bits and breaks above this."""
@@ -58,7 +59,7 @@ def seal(
         crc: Put a checksum before it; only for peers that speak protocol 5.
         encryption: Encrypt with its primary key.
         nonce: 12 random bytes, never used before; ignored without `encryption`.
-        label: Up to 255 bytes to stand before it all.
+        label: The cluster's label, up to 255 bytes, which precedes everything else.
 
     Raises:
         LocalProtocolError: an argument breaks a limit, or the datagram would be longer than UDP allows.
@@ -96,8 +97,8 @@ def unseal(
         datagram: What the socket received.
         encryption: The keys that the datagram must be encrypted with; None: it must not be.
         label: The label of the cluster, which encryption authenticates.
-        header: The label that the header must carry, if something in between has taken `label` off.
-        replays: Remembers what was decrypted, and refuses it from then on.
+        header: The label that the header must carry, if a proxy has already removed `label`.
+        replays: Remembers decrypted datagrams and refuses repetitions.
         now: Monotonic seconds, for `replays`.
 
     Raises:
@@ -146,7 +147,7 @@ def _strip_crc(payload: bytes) -> bytes:
 
 
 def _expand(payload: bytes, room: int) -> list[bytes]:
-    """Return the leaves of `payload` in order, taking compounds and compressions apart.
+    """Return the leaf messages of `payload` in order, with compounds and compression removed.
 
     Args:
         payload: A message.
@@ -165,13 +166,13 @@ def _expand(payload: bytes, room: int) -> list[bytes]:
             if kind == COMPOUND:
                 inner = _split(part)
             else:
-                effort -= len(part)  # also if it fails: that costs as much
+                effort -= len(part)  # counts even on failure, which costs as much
                 inner = [_decompress(part, room, effort)]
                 room -= len(inner[0])
         except RemoteProtocolError:
             if depth == 0:
                 raise
-            leaves.append(part)  # for the decoder to refuse; what stands beside it still counts
+            leaves.append(part)  # the decoder will refuse it; its neighbours still count
             continue
         pending += [(each, depth + 1) for each in reversed(inner) if each]
         if len(leaves) + len(pending) > MAX_PARTS:

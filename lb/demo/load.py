@@ -15,7 +15,7 @@ from lb.demo.http import END_OF_HEAD, MAX_HEAD_BYTES, HttpError, make_request, p
 
 REQUEST_TIMEOUT = 10.0
 MAX_IN_FLIGHT = 500
-"""An open loop over a server that hangs would otherwise start tasks for ever; one more counts as failed."""
+"""An open loop over a server that hangs would otherwise start endless tasks; one more counts as failed."""
 MAX_IDLE = 50
 _CHUNK = 16384
 

@@ -14,7 +14,7 @@ KILL_TIMEOUT = 5.0
 
 
 class Processes:
-    """Starts processes by name; `stop_all` ends whatever still runs."""
+    """Starts processes by name; `stop_all` ends those still running."""
 
     def __init__(self) -> None:
         self._running: dict[str, trio.Process] = {}
@@ -63,7 +63,7 @@ class Processes:
         return False
 
     async def stop_all(self) -> None:
-        """Kill what still runs, with whatever it started."""
+        """Kill the processes still running, with their children."""
         for process in self._running.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -20,7 +20,7 @@ from lb.demo.timeline import Line, Timeline
 from lb.demo.witness import Witness
 
 STORY_TIMEOUT = 75.0
-"""With the clean-up the whole ends within 90 s, whatever happens."""
+"""Including the clean-up, the demo ends within 90 s in every case."""
 FRESH_SHARE = 0.3
 """Of the requests, those that open a connection of their own."""
 LAST_ANSWERS_TIMEOUT = 12.0

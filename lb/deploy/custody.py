@@ -1,6 +1,6 @@
 """What is ours on this machine, and what is not: the file as we left it, the worker we made, our drains.
 
-`Deployment` acts through it, so that every change of our own is known as one. Whatever else changes is
+`Deployment` acts through it, so that every change of our own is known as one. Any other change is
 somebody else's: a copy of it is kept before anything is replaced, and `inspect` names it.
 """
 

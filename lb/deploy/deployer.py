@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MAX_REASON_LENGTH = 500
 WATCH_INTERVAL = 1.0
-"""How soon a new worker, whoever made it, gets its drained servers back."""
+"""How soon a new worker, from any reload, gets its drained servers back."""
 OLD_WORKERS_POLL = 0.5
 
 
@@ -91,7 +91,7 @@ class Deployment:
         self._achieved: Goal | None = None  # what file and worker were last seen to agree with
 
     def want(self, goal: Goal) -> None:
-        """Replace whatever was wished before; why that was wished is not lost if it has not been begun."""
+        """Replace the previous goal; if that was not started, its reason is kept as well."""
         if self._goal is not None and self._is_waiting:
             reasons = f"{self._goal.reason}; {goal.reason}"[:MAX_REASON_LENGTH]
             goal = replace(goal, reason=reasons, settled_in=max(goal.settled_in, self._goal.settled_in))

@@ -1,6 +1,6 @@
 """One writer per configuration directory: a lock held for the life of the agent.
 
-Two agents that write the same haproxy.cfg would swap each other's work for ever, so the second one must
+Two agents that write the same haproxy.cfg would overwrite each other's work forever, so the second one must
 stop at once and say who is in its way. The kernel drops the lock when the holder dies, however it dies.
 """
 

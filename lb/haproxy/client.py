@@ -67,7 +67,7 @@ class HAProxy:
         """Return HAProxy's processes, None if its master does not answer."""
         try:
             return await self.master.processes()
-        except HAProxyError:  # also an empty answer: the master is executing itself anew
+        except HAProxyError:  # also an empty answer: the master is re-executing itself
             return None
 
     async def digest(self) -> str | None:

@@ -122,7 +122,7 @@ def parse_processes(text: str) -> Processes:
     """Read the answer to ``show proc``.
 
     Raises:
-        UnreachableError: it is empty: the master is executing itself anew.
+        UnreachableError: it is empty: the master is re-executing itself.
         HAProxyError: there is no master in it.
     """
     if not text:

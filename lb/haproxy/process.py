@@ -1,8 +1,10 @@
-"""One HAProxy master as a process: started so that it outlives us, or found again; watched and signalled.
+"""One HAProxy master as a process that outlives us: start, find, watch and signal it (ADR 16).
 
-It is known by a pid file descriptor, which never points to anybody else. Its standard output and error are a
-pipe that it holds open for reading, too, and that never makes it wait: when nobody reads, what does not fit
-is lost, and HAProxy goes on. The next gossip-lb that adopts it reads the same pipe.
+A process is identified by a pid file descriptor, which cannot come to refer to another process. HAProxy's
+standard output and error are a non-blocking pipe that HAProxy itself also holds open for reading. When
+nobody reads the pipe, lines that do not fit are lost and HAProxy keeps running. The next gossip-lb that
+adopts the process reads the same pipe. When to start, adopt and restart is decided in
+`lb.haproxy.supervisor`.
 """
 
 import fcntl
@@ -21,27 +23,27 @@ from lb.haproxy.incumbent import Incumbent
 MAX_LINE_BYTES = 4096
 """A longer line of HAProxy's log is cut into pieces of this size."""
 LOG_PIPE_BYTES = 256 * 1024
-"""What HAProxy's log may hold while nobody reads it; the kernel may grant less, 64 KiB at least."""
+"""Capacity of the log pipe; the kernel may grant less, but at least 64 KiB."""
 _CHUNK = 65536
 _spawning = trio.CapacityLimiter(1)
-"""Not the common one: look-ups of names that hang must not hold up a restart."""
+"""A limiter of our own: name look-ups that hang in the default one must not delay a restart."""
 
 
 def haproxy_command(binary: str, config: Path, master_socket: Path) -> tuple[str, ...]:
-    """Return how HAProxy is started: in master-worker mode, in the foreground whatever its file says.
+    """Return the command line that starts HAProxy in master-worker mode and in the foreground.
 
-    ``-db`` overrules ``daemon`` in the file: a master that forks away would be nobody's child.
+    ``-db`` overrides ``daemon`` in the file: we could not watch a master that forks away.
     """
     return (binary, "-W", "-db", "-S", f"{master_socket},mode,600", "-f", str(config))
 
 
 class Process:
-    """A running master. `is_ours` says whether we, or an earlier gossip-lb, started it."""
+    """A running master. `is_ours` is true if this or an earlier gossip-lb started it."""
 
     __slots__ = ("_handle", "_log", "_pending", "is_ours", "pid")
 
     def __init__(self, pid: int, handle: int, log: int | None, *, is_ours: bool) -> None:
-        """Take over the pid file descriptor `handle` and the end of the log's pipe that is read."""
+        """Take ownership of the pid file descriptor `handle` and of `log`, the read end of the log pipe."""
         self.pid = pid
         self.is_ours = is_ours
         self._handle = handle
@@ -54,12 +56,12 @@ class Process:
         return self._log is not None
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal; a process that is gone does not mind."""
+        """Send a signal; does nothing if the process has exited."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, number)
 
     async def wait(self) -> int | None:
-        """Wait until it has exited; return its status (negative: the signal), None if it is not our child."""
+        """Wait for the exit; return the status (negative: a signal), or None if it is not our child."""
         await trio.lowlevel.wait_readable(self._handle)
         try:
             result = os.waitid(  # noqa: ASYNC222 - it has exited: this does not wait
@@ -72,13 +74,13 @@ class Process:
         return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
     def end_group(self) -> None:
-        """Kill what is left of it: a worker that outlives its master would hold the ports."""
-        if self.is_ours:  # started in a session of its own: the group is nobody else's
+        """Kill the remaining workers: one that outlives its master would keep the ports."""
+        if self.is_ours:  # started in its own session, so the group contains nothing else
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     async def lines(self) -> AsyncIterator[str]:
-        """Yield its log, line by line, until every process that writes it is gone."""
+        """Yield the log line by line until every process that writes to it has exited."""
         if self._log is None:
             return
         while True:
@@ -91,14 +93,14 @@ class Process:
                     return
 
     def last_lines(self) -> Iterator[str]:
-        """Yield what the log still holds after the exit, without waiting for more."""
+        """Yield the lines left in the pipe after the exit, without waiting."""
         with suppress(BlockingIOError):
             while self._log is not None and (chunk := os.read(self._log, _CHUNK)):
                 yield from _cut(self._pending, chunk)
         yield from _cut(self._pending, b"\n")
 
     def close(self) -> None:
-        """Let go of it; the process is not touched."""
+        """Close our descriptors; the process keeps running."""
         for descriptor in (self._handle, self._log):
             if descriptor is not None:
                 os.close(descriptor)
@@ -106,7 +108,7 @@ class Process:
 
 
 async def start(command: Sequence[str]) -> Process:
-    """Start HAProxy in our directory, in a session of its own.
+    """Start HAProxy in our working directory and in a session of its own.
 
     Raises:
         HAProxyError: it cannot be executed, or there are no descriptors or processes left.
@@ -141,7 +143,7 @@ def _spawn(command: list[str]) -> Process:
     try:
         with suppress(OSError):
             fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, LOG_PIPE_BYTES)
-        # A description of its own, open for reading as well: no reader but itself, and yet no SIGPIPE.
+        # A separate file description, open for reading too: HAProxy gets no SIGPIPE when we are gone.
         both = os.open(f"/proc/self/fd/{writing}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except BaseException:
         os.close(log)
@@ -168,12 +170,12 @@ def _spawn(command: list[str]) -> Process:
         child.wait()
         os.close(log)
         raise
-    child.returncode = 0  # the pid file descriptor waits for it: this object must neither do so nor complain
+    child.returncode = 0  # we wait through the pid file descriptor: keep Popen from waiting or warning
     return Process(child.pid, handle, log, is_ours=True)
 
 
 def _log_of(pid: int) -> int | None:
-    """Open the pipe that a HAProxy of ours writes its log to; None if it has none that we may read."""
+    """Open the log pipe of a HAProxy that we started; None if there is no pipe or we may not read it."""
     path = Path(f"/proc/{pid}/fd/2")
     try:
         if not path.is_fifo():

@@ -97,7 +97,7 @@ class Runtime:
 
         Names that the worker does not have are ignored: they are out of its configuration already. A server
         that is drained but not one of `ours` was drained by a person, and stays so; so does one in
-        maintenance, whoever put it there.
+        maintenance, no matter who put it there.
         """
         rows = await self.servers()
         free = [row for row in rows if not row.is_in_maintenance]

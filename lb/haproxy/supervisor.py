@@ -26,7 +26,7 @@ haproxy_log = logging.getLogger("haproxy")
 RESTART_DELAY = 0.5
 MAX_RESTART_DELAY = 30.0
 STABLE_AFTER = 60.0
-"""An HAProxy that ran for so long starts its back-off anew."""
+"""Seconds after which a running HAProxy counts as stable; its restart delay is then reset."""
 DEFAULT_STOP_TIMEOUT = 5.0
 LAST_RESORT_TIMEOUT = 2.0
 STRANGER_GRACE = 10.0

@@ -21,7 +21,7 @@ class Wish(Struct, frozen=True):
 
 
 class Allocation(Struct, frozen=True):
-    """Who gets what. Whoever is not in `claims` has no place."""
+    """The outcome: a member that is not in `claims` gets no server."""
 
     claims: dict[str, Claim]
     replaced: dict[str, str]  # a member that is gone -> the newcomer at its address

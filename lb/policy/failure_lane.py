@@ -15,7 +15,7 @@ from lb.policy.guard import SURPRISE, Case, HoldReason, doubt, hold_reason
 from lb.policy.witness import Health, health_of
 
 MIN_GAP = 0.5
-"""Seconds between two changes of the file, whatever their reasons."""
+"""Seconds between two changes of the file, for any reason."""
 
 
 class FailureLane:

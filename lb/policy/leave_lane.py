@@ -17,7 +17,7 @@ from lb.policy.witness import Health, health_of
 
 
 def spare_last(candidates: Iterable[Candidate], view: DetectorView, min_backends: int, now: float) -> None:
-    """Decide anew which of the listed members that are gone are spared."""
+    """Decide again which listed members that are gone are spared."""
     listed = sorted((c for c in candidates if c.listed is not None), key=lambda c: c.home)
     for _, group in groupby(listed, lambda c: c.home):
         servers = list(group)

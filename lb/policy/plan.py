@@ -1,4 +1,4 @@
-"""Members and their tags become backends and servers: equal inputs give equal plans, whatever their order.
+"""Members and their tags become backends and servers: equal inputs give equal plans, in any order.
 
 First `read_claim` judges one member by itself; then `make_plan` gives every claim a server name and an id
 that are unique in the file. What is refused or renamed is returned as data: the caller logs each once.

@@ -39,8 +39,8 @@ RECHECK = 0.25
 class SettleConfig(Struct, frozen=True, kw_only=True):
     """The clocks of the three lanes, in seconds, and two limits."""
 
-    calm: float = 2.0  # after so long without a change the first arrival enters at once
-    quiet: float = 0.5  # others wait until nobody has arrived (left) for so long,
+    calm: float = 2.0  # seconds without a change after which the first arrival enters at once
+    quiet: float = 0.5  # others wait until nobody has arrived (left) for this time,
     at_most: float = 2.0  # but no longer than this
     settle_max: float = 30.0  # a failure that waits longer is starved
     join_wait: float = 15.0  # how long the servers of an old file may stay unmentioned
@@ -53,7 +53,7 @@ class SettleConfig(Struct, frozen=True, kw_only=True):
 class Settle:
     """Decides who is in the file.
 
-    Call `observe` with whatever changed and then `handle_timeout`, which is to be called at `next_deadline`
+    Call `observe` with the changes and then `handle_timeout`, which is to be called at `next_deadline`
     too; it may be called at any time. `now` never goes back.
     """
 

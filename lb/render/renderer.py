@@ -32,7 +32,7 @@ MAX_CARRIED_LINES = 500
 """Lines that a person, or a take-over, adds to ``global`` or to ``defaults``."""
 TEMPLATE_NAME = "haproxy.cfg.j2"
 _REFUSED_WORDS = ("daemon", "master-worker")
-"""HAProxy has to stay in the foreground of whoever started it."""
+"""HAProxy must stay in the foreground of the process that started it."""
 
 _SAFE = re.compile(r"[A-Za-z0-9_.:/*@\[\]+=,~-]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -1,9 +1,12 @@
-"""The check behind the renderer: a finished file may differ from one without members by server lines only.
+"""Verifies a rendered file before HAProxy sees it: members may affect only their `server` lines.
 
-It parses the text back and knows nothing of templates, so that an injection which got past every earlier
-gate, or a template that prints too much, still does not reach HAProxy. Everything else in the file (section
-headers, `bind`, `stats`, `setenv` …) has to equal, line by line, a render with zero members; each further
-line has to be the one `server` line of a server in the plan.
+The check parses the finished text and knows nothing about templates. An injection that got past all
+earlier checks, or a template that prints too much, is therefore still stopped here. Every line of the file
+must either equal the corresponding line of a file rendered without members (section headers, `bind`,
+`stats`, `setenv` …) or be the only `server` line of a server in the plan.
+
+Input: the file, the file rendered without members, the plan. Output: a list of problems; the caller
+(`lb.controller`) refuses the file if there is one.
 """
 
 import re
@@ -15,7 +18,7 @@ from lb.policy.plan import Plan, Server
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """1,000 servers make about 120 kB."""
 MAX_FINDINGS = 10
-"""More are not worth a log line; the file is refused at the first."""
+"""Problems reported for one file, which is refused because of the first."""
 
 _DIGEST = re.compile(r"^([ \t]*setenv LB_DIGEST |# digest |# backends )[0-9a-f]{64}$", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -28,12 +31,12 @@ _VALUED = re.compile(
 
 
 def inspect(content: bytes, reference: bytes, plan: Plan) -> tuple[str, ...]:
-    """Return what is wrong with `content`, nothing if it may be used.
+    """Return the problems of `content`; an empty tuple means that it may be used.
 
     Args:
         content: the file rendered from `plan`.
         reference: the file rendered by the same renderer from ``plan.emptied()``.
-        plan: the servers that the file has to have, and no others.
+        plan: the servers that the file must contain, and no others.
     """
     if len(content) > MAX_FILE_BYTES:
         return (f"file has {len(content)} bytes: the limit is {MAX_FILE_BYTES}",)
@@ -72,7 +75,7 @@ def _server_keys(content: bytes) -> frozenset[tuple[str, str]]:
 
 
 def _in_backends(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
-    """Add to each line the name of the backend that it belongs to, "" outside of backends."""
+    """Yield each line with the name of its backend, "" outside backends."""
     backend = ""
     for number, line in lines:
         words = line.split()
@@ -87,12 +90,12 @@ def _lines(content: bytes) -> list[tuple[int, str]]:
 
 
 def _named(words: list[str], section: str, expected: dict[tuple[str, str], Server]) -> Server | None:
-    """Return the server still to come that this line is about; a second line about it is a foreign one."""
+    """Return the expected server that this line declares; a second line for it counts as unexpected."""
     return expected.get((section, words[1])) if len(words) > 2 and words[0] == "server" else None
 
 
 def _judge(words: list[str], server: Server) -> str | None:
-    """Return why the server line `words` is not the one of `server`."""
+    """Return why the line `words` does not match `server`; None if it does."""
     if words[2] != server.address:
         return f"server {server.name} has another address than its member"
     rest = iter(words[3:])
@@ -110,7 +113,7 @@ def _judge(words: list[str], server: Server) -> str | None:
 
 
 def _compare(lines: list[tuple[int, str]], reference: list[str]) -> list[str]:
-    """Return where `lines` first part from `reference`."""
+    """Return the first difference between `lines` and `reference`, if any."""
     for (number, line), wanted in zip(lines, reference, strict=False):
         if line != wanted:
             return [f"line {number}: {line!a:.60} depends on members: without any it is {wanted!a:.60}"]

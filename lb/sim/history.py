@@ -28,7 +28,7 @@ Line = tuple[str, str, int, int]
 
 
 class Process(Struct, frozen=True):
-    """What is true of a member's process at a moment, whatever others believe."""
+    """The true state of a member's process at a moment, independent of what others believe."""
 
     life: int  # how often it was started
     status: MemberStatus  # its own; NONE if it does not run

@@ -1,4 +1,4 @@
-"""What no swap may do, whatever gossip says: judged by who answers in truth, at the moment of the swap.
+"""Rules that no swap may break, judged by the servers that really answer at the moment of the swap.
 
 Two rules. A server that answers is never removed for a failure or an absence: that is gossip's word alone.
 And a backend in which some server answers still has one that answers after the swap.

@@ -1,7 +1,7 @@
 """The commands that run, search and replay simulated clusters; no agent is needed, and none is touched.
 
-Whoever offers them may let observers of its own ride along in each run (`Riders`): what they counted is told
-for each run and in sum. ``gossip sim`` has none, ``gossip-lb sim`` has the balancer's decisions.
+A program can add observers to each run (`Riders`); their counts are printed for each run and in total.
+``gossip sim`` adds none, ``gossip-lb sim`` adds load balancers.
 """
 
 from __future__ import annotations
