@@ -116,7 +116,7 @@ class SnapshotFile:
             with trio.move_on_after(LAST_FLUSH_TIMEOUT, shield=True) as scope:
                 await self._flush(node, last=True)
             if scope.cancelled_caught:
-                log.error("the snapshot is not complete: the disk is too slow", extra={"file": self._path})
+                log.error("snapshot incomplete: the disk is too slow", extra={"file": self._path})
 
     async def rejoin(self, agent: "Agent") -> None:
         """Ask the members of the last life in random order, the failed ones last, until one answers."""
@@ -124,7 +124,7 @@ class SnapshotFile:
         past = [peer for group in self._past_groups() for peer in rng.sample(group, len(group))]
         pause = FIRST_PAUSE
         while past and not agent.is_leaving and agent.driver.node.count_alive() == 1:
-            log.info("rejoining the cluster of the last life", extra={"members": len(past)})
+            log.info("rejoining the cluster of the last run", extra={"members": len(past)})
             for at in range(0, len(past), ASKED_AT_ONCE):
                 asked = [str(peer.address) for peer in past[at : at + ASKED_AT_ONCE]]
                 # Events since the last life are news: those before it are known by the clock.
@@ -134,7 +134,7 @@ class SnapshotFile:
                     self._unheard = ()
                     return
             wait = pause * (0.5 + rng.random() / 2)
-            log.warning("no member of the last life answers: trying again", extra={"after": Seconds(wait)})
+            log.warning("cannot rejoin the cluster: retrying", extra={"after": Seconds(wait)})
             await trio.sleep(wait)
             pause = min(2 * pause, MAX_PAUSE)
         self._unheard = ()
@@ -186,13 +186,13 @@ class SnapshotFile:
             self._rewrite_at = trio.current_time() + REWRITE_INTERVAL
             if not self._is_broken:
                 log.warning(
-                    "cannot write the snapshot: trying again",
+                    "cannot write the snapshot: retrying",
                     extra={"file": self._path, "reason": _reason(error), "after": Seconds(REWRITE_INTERVAL)},
                 )
             self._is_broken = True
             return
         if self._is_broken:
-            log.info("the snapshot is written again", extra={"file": self._path})
+            log.info("snapshot written again", extra={"file": self._path})
         self._is_broken = False
 
     def _locked(self, how: _Writer, text: bytes) -> None:
@@ -239,9 +239,7 @@ def open_snapshot(path: Path, me: str, *, rejoin: bool) -> SnapshotFile:
         os.close(fd)
         raise StartError(f"cannot use snapshot {path}: {_reason(error)}") from None
     if snapshot.skipped:
-        log.warning(
-            "the snapshot has lines that are no records", extra={"file": path, "lines": snapshot.skipped}
-        )
+        log.warning("snapshot has invalid lines", extra={"file": path, "lines": snapshot.skipped})
     return SnapshotFile(path, fd, snapshot, me)
 
 

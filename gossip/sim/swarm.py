@@ -58,8 +58,8 @@ class _Draw:
         self._profile: Profile = rng.choices(PROFILES, [5, 4, 1])[0]
         self._slowness = 3.0 if self._profile == "wan" else 1.0
         self._duration = round(rng.uniform(20.0, 90.0) * self._slowness, 1)
-        # A member that returns during a partition meets only members on its side, and nobody seeks members that
-        # left. A scenario therefore has either returners or partitions.
+        # A member that returns during a partition meets only the members on its side, and nobody seeks those
+        # that left. A scenario therefore has either returners or partitions.
         self._has_returners = rng.random() < 0.5
 
     def scenario(self) -> Scenario:

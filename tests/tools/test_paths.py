@@ -38,7 +38,13 @@ def defines(source: str, qualified: str) -> bool:
 
 
 def test_the_paths_are_found():
-    assert {"A suspicion rule", "Wire of a ping", "An alive changes state"} <= set(PATHS)
+    assert set(PATHS) == {
+        "A suspicion rule",
+        "Wire of a ping",
+        "An alive changes state",
+        "A graceful leave",
+        "A datagram becomes a haproxy.cfg",
+    }
 
 
 @pytest.mark.parametrize("title", PATHS)
