@@ -209,6 +209,38 @@ EQUIVALENTS = (
         "self._was_isolated = True",
         "at the first look every pending failure began at that very moment",
     ),
+    Equivalent(
+        "if status is MemberStatus.LEAVING:",
+        "if status == MemberStatus.LEAVING:",
+        "there is one object per status",
+    ),
+    Equivalent(
+        "def parse_host(text: str, networks: tuple[Network, ...], *, allow_loopback: bool)"
+        " -> tuple[str, str]:",
+        "def parse_host(text: str, networks: tuple[Network, ...], /, allow_loopback: bool)"
+        " -> tuple[str, str]:",
+        "every caller gives the first two by place and the third by name",
+    ),
+    Equivalent(
+        "able = [c for c in gone if health_of(c.member, view.healths) is not Health.DOWN]",
+        "able = [c for c in gone if health_of(c.member, view.healths) != Health.DOWN]",
+        "there is one object per word of HAProxy's",
+    ),
+    Equivalent(
+        "self._at = 0.0",
+        "self._at = -1.0",
+        "a penalty without a value is zero at any time",
+    ),
+    Equivalent(
+        "self.is_turned_away = False",
+        "self.is_turned_away = True",
+        "gossip's first word about a member sets it anew, before anybody asks for it",
+    ),
+    Equivalent(
+        "self._changed_at = -math.inf",
+        "self._changed_at = not math.inf",
+        "it is read only while a failure is pending, and the first failure has set it by then",
+    ),
 )
 
 

@@ -13,6 +13,7 @@ from gossip.serf.effects import (
 )
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.tags import encode_tags
+from gossip.swim.evidence import Evidence
 from gossip.wire.messages import Alive
 from gossip.wire.serf_messages import UserEvent
 from lb.policy.candidate import Sighting
@@ -70,6 +71,15 @@ def test_events_about_members_become_sightings() -> None:
         ("b", MemberStatus.FAILED),
         ("b", MemberStatus.LEFT),
     ]
+
+
+@pytest.mark.parametrize(
+    ("witnesses", "said_by"), [("def", "bcdef"), ("defg", "bcdef"), ("cbd", "bcd")], ids=["5", "6", "twice"]
+)
+def test_a_failure_is_said_by_its_first_five_witnesses(witnesses: str, said_by: str) -> None:
+    evidence = Evidence(reporter="b", accuser="c", witnesses=tuple(witnesses))
+    (sighting,), _ = reading().read([MemberFailed(member("a", MemberStatus.FAILED), evidence)], nobody)
+    assert sighting.said_by == tuple(said_by)
 
 
 def test_suspicion_is_a_reason_to_look_again_but_no_sighting() -> None:

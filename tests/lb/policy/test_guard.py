@@ -1,6 +1,6 @@
 import pytest
 
-from lb.policy.guard import UNCHECKED_HOLD, Case, HoldReason, doubt, hold_reason
+from lb.policy.guard import Case, HoldReason, doubt, hold_reason
 from lb.policy.witness import Health, health_of
 
 
@@ -40,8 +40,8 @@ def test_a_hold_ends_when_others_are_up_not_when_they_are_there():
         (Health.DOWN, True, 0.0, None),
         (Health.UP, False, 1e9, HoldReason.DISPUTED),
         (Health.UNKNOWN, False, 1e9, HoldReason.UNCONFIRMED),
-        (Health.UNCHECKED, False, UNCHECKED_HOLD - 0.1, HoldReason.UNCONFIRMED),
-        (Health.UNCHECKED, False, UNCHECKED_HOLD, None),
+        (Health.UNCHECKED, False, 59.9, HoldReason.UNCONFIRMED),
+        (Health.UNCHECKED, False, 60.0, None),
         (Health.UNCHECKED, True, 1e9, HoldReason.UNCONFIRMED),
     ],
 )

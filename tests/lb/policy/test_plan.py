@@ -177,6 +177,12 @@ def test_a_backend_is_full_at_its_limit_and_rejects_one_above():
     assert [server.name for server in planned.plan.servers] == ["a", "b", "c"]
 
 
+def test_a_backend_has_room_for_a_thousand_servers_unless_told_otherwise():
+    names = [f"web-{i:04}" for i in range(1001)]
+    assert plan_of(*names[:1000], config=PlanConfig()).rejections == ()
+    assert [r.member for r in plan_of(*names, config=PlanConfig()).rejections] == ["web-1000"]
+
+
 def test_two_claims_for_one_address_give_one_server_line():
     pair = [Claim("web", name, "10.0.0.1", 80, 1) for name in ("b", "a")]
     planned = make_plan(pair, CONFIG)

@@ -23,7 +23,7 @@ from gossip.wire.messages import Alive
 from gossip.wire.serf_messages import UserEvent
 from lb.policy.decision import Note, Topic
 from lb.policy.plan import Claim, MappedName, PlanConfig, Rejection
-from lb.policy.reconciler import RESYNC_INTERVAL, Reconciler, detector_view
+from lb.policy.reconciler import Reconciler, detector_view
 from lb.policy.settle import Settle, SettleConfig
 from lb.policy.witness import Health
 
@@ -109,10 +109,10 @@ def test_an_event_that_was_missed_is_healed_by_the_next_look_at_all_members():
     lb, follows = reconciler(), node()
     lb.begin(follows, 0.0)
     follows.set_tags(BACKEND, 1.0)
-    assert lb.next_deadline() == RESYNC_INTERVAL
-    assert lb.handle_timeout(None, RESYNC_INTERVAL - 0.1) is None
-    assert members(lb.handle_timeout(None, RESYNC_INTERVAL).after) == ["lb-1"]
-    assert lb.next_deadline() == 2 * RESYNC_INTERVAL
+    assert lb.next_deadline() == 30.0
+    assert lb.handle_timeout(None, 29.9) is None
+    assert members(lb.handle_timeout(None, 30.0).after) == ["lb-1"]
+    assert lb.next_deadline() == 60.0
 
 
 def test_old_file_is_a_step_of_its_own():

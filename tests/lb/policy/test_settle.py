@@ -1,7 +1,7 @@
 """Virtual time only; the walk-throughs of the design stand at the end."""
 
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 
@@ -64,6 +64,14 @@ def test_calm_returns_two_seconds_after_a_change():
     assert lb.servers == ["web-1", "web-2", "web-3"]
 
 
+def test_a_newcomer_less_than_two_seconds_after_a_change_waits_for_others():
+    lb = Balancer("web-1")
+    lb.see("web-2", ALIVE)
+    lb.advance(1.9)
+    lb.see("web-3", ALIVE)
+    assert lb.servers == ["web-1", "web-2"]
+
+
 def test_a_suspect_newcomer_waits_until_it_is_cleared():
     lb = Balancer("web-1")
     lb.suspects = {"web-2"}
@@ -105,6 +113,21 @@ def test_members_without_a_claim_or_not_alive_are_not_taken_notice_of():
     assert lb.decisions == []
 
 
+def test_one_that_is_passed_over_does_not_hide_those_after_it():
+    lb = Balancer(max_members=1)
+    lb.see("web-1", ALIVE)
+    batch = [
+        Sighting("lb-1", ALIVE, None),
+        Sighting("web-2", ALIVE, claim("web-2")),
+        Sighting("web-3", ALIVE, claim("web-3")),
+        Sighting("web-1", ALIVE, claim("web-1", weight=7)),
+    ]
+    lb.settle.observe(batch, lb.now)
+    lb.advance(5.0)
+    assert lb.settle.members == (claim("web-1", weight=7),)
+    assert lb.settle.ignored == 2
+
+
 def test_repeated_news_is_no_news():
     lb = Balancer("web-1")
     lb.settle.observe([Sighting("web-1", ALIVE, claim("web-1"))], lb.now)
@@ -119,6 +142,15 @@ def test_members_beyond_the_limit_are_counted_and_ignored():
     lb.see("web-3", ALIVE)
     lb.advance(5.0)
     assert (lb.servers, lb.settle.ignored) == (["web-1", "web-2"], 1)
+
+
+def test_65536_members_are_known_unless_told_otherwise_and_not_one_more():
+    lb = Balancer()
+    sightings = (Sighting(f"web-{i}", ALIVE, claim(f"web-{i}")) for i in range(1, 65_538))
+    lb.settle.observe(islice(sightings, 65_536), lb.now)
+    assert lb.settle.ignored == 0
+    lb.settle.observe(sightings, lb.now)
+    assert lb.settle.ignored == 1
 
 
 def test_the_dead_do_not_count_against_the_limit():
@@ -434,6 +466,27 @@ def test_isolation_without_failures_is_only_said():
     assert lb.state == "empty"
 
 
+def test_an_account_tells_who_said_it_how_long_it_took_and_what_haproxy_said():
+    lb = Balancer("web-1", "web-2")
+    lb.statuses["web-1"] = FAILED
+    lb.settle.observe([Sighting("web-1", FAILED, None, ("lb-1", "web-2"))], lb.now)
+    lb.poll()
+    lb.advance(5.0)
+    (account,) = lb.swaps[0][1].accounts
+    assert account.change == Change("web-1", Reason.FAILED)
+    assert account.said_by == ("lb-1", "web-2")
+    assert account.seconds == pytest.approx(Q)
+    assert account.health is Health.DOWN
+
+
+def test_nobody_said_that_a_server_is_absent():
+    lb = seeded("web-1", "web-2")
+    lb.see("web-1", ALIVE)
+    lb.advance(20.0)
+    (account,) = lb.swaps[0][1].accounts
+    assert (account.change, account.said_by) == (Change("web-2", Reason.ABSENT), ())
+
+
 # --- failures: the guard
 
 
@@ -509,6 +562,19 @@ def test_one_backend_held_does_not_hold_another():
     lb.see("web-1", FAILED)
     lb.advance(5.0)
     assert [changes(d) for _, d in lb.swaps] == [[("web-1", "failed")]]
+    assert lb.state == "held(min_backends)"
+
+
+def test_a_failure_that_passes_in_one_backend_takes_none_along_that_is_held_in_the_next():
+    lb = Balancer("web-1")
+    for member in ("api-3", "api-4"):
+        lb.see(member, ALIVE, claim(member, backend="api"))
+    lb.advance(5.0)
+    lb.decisions.clear()
+    lb.see("api-3", FAILED)
+    lb.see("web-1", FAILED)
+    lb.advance(5.0)
+    assert [changes(d) for _, d in lb.swaps] == [[("api-3", "failed")]]
     assert lb.state == "held(min_backends)"
 
 
@@ -738,6 +804,17 @@ def test_a_server_that_fails_every_other_second_makes_at_most_two_swaps():
     assert len(lb.swaps) == 2
     assert lb.servers == ["web-1", "web-2", "web-3"]
     assert lb.notes == ()
+
+
+def test_who_failed_once_waits_for_two_seconds_beside_one_other_server():
+    lb = Balancer("web-1", "web-2")
+    lb.see("web-1", FAILED)
+    lb.advance(1.0)
+    lb.see("web-1", ALIVE)
+    lb.advance(1.9)
+    assert lb.servers == ["web-2"]
+    lb.advance(0.1)
+    assert lb.servers == ["web-1", "web-2"]
 
 
 def test_the_only_server_is_never_damped():

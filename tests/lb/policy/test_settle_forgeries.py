@@ -5,9 +5,9 @@ import math
 import pytest
 
 from lb.policy.admission import ARRIVAL_BURST, ARRIVAL_RATE
-from lb.policy.candidate import RIVAL_MEMORY, Sighting
+from lb.policy.candidate import Sighting
 from lb.policy.decision import Note, Topic
-from lb.policy.settle import MOVE_RECHECK, RECHECK, SettleConfig
+from lb.policy.settle import RECHECK, SettleConfig
 from lb.policy.witness import Health
 from tests.lb.policy.settling import ALIVE, FAILED, LEAVING, LEFT, Balancer, claim
 
@@ -42,6 +42,13 @@ def test_before_haproxy_has_spoken_the_last_of_all_leavers_serves_on():
     lb.is_asked, lb.up = True, {"web-2"}
     lb.poll()
     assert lb.decisions[1][1].draining == {"web-1"}
+
+
+def test_nobody_is_spared_where_more_serve_than_are_needed():
+    lb = Balancer("web-1", "web-2", "web-3", "web-4")
+    lb.up = {"web-1", "web-2", "web-3", "web-4"}
+    leave_together(lb, "web-1", "web-2")
+    assert lb.decisions[0][1].draining == {"web-1", "web-2"}
 
 
 def test_leavers_are_spared_while_haproxy_calls_all_others_down():
@@ -147,12 +154,13 @@ def test_the_member_whose_name_another_claims_goes_when_haproxy_agrees():
     assert lb.servers == ["web-2"]
 
 
-def test_a_rival_is_forgotten_after_a_while():
+@pytest.mark.parametrize(("seconds", "draining"), [(599.9, []), (600.0, ["web-1"])])
+def test_a_rival_is_forgotten_after_ten_minutes(seconds, draining):
     lb = Balancer("web-1", "web-2")
     lb.settle.note_rival("web-1", lb.now)
-    lb.advance(RIVAL_MEMORY)
+    lb.advance(seconds)
     lb.see("web-1", LEAVING)
-    assert lb.decisions[0][1].draining == {"web-1"}
+    assert [member for _, decision in lb.decisions for member in decision.draining] == draining
 
 
 def test_leaves_that_are_refuted_before_they_took_effect_are_no_flaps():
@@ -195,7 +203,7 @@ def test_a_server_moves_when_somebody_answers_at_the_new_place(word):
     lb.advance(10.0)
     assert lb.swaps == []
     lb.answering = {("10.0.0.1", 9)}
-    lb.advance(MOVE_RECHECK)
+    lb.advance(1.0)
     assert lb.settle.members == (claim("web-1", 9),)
 
 
@@ -225,6 +233,15 @@ def test_no_number_of_newcomers_moves_a_server_out_whatever_their_names():
     assert lb.servers == ["a-100", "a-101", "a-102", "web-1", "web-2"]
     assert (dict(lb.settle.full), lb.settle.turned_away) == ({"web": 7}, 7)
     assert Note("a-103", Topic.NO_ROOM) in lb.notes
+
+
+def test_a_backend_has_room_for_a_thousand_servers_unless_told_otherwise():
+    lb = Balancer()
+    many = range(1, 1002)
+    lb.settle.observe([Sighting(f"web-{i}", ALIVE, claim(f"web-{i}")) for i in many], lb.now)
+    lb.poll()
+    lb.advance(30.0)
+    assert (len(lb.servers), dict(lb.settle.full)) == (1000, {"web": 1})
 
 
 def test_the_longest_waiting_newcomer_gets_the_room_that_becomes_free():

@@ -8,6 +8,10 @@ import pytest
 from msgspec import Struct
 
 import lb.policy
+from lb.policy.convergence import DetectorView
+from lb.policy.damping import FlapConfig
+from lb.policy.plan import PlanConfig
+from lb.policy.settle import SettleConfig
 
 VALUES = sorted(
     {
@@ -27,3 +31,9 @@ def test_the_values_are_found():
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
 def test_values_are_frozen(kind):
     assert kind.__struct_config__.frozen
+
+
+@pytest.mark.parametrize("kind", [DetectorView, FlapConfig, PlanConfig, SettleConfig])
+def test_values_of_many_numbers_are_made_by_name(kind):
+    with pytest.raises(TypeError, match="positional"):
+        kind(1)
