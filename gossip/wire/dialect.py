@@ -87,11 +87,6 @@ def read_uint(fields: Fields, key: bytes, highest: int) -> int:
     return as_int(fields.get(key), key, 0, highest)
 
 
-def read_i64(fields: Fields, key: bytes) -> int:
-    """Return the signed number `key`, 0 if absent or nil; errors as in `read_uint`."""
-    return as_int(fields.get(key), key, -(2**63), 2**63 - 1)
-
-
 def as_int(value: object, key: bytes, lowest: int, highest: int) -> int:
     """Return the unpacked `value` of field `key` as a number; see `read_uint`."""
     if value is None:
@@ -103,17 +98,12 @@ def as_int(value: object, key: bytes, lowest: int, highest: int) -> int:
     return value
 
 
-def read_bool(fields: Fields, key: bytes) -> bool:
-    """Return the truth value `key`, False if absent or nil.
+def as_bool(value: object, key: bytes) -> bool:
+    """Return the unpacked `value` of field `key` as a truth value, False if absent or nil.
 
     Raises:
         RemoteProtocolError: it is something else.
     """
-    return as_bool(fields.get(key), key)
-
-
-def as_bool(value: object, key: bytes) -> bool:
-    """Return the unpacked `value` of field `key` as a truth value; see `read_bool`."""
     if value is None:
         return False
     if not isinstance(value, bool):
@@ -147,11 +137,6 @@ def read_bytes(fields: Fields, key: bytes) -> bytes:
     return as_bytes(fields.get(key), key) or b""
 
 
-def read_optional_bytes(fields: Fields, key: bytes) -> bytes | None:
-    """Return the bytes `key`, None if absent or nil; errors as in `read_bytes`."""
-    return as_bytes(fields.get(key), key)
-
-
 def as_bytes(value: object, key: bytes) -> bytes | None:
     """Return the unpacked `value` of field `key` as bytes; see `read_bytes`."""
     if value is None or isinstance(value, bytes):
@@ -169,7 +154,11 @@ def read_list(fields: Fields, key: bytes) -> list[object]:
     Raises:
         RemoteProtocolError: it is something else.
     """
-    value = fields.get(key)
+    return as_list(fields.get(key), key)
+
+
+def as_list(value: object, key: bytes) -> list[object]:
+    """Return the unpacked `value` of field `key` as a list; see `read_list`."""
     if value is None:
         return []
     if not isinstance(value, list):

@@ -15,12 +15,12 @@ from gossip.wire.dialect import (
     MALFORMED,
     MAX_ELEMENTS,
     MAX_U16,
+    as_list,
     as_struct,
     as_text,
     pack_struct,
     pack_value,
     read_bytes,
-    read_list,
     read_text,
     read_uint,
     reason,
@@ -81,7 +81,7 @@ class KeyRequest(Struct, frozen=True):
 
 
 def _read_texts(value: object, key: bytes) -> tuple[str, ...]:
-    return tuple(as_text(each, key) for each in read_list({key: value}, key))
+    return tuple(as_text(each, key) for each in as_list(value, key))
 
 
 TEXTS = WireType(_read_texts, lambda texts: texts or None)

@@ -11,8 +11,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Struct
 
-from gossip.errors import RemoteProtocolError
-from gossip.wire.dialect import as_bytes, kind_of
+from gossip.wire.dialect import as_bytes, as_list
 from gossip.wire.layout import (
     BOOL,
     BYTES,
@@ -47,11 +46,7 @@ class SerfMessageType(IntEnum):
 
 
 def _read_byte_strings(value: object, key: bytes) -> tuple[bytes, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise RemoteProtocolError(f"{key.decode()} is {kind_of(value)}, expected an array")
-    return tuple(as_bytes(each, key) or b"" for each in value)
+    return tuple(as_bytes(each, key) or b"" for each in as_list(value, key))
 
 
 FILTERS = WireType(_read_byte_strings, lambda filters: filters or None)

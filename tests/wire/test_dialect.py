@@ -9,17 +9,14 @@ from gossip.wire.dialect import (
     MAX_ELEMENTS,
     as_bytes,
     pack_struct,
-    read_bool,
     read_bytes,
-    read_i64,
     read_list,
-    read_optional_bytes,
     read_text,
     read_uint,
     unpack_struct,
     unpack_value,
 )
-from gossip.wire.layout import Layout
+from gossip.wire.layout import BOOL, BYTES_OR_NIL, I64, Layout
 from gossip.wire.messages import Alive, Nack
 from tests.wire.recorded import load, parametrized
 
@@ -81,28 +78,28 @@ def test_a_port_may_be_at_either_limit(value):
 def test_absent_and_nil_fields_have_the_zero_value():
     for fields in ({}, {b"X": None}):
         assert read_uint(fields, b"X", 9) == 0
-        assert read_i64(fields, b"X") == 0
-        assert read_bool(fields, b"X") is False
+        assert I64.read(fields.get(b"X"), b"X") == 0
+        assert BOOL.read(fields.get(b"X"), b"X") is False
         assert read_text(fields, b"X") == ""
         assert read_bytes(fields, b"X") == b""
-        assert read_optional_bytes(fields, b"X") is None
+        assert BYTES_OR_NIL.read(fields.get(b"X"), b"X") is None
         assert read_list(fields, b"X") == []
 
 
 @pytest.mark.parametrize("value", [-(2**63), 2**63 - 1])
 def test_a_timeout_is_signed(value):
-    assert read_i64({b"Timeout": value}, b"Timeout") == value
+    assert I64.read(value, b"Timeout") == value
 
 
 def test_a_timeout_above_63_bits_is_refused():
     with pytest.raises(RemoteProtocolError, match="Timeout is 9223372036854775808, expected"):
-        read_i64({b"Timeout": 2**63}, b"Timeout")
+        I64.read(2**63, b"Timeout")
 
 
 @pytest.mark.parametrize(
     ("read", "value", "wanted"),
     [
-        (read_bool, 1, "a boolean"),
+        (lambda fields, key: BOOL.read(fields[key], key), 1, "a boolean"),
         (read_text, 1, "text"),
         (read_bytes, 1, "bytes"),
         (read_bytes, "text", "bytes"),
