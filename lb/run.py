@@ -19,7 +19,7 @@ import trio
 
 from gossip.agent import service
 from gossip.agent.config import AgentConfig
-from gossip.agent.config_check import secret_warnings
+from gossip.agent.config_check import config_warnings
 from gossip.agent.log import LEVELS, logging_to_stderr
 from gossip.agent.readiness import check_ready_fd
 from gossip.agent.service import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, Agent, Panel
@@ -341,7 +341,7 @@ def main(
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)
     with logging_to_stderr(agent_config.log_format, agent_config.log_level) as handler:
-        for warning in secret_warnings(overrides, agent_config):
+        for warning in config_warnings(overrides, agent_config):
             log.warning(warning)
 
         def reload(balancer: LoadBalancer) -> AgentConfig:

@@ -36,7 +36,14 @@ def check_config(config: AgentConfig) -> None:
         raise ConfigError(f"record_dir {config.record_dir!r} is not a directory: create it, or name another")
 
 
-def secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:
+def config_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:
+    """Return what a person should know of a configuration that works: secrets in sight, settings in vain."""
+    vain = "rejoin_after_leave has no effect without snapshot_path"
+    in_vain = [vain] if config.rejoin_after_leave and not config.snapshot_path else []
+    return [*in_vain, *_secret_warnings(overrides, config)]
+
+
+def _secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:
     """Return what other users of this machine may learn: secrets among the flags, a key file open to all."""
     warnings = [
         f"{settings_of(AgentConfig)[key].setting.flag} stands on the command line, where other users of this "

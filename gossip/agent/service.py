@@ -20,7 +20,7 @@ from gossip.agent.address_watch import watch_address
 from gossip.agent.bugs import Bugs, sole
 from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
-from gossip.agent.config_check import secret_warnings
+from gossip.agent.config_check import config_warnings
 from gossip.agent.config_sources import load_config
 from gossip.agent.doctor import Doctor
 from gossip.agent.driver import Driver, Observer
@@ -194,7 +194,7 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)
     with logging_to_stderr(config.log_format, config.log_level) as handler:
-        for warning in secret_warnings(overrides, config):
+        for warning in config_warnings(overrides, config):
             log.warning(warning)
 
         def reload() -> AgentConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gossip.agent.config import AgentConfig, normal_level
-from gossip.agent.config_check import secret_warnings
+from gossip.agent.config_check import config_warnings
 from gossip.agent.config_sources import load_config
 from gossip.agent.endpoint import Endpoint, Seed
 from gossip.errors import ConfigError
@@ -263,19 +263,19 @@ def test_secrets_that_others_can_read_are_warned_of(tmp_path):
     path.write_text(KEY)
     path.chmod(0o640)
     private = {"encrypt_file": str(path)}
-    assert secret_warnings(private, load(**private)) == []
+    assert config_warnings(private, load(**private)) == []
     path.chmod(0o644)
-    assert secret_warnings(private, load(**private)) == [
+    assert config_warnings(private, load(**private)) == [
         f"every user of this machine can read the key in {path} (chmod o-r)"
     ]
     path.unlink()
-    assert secret_warnings({}, AgentConfig(encrypt_file=str(path))) == []
+    assert config_warnings({}, AgentConfig(encrypt_file=str(path))) == []
     flags = {"encrypt_key": KEY, "rpc_auth": "secret"}
-    for warning, flag in zip(secret_warnings(flags, load(**flags)), ("--encrypt", "--rpc-auth"), strict=True):
+    for warning, flag in zip(config_warnings(flags, load(**flags)), ("--encrypt", "--rpc-auth"), strict=True):
         assert warning.startswith(f"{flag} stands on the command line, where other users")
         assert KEY not in warning
     env = {"GOSSIP_ENCRYPT_KEY": KEY, "GOSSIP_RPC_AUTH": "secret"}
-    assert secret_warnings({}, load(env=env)) == []
+    assert config_warnings({}, load(env=env)) == []
 
 
 def test_numbers_and_truths_that_are_off_win_over_the_environment():
@@ -294,3 +294,9 @@ def test_a_device_is_neither_a_configuration_nor_a_key(path):
 
 def test_a_config_made_in_code_needs_no_files():
     assert AgentConfig(node_name="a", bind="[::1]:0").bind_endpoint == Endpoint("::1", 0)
+
+
+def test_a_rejoin_without_a_snapshot_is_warned_of():
+    vain = "rejoin_after_leave has no effect without snapshot_path"
+    assert config_warnings({}, load(rejoin_after_leave=True)) == [vain]
+    assert config_warnings({}, load(rejoin_after_leave=True, snapshot_path="s")) == []
