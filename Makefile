@@ -65,7 +65,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 lock:  ## resolve the lock files anew from pyproject.toml
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile -q --upgrade --extra lb --extra pretty --group dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --upgrade --extra lb --extra mdns --extra pretty --group dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --extra lb -c requirements.lock --generate-hashes --no-header --no-annotate pyproject.toml -o images/requirements.lock
 	$(BIN)/uv pip compile -q --upgrade --group bench -c requirements.lock --generate-hashes --no-header --no-annotate -o requirements-bench.lock
 

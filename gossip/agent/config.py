@@ -4,6 +4,7 @@ Keys and flags carry Serf's names where Serf has them (serf-wire 8.1, 8.2). `gos
 reads them, `gossip.agent.config_check` checks what several of them must agree on.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,8 @@ MAX_DATAGRAM_BYTES = 60_000
 """Queries and answers travel in one datagram."""
 LOG_FORMATS = ("logfmt", "json")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
+_CLUSTER = re.compile(r"[A-Za-z0-9_-]{1,50}")
+"""What fits into one label of a DNS name, behind a prefix."""
 _LEVEL_ALIASES = {"WARNING": "WARN", "ERROR": "ERR"}
 
 
@@ -67,6 +70,12 @@ def _advertise_text(text: str) -> str:
 
 def _rpc_text(text: str) -> str:
     parse_rpc_address(text)
+    return text
+
+
+def _cluster_text(text: str) -> str:
+    if text and not _CLUSTER.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name of at most 50 letters, digits, hyphens and underscores")
     return text
 
 
@@ -229,6 +238,16 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     replay_on_join: Annotated[
         bool, Setting("Replay user events from before the join.", "--replay", serf=Serf.FLAG)
     ] = False
+    discover: Annotated[
+        str,
+        Setting(
+            "Cluster whose members to find by multicast DNS, and to be found in.",
+            "--discover",
+            "CLUSTER",
+            Serf.FLAG,
+            refine=_cluster_text,
+        ),
+    ] = ""
     retry_join: Annotated[
         tuple[str, ...],
         Setting(

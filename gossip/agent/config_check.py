@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from gossip.agent.config import AgentConfig
@@ -13,6 +14,7 @@ from gossip.serf.tags import encode_tags
 from gossip.settings.setting import settings_of
 from gossip.wire.messages import MAX_NAME_BYTES
 
+MAX_DNS_LABEL = 63
 _SECRET_REMEDIES = {"encrypt_key": "--encrypt-file or GOSSIP_ENCRYPT_KEY", "rpc_auth": "GOSSIP_RPC_AUTH"}
 
 
@@ -23,6 +25,8 @@ def check_config(config: AgentConfig) -> None:
         ConfigError: the first thing that is wrong.
     """
     _check_name(config.node_name)
+    if config.discover:
+        _check_discovery(config)
     _check_tags(config.tags)
     for handler in config.event_handlers:
         parse_handlers(handler)
@@ -66,6 +70,15 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"node_name is {size} bytes long: at most {MAX_NAME_BYTES} are allowed")
     if not name.isprintable():
         raise ConfigError(f"node_name {name!r} contains control or undecodable characters")
+
+
+def _check_discovery(config: AgentConfig) -> None:
+    if find_spec("zeroconf") is None:
+        raise ConfigError("discover needs the package zeroconf: pip install 'gossip-agent[mdns]'")
+    if (size := len(config.node_name.encode("utf-8", "surrogateescape"))) > MAX_DNS_LABEL:
+        raise ConfigError(
+            f"node_name is {size} bytes long: with discover at most {MAX_DNS_LABEL} are allowed"
+        )
 
 
 def _check_tags(tags: Mapping[str, str]) -> None:

@@ -250,7 +250,7 @@ async def run(
                 await _start_servers(agent, opened, nursery)
                 report_start(agent)
                 nursery.start_soon(agent.leave_when_asked)
-                for panel in (agent.event_scripts.run, watch_address, *opened.panels, *panels):
+                for panel in (*_own_panels(agent, opened), *panels):
                     nursery.start_soon(agent.run_panel, panel)
                 task_status.started(agent)
                 nursery.start_soon(join_at_start, agent)
@@ -266,6 +266,16 @@ async def run(
             if opened.snapshot is not None:
                 opened.snapshot.close()
     return agent.exit_code
+
+
+def _own_panels(agent: Agent, opened: "_Opened") -> "tuple[Panel, ...]":
+    """Return what every agent runs beside gossip, and what its settings ask for."""
+    panels = (agent.event_scripts.run, watch_address, *opened.panels)
+    if not agent.config.discover:
+        return panels
+    from gossip.agent.discovery import discover  # most agents are told where others are
+
+    return (*panels, discover)
 
 
 async def _start_servers(agent: Agent, opened: "_Opened", nursery: trio.Nursery) -> None:

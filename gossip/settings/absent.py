@@ -4,10 +4,7 @@ _SYSLOG = "the log goes to standard error; pipe it into logger(1), or run the ag
 _STATS = "no metrics are sent; read the counters with 'gossip info --format json'"
 _MDNS = "mDNS uses the interface of --iface, and the address family of --bind"
 
-_DISCOVER = "mDNS is not implemented yet; use --retry-join with a name that resolves to the members"
-
 _KEYS = {
-    "discover": _DISCOVER,
     "enable_syslog": _SYSLOG,
     "syslog_facility": _SYSLOG,
     "statsd_addr": _STATS,
@@ -16,7 +13,6 @@ _KEYS = {
     "validate_node_names": "a name may hold any printable characters, as in Serf without this key",
 }
 _FLAGS = {
-    "--discover": _DISCOVER,
     "--syslog": _SYSLOG,
     "--mdns-iface": _MDNS,
     "--mdns-disable-ipv4": _MDNS,

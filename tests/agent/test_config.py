@@ -300,3 +300,15 @@ def test_a_rejoin_without_a_snapshot_is_warned_of():
     vain = "rejoin_after_leave has no effect without snapshot_path"
     assert config_warnings({}, load(rejoin_after_leave=True)) == [vain]
     assert config_warnings({}, load(rejoin_after_leave=True, snapshot_path="s")) == []
+
+
+def test_a_name_that_is_announced_by_dns_has_at_most_63_bytes():
+    pytest.importorskip("zeroconf")
+    assert load(discover="web", node_name="n" * 63).discover == "web"
+    expected = "node_name is 64 bytes long: with discover at most 63 are allowed"
+    assert refusal(discover="web", node_name="n" * 64) == expected
+
+
+def test_discovery_without_its_library_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("gossip.agent.config_check.find_spec", lambda _name: None)
+    assert refusal(discover="web") == "discover needs the package zeroconf: pip install 'gossip-agent[mdns]'"

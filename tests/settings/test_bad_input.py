@@ -31,6 +31,7 @@ BAD = {
     "query_size_limit": ("0", "expected at least 1, got 0"),
     "query_response_size_limit": NUMBER,
     "start_join": (":1", "':1' names no host: expected host[:port]"),
+    "discover": ("a.b", "'a.b' is not a name of at most 50 letters, digits, hyphens and underscores"),
     "retry_join": ("/a", "'/a' has an empty node name before the slash"),
     "retry_interval": ("0.5s", "expected at least 1s, got 0.5s"),
     "retry_max_attempts": ("-1", "expected at least 0, got -1"),
