@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
@@ -47,6 +48,7 @@ from gossip.errors import ConfigError
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.saved_state import FIRST_START
 from gossip.settings.duration import Seconds
+from gossip.swim.incarnation import first_incarnation
 from gossip.wire.address import Address, pack_address
 from gossip.wire.keyring import Keyring
 
@@ -375,8 +377,14 @@ async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
     except StartError:
         transport.close()
         raise
-    addr = pack_address(shown.host)
-    return transport, LocalMember(config.node_name, addr, shown.port, config.tags, config.protocol)
+    return transport, LocalMember(
+        config.node_name,
+        pack_address(shown.host),
+        shown.port,
+        config.tags,
+        config.protocol,
+        first_incarnation(time()),
+    )
 
 
 async def _advertised(config: AgentConfig, bound: Address) -> Address:

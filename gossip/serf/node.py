@@ -54,6 +54,7 @@ class LocalMember(Struct, frozen=True, gc=False):
     port: int
     tags: Mapping[str, str] = {}
     protocol: int = PROTOCOL_VERSIONS[-1]  # of Serf, as announced
+    incarnation: int = 1  # above that of the last life if possible: others may hold that one dead
 
 
 class SerfNode:
@@ -76,12 +77,11 @@ class SerfNode:
         self.config = config
         self.name = me.name
         versions = bytes((*PROTOCOL_VERSIONS[:-1], me.protocol))
-        alive = Alive(1, me.name, me.addr, me.port, encode_tags(me.tags), versions)
+        alive = Alive(me.incarnation, me.name, me.addr, me.port, encode_tags(me.tags), versions)
         self._effects: list[Effect] = []
         emit = self._emit = self._effects.append
         runtime = Runtime(rng)
         deadlines = self._deadlines = runtime.deadlines
-        # First what follows SWIM, then SWIM, then what uses it.
         self._roster = Roster(config, deadlines, emit, saved.member_time)
         self._events = UserEvents(config, emit, saved.event_time)
         self._seen_queries = Queries(config, saved.query_time)

@@ -145,7 +145,7 @@ class Precedence(Observer):
 def _may_follow(before: Row, after: Row) -> bool:
     if before.member is not after.member:
         return before.member.state >= MemberState.DEAD  # others are not forgotten
-    if before.state >= MemberState.DEAD and before.address != after.address:
+    if before.address != after.address:
         return True  # the name passed on (`gossip.swim.reclaim`)
     if after.incarnation != before.incarnation:
         return after.incarnation > before.incarnation

@@ -98,7 +98,13 @@ class Cluster:
         host.remembers = remembers
         now = host.local_time(self.now)
         host.rng = Random(f"{self.seed}/{host.name}/{host.life}")
-        me = LocalMember(host.name, pack_address(host.address.host), host.address.port, host.tags)
+        me = LocalMember(
+            host.name,
+            pack_address(host.address.host),
+            host.address.port,
+            host.tags,
+            incarnation=1 + int(self.now),  # the seconds since the beginning of time, as in the agent
+        )
         saved = host.saved if remembers else FIRST_START
         host.node = SerfNode(self.config, me, rng=host.rng, now=now, saved=saved)
         host.absence = Absence.NONE

@@ -145,7 +145,8 @@ class Performer:
             cluster.schedule.at(at, partial(self._start_again, host, host.life, act.snapshot))
 
     def _start_again(self, host: Host, life: int, snapshot: bool) -> None:
-        if host.life == life and host.node is None:
+        is_replaced = self._cluster.hosts[host.name] is not host  # the machine moved meanwhile
+        if host.life == life and host.node is None and not is_replaced:
             self._cluster.restart(host, snapshot=snapshot)
 
     def _resume(self, host: Host, life: int) -> None:

@@ -16,6 +16,8 @@ from gossip.sim.acts import (
     Jump,
     Leave,
     Link,
+    MassRestart,
+    Move,
     Partition,
     Pause,
     Restart,
@@ -58,9 +60,6 @@ class _Draw:
         self._profile: Profile = rng.choices(PROFILES, [5, 4, 1])[0]
         self._slowness = 3.0 if self._profile == "wan" else 1.0
         self._duration = round(rng.uniform(20.0, 90.0) * self._slowness, 1)
-        # A member that returns during a partition meets only the members on its side, and nobody seeks those
-        # that left. A scenario therefore has either returners or partitions.
-        self._has_returners = rng.random() < 0.5
 
     def scenario(self) -> Scenario:
         rng = self._rng
@@ -122,7 +121,10 @@ class _Draw:
             (2, self._event),
             (2, self._leave),
             (1, self._join),
-            (3, self._force_leave if self._has_returners else self._partition),
+            (1, self._move),
+            (1, self._restart_all),
+            (2, self._force_leave),
+            (2, self._partition),
             (3, self._link),
         ]
         make = rng.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]
@@ -133,15 +135,18 @@ class _Draw:
     def _one(self) -> str:
         return self._rng.choice(self._names)
 
-    def _no_anchor(self) -> str:
-        """Draw a host that may leave: the first seed does not, else nobody looks for it when it is back."""
-        return self._rng.choice(self._names[1:])
-
     def _crash(self, at: float) -> AnyAct:
         return Crash(at=at, node=self._one())
 
     def _restart(self, at: float) -> AnyAct:
-        return Restart(at=at, node=self._one())
+        return Restart(at=at, node=self._one(), snapshot=self._rng.random() < 0.3)
+
+    def _move(self, at: float) -> AnyAct:
+        return Move(at=at, node=self._one())
+
+    def _restart_all(self, at: float) -> AnyAct:
+        within = self._rng.choice([0.0, 1.0, 5.0])
+        return MassRestart(at=at, nodes=("*",), within=within, snapshot=self._rng.random() < 0.5)
 
     def _pause(self, at: float) -> AnyAct:
         lasts = round(self._rng.choice([0.2, 2.0, 8.0, 20.0]) * self._slowness * self._rng.random() + 0.05, 2)
@@ -165,13 +170,13 @@ class _Draw:
     def _leave(self, at: float) -> AnyAct:
         # Most leaves drain, some for long enough that others come and go meanwhile.
         longest = self._rng.choice([0.0, 2.0, 30.0, 60.0]) * self._slowness
-        return Leave(at=at, node=self._no_anchor(), drain=round(longest * self._rng.random(), 2))
+        return Leave(at=at, node=self._one(), drain=round(longest * self._rng.random(), 2))
 
     def _join(self, at: float) -> AnyAct:
         return JoinAgain(at=at, node=self._one(), to=(self._one(),))
 
     def _force_leave(self, at: float) -> AnyAct:
-        return ForceLeave(at=at, node=self._one(), about=self._no_anchor(), prune=self._rng.random() < 0.3)
+        return ForceLeave(at=at, node=self._one(), about=self._one(), prune=self._rng.random() < 0.3)
 
     # --- links --------------------------------------------------------------------------------------------
 
@@ -198,14 +203,11 @@ class _Draw:
             Conditions(delay=rng.choice([0.05, 0.3])),
             Conditions(reorder=0.5, reorder_by=rng.choice([0.1, 0.6])),
             Conditions(duplicate=0.5),
+            Conditions(loss=1.0, only="udp"),
+            Conditions(hold=True),
+            Conditions(bandwidth=rng.choice([5_000, 50_000])),
+            Conditions(max_bytes=rng.choice([300, 800])),
         ]
-        if not self._has_returners:  # these cut links altogether, as partitions do
-            choices += [
-                Conditions(loss=1.0, only="udp"),
-                Conditions(hold=True),
-                Conditions(bandwidth=rng.choice([5_000, 50_000])),
-                Conditions(max_bytes=rng.choice([300, 800])),
-            ]
         return Link(
             at=at,
             sources=self._some_names(),

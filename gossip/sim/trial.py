@@ -171,8 +171,8 @@ class Trial:
         )
 
     def _start(self, host: Host) -> None:
-        # An act may have started it already.
-        if host.life == 0:
+        # An act may have started it already, or replaced the machine.
+        if host.life == 0 and self.cluster.hosts[host.name] is host:
             self.cluster.boot(host)
             self.cluster.rejoin(host)
 

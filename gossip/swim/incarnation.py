@@ -28,9 +28,18 @@ LAST_INCARNATION = MAX_U32 - 1
 MAX_FIRST_INCARNATION = 2**32 - 2**24
 """The highest incarnation of a member that is not known yet, and of this node's own earlier life.
 
-Seconds since 1970, as the first incarnation of a later version, fit until the year 2105. What is above is
+Seconds since 1970, at which lives begin, fit until the year 2105. What is above is
 room for refutations.
 """
+
+
+def first_incarnation(seconds: float) -> int:
+    """Return where a life begins that starts `seconds` after 1970: above every earlier life of the member.
+
+    Clocks that are wrong give something that is accepted, too; such a member refutes what is said of its
+    earlier life, as all members did before.
+    """
+    return max(1, min(int(seconds), MAX_FIRST_INCARNATION))
 
 
 def verify_first(name: str, incarnation: int) -> None:
@@ -45,26 +54,29 @@ def verify_first(name: str, incarnation: int) -> None:
         )
 
 
-def verify_accusation(member: Member, incarnation: int, now: float) -> None:
+def verify_accusation(member: Member, incarnation: int, now: float, present: int = 0) -> None:
     """Check that `member` may be accused at `incarnation`: it must be able to refute.
 
     Raises:
         RemoteProtocolError: see `verify_rise`.
     """
     if incarnation > member.incarnation:
-        verify_rise(member, incarnation + 1, now)
+        verify_rise(member, incarnation + 1, now, present)
 
 
-def verify_rise(member: Member, incarnation: int, now: float) -> None:
+def verify_rise(member: Member, incarnation: int, now: float, present: int = 0) -> None:
     """Check that `member` may be at `incarnation`.
+
+    Lives begin at the seconds since 1970: a member that restarts rises by the time since its last start. The
+    core has no such clock; `present` is where this node would begin now, counted from its own beginning.
 
     Raises:
         RemoteProtocolError: it would rise by more than `MAX_STEP`, and by more than `MAX_INCARNATION_RISE`
-            within `RISE_WINDOW`; or above `LAST_INCARNATION`.
+            within `RISE_WINDOW` or above `present`; or above `LAST_INCARNATION`.
     """
     if now - member.rise_since >= RISE_WINDOW:
         member.rise_from, member.rise_since = member.incarnation, now
-    limit = max(member.rise_from + MAX_INCARNATION_RISE, member.incarnation + MAX_STEP)
+    limit = max(max(member.rise_from, present) + MAX_INCARNATION_RISE, member.incarnation + MAX_STEP)
     limit = min(limit, LAST_INCARNATION)
     if incarnation > limit:
         raise RemoteProtocolError(

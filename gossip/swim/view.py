@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.swim.config import suspicion_minimum
-from gossip.swim.effects import Effect, NameConflict
+from gossip.swim.effects import Effect
 from gossip.swim.eviction import EVICTION_INTERVAL, least_missed
 from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
 from gossip.swim.member import Member, supersedes
 from gossip.swim.suspicion import HEARSAY, Suspicion
 from gossip.swim.versions import Versions
-from gossip.wire.address import ADDRESS_LENGTHS, unpack_address
+from gossip.wire.address import ADDRESS_LENGTHS
 from gossip.wire.codec import decode_gossip, encode
 from gossip.wire.layout import VERSION_BYTES
 from gossip.wire.messages import (
@@ -69,6 +69,7 @@ class View:
         self._emit = emit
         self._deadlines = deadlines
         self._me = table.me
+        self._first_incarnation, self._born = table.me.incarnation, table.me.since
         self.suspicions: dict[str, Suspicion] = {}
         self.versions = Versions()
         self.versions.add(self._me.alive.versions)
@@ -269,11 +270,11 @@ class View:
         Raises:
             RemoteProtocolError: the incarnation rises too fast, or the versions fit no other member.
         """
-        verify_rise(member, alive.incarnation, now)
+        verify_rise(member, alive.incarnation, now, self._present(now))
         alive, encoded = _shared(alive, encoded)
         self._change_versions(member, alive)
         suspicion = self._drop_suspicion(member.name)
-        old_state, old_meta = member.state, member.alive.meta
+        old_state, old_meta, old_address = member.state, member.alive.meta, member.address
         self._table.unlist_address(member)
         member.alive = alive
         self._table.list_address(member)
@@ -284,14 +285,18 @@ class View:
             return
         if suspicion is not None:
             self._delegate.suspicion_refuted(member, suspicion.evidence(member.name, alive.incarnation), now)
-        if old_meta != alive.meta:
+        if old_meta != alive.meta or old_address != member.address:
             self._delegate.member_updated(member, now)
 
     def _verify_accusation(self, member: Member, incarnation: int, now: float) -> None:
         if member is self._me and self.is_joining:
             verify_first(member.name, incarnation)
         else:
-            verify_accusation(member, incarnation, now)
+            verify_accusation(member, incarnation, now, self._present(now))
+
+    def _present(self, now: float) -> int:
+        """Return the incarnation at which this node would begin if it started now."""
+        return self._first_incarnation + int(now - self._born)
 
     def _change_versions(self, member: Member, alive: Alive) -> None:
         if alive.versions == member.alive.versions:
@@ -309,7 +314,7 @@ class View:
         if self.is_leaving:
             return
         if alive.addr != me.alive.addr or alive.port != me.alive.port:
-            self._emit(NameConflict(me.name, me.address, unpack_address(alive.addr, alive.port)))
+            self._reclaims.consider(me, alive, None, now)
             return
         is_mine = alive.meta == me.alive.meta and alive.versions == me.alive.versions
         if alive.incarnation > me.incarnation or (alive.incarnation == me.incarnation and not is_mine):

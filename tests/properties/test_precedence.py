@@ -23,8 +23,7 @@ def check_progress(before: View, after: View) -> None:
     for name in before.keys() & after.keys():
         (old, old_state, old_home), (new, new_state, new_home) = before[name], after[name]
         if old_home != new_home:
-            assert old_state is MemberState.LEFT  # only who left may start anew elsewhere
-            continue
+            continue  # a member whose old address is silent may start anew elsewhere
         assert new >= old
         if new == old:
             assert RANK[new_state] >= RANK[old_state]

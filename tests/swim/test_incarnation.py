@@ -9,6 +9,7 @@ from gossip.swim.incarnation import (
     MAX_INCARNATION_RISE,
     MAX_STEP,
     RISE_WINDOW,
+    first_incarnation,
     verify_accusation,
     verify_first,
     verify_rise,
@@ -84,3 +85,19 @@ def test_no_sequence_of_claims_raises_a_member_faster_than_the_limits(claims):
         it.incarnation = max(it.incarnation, incarnation)
     windows = 1 + (now - 100.0) / RISE_WINDOW
     assert it.incarnation <= 1 + windows * (MAX_INCARNATION_RISE + MAX_STEP * len(claims))
+
+
+def test_a_member_that_restarts_rises_to_where_this_node_would_begin_now():
+    today = 1_800_000_000
+    verify_rise(member(), today + MAX_INCARNATION_RISE, 100.0, present=today)
+    with pytest.raises(RemoteProtocolError, match="would rise"):
+        verify_rise(member(), today + MAX_INCARNATION_RISE + 1, 100.0, present=today)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "incarnation"),
+    [(-5.0, 1), (0.2, 1), (1_800_000_000.9, 1_800_000_000), (2.0**40, MAX_FIRST_INCARNATION)],
+)
+def test_a_life_begins_at_the_seconds_since_1970_within_what_others_accept(seconds, incarnation):
+    assert first_incarnation(seconds) == incarnation
+    verify_first("n1", incarnation)

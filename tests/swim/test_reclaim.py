@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from gossip.swim.effects import MessageRejected, NameConflict
 from gossip.swim.incarnation import MAX_INCARNATION_RISE
-from gossip.swim.reclaim import CLAIM_LIFETIME, MAX_CLAIMS, PINGS, RETRY_AFTER
+from gossip.swim.reclaim import CLAIM_LIFETIME, MAX_CLAIMS, PINGS, PINGS_OF_THE_LIVING, RETRY_AFTER
 from gossip.wire.address import Address, pack_address
 from gossip.wire.messages import Dead, MemberState, Ping
 from tests.swim.rig import ME, PORT, Rig, alive, home, row
@@ -108,19 +108,6 @@ def test_an_owner_that_answers_is_told_what_is_said_of_it(gone, reporter):
     assert rig.sent(Dead) == [(Dead(1, "n1", reporter), home("n1"))]
 
 
-def test_an_owner_that_refutes_ends_the_claim():
-    rig = rig_of(gone="n1")
-    rig.hear(CLAIM)
-    answer(rig, NEW_HOME)
-    rig.hear(alive("n1", 2))
-    answer(rig, home("n1"))
-    assert rig.sent(Dead) == []
-    rig.advance(DECIDED)
-    assert rig.state("n1") is ALIVE
-    assert rig.member("n1").address == home("n1")
-    assert len(rig.node.reclaims) == 0
-
-
 def test_an_old_process_that_stops_gives_the_name_away_a_little_later():
     rig = rig_of(gone="n1")
     rig.hear(CLAIM)
@@ -147,33 +134,6 @@ def test_a_claim_is_given_up_when_it_has_expired():
     assert len(rig.node.reclaims) == 0
     assert rig.node.reclaims._pinged == {}
     assert rig.member("n1").address == home("n1")
-
-
-@pytest.mark.parametrize("gone", ["n1", "n2"])
-def test_a_claim_that_came_before_the_death_is_decided_at_the_death(gone):
-    rig = rig_of()
-    rig.hear(CLAIM)
-    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), NEW_HOME)]
-    assert rig.sent(Ping) == []
-    rig.advance(CLAIM_LIFETIME - 0.01)
-    rig.bury("n1", gone)
-    answer(rig, NEW_HOME)
-    assert len(pings_to(rig, home("n1"))) == 1
-
-
-def test_a_claim_that_came_long_before_the_death_is_forgotten():
-    rig = rig_of()
-    rig.hear(CLAIM)
-    rig.advance(CLAIM_LIFETIME)
-    rig.bury("n1")
-    assert rig.sent(Ping) == []
-
-
-def test_before_the_death_the_newest_claim_counts():
-    rig = rig_of()
-    rig.hear(alive("n1", addr=pack_address("10.8.8.8")), CLAIM)
-    rig.bury("n1")
-    assert len(pings_to(rig, NEW_HOME)) == 1
 
 
 def test_a_claim_to_a_name_that_was_forgotten_meanwhile_is_dropped():
@@ -209,7 +169,7 @@ def test_claims_are_kept_up_to_the_limit_and_not_one_more():
 @pytest.mark.parametrize(
     "claim",
     [
-        alive("n1", 2 + MAX_INCARNATION_RISE, addr=NEW),
+        alive("n1", 9 + MAX_INCARNATION_RISE, addr=NEW),
         alive("n1", addr=NEW, versions=bytes((1, 1, 1, 2, 5, 5))),
     ],
     ids=["incarnation", "versions"],
@@ -221,6 +181,100 @@ def test_a_claim_that_no_member_could_make_is_refused(claim):
     rig.advance(DECIDED)
     assert rig.member("n1").row() == row("n1", 1, LEFT)
     assert [effect.source for effect in rig.emitted(MessageRejected)] == ["n1"]
+
+
+# --- owners that are believed to be alive ------------------------------------------------------------------
+
+DECIDED_ALIVE = (0.5 * (PINGS_OF_THE_LIVING - 1) + 1) * TIMEOUT
+
+
+@pytest.mark.parametrize("suspected", [False, True])
+def test_the_name_of_a_living_member_passes_on_when_its_address_is_silent(suspected):
+    rig = rig_of()
+    if suspected:
+        rig.suspect("n1", "n2")
+    rig.layer.heard.clear()
+    rig.hear(CLAIM)
+    answer(rig, NEW_HOME)
+    rig.advance(DECIDED_ALIVE - 0.01)
+    assert rig.member("n1").address == home("n1")
+    rig.advance(0.01)
+    assert rig.member("n1").address == NEW_HOME
+    assert rig.state("n1") is ALIVE
+    assert rig.layer.heard == [("refuted", "n1")] * suspected + [("updated", "n1")]
+    assert rig.emitted(NameConflict) == []
+    assert len(rig.node.reclaims) == 0
+
+
+@pytest.mark.parametrize("answers", range(1, PINGS_OF_THE_LIVING + 1))
+def test_the_name_of_a_living_member_stays_if_it_answers_any_of_the_pings(answers):
+    rig = rig_of()
+    rig.hear(CLAIM)
+    answer(rig, NEW_HOME)
+    rig.advance((answers - 1) * TIMEOUT / 2)
+    answer(rig, home("n1"))
+    rig.advance(DECIDED_ALIVE)
+    assert rig.member("n1").address == home("n1")
+    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), NEW_HOME)]
+    assert len(pings_to(rig, home("n1"))) == PINGS_OF_THE_LIVING
+
+
+def test_stale_news_of_an_address_where_nobody_is_is_no_conflict():
+    rig = rig_of()
+    rig.hear(CLAIM)
+    answer(rig, home("n1"))
+    rig.advance(DECIDED_ALIVE)
+    assert rig.emitted(NameConflict) == []
+    assert rig.member("n1").address == home("n1")
+
+
+def test_a_claim_that_stayed_open_is_decided_when_the_owner_is_gone():
+    rig = rig_of()
+    rig.hear(CLAIM)
+    answer(rig, home("n1"))
+    rig.advance(DECIDED_ALIVE)
+    rig.forget()
+    rig.bury("n1", "n2")
+    answer(rig, NEW_HOME)
+    rig.advance(DECIDED)
+    assert rig.member("n1").address == NEW_HOME
+
+
+def test_a_claim_that_is_repeated_is_asked_about_again_after_a_pause():
+    rig = rig_of()
+    rig.hear(CLAIM)
+    answer(rig, home("n1"))
+    rig.advance(DECIDED_ALIVE)
+    rig.forget()
+    rig.hear(CLAIM)
+    assert rig.sent(Ping) == []
+    rig.advance(RETRY_AFTER)
+    rig.hear(CLAIM)
+    assert len(pings_to(rig, home("n1"))) == 1
+
+
+def test_a_claim_that_came_long_before_the_death_is_forgotten():
+    rig = rig_of()
+    rig.hear(CLAIM)
+    answer(rig, home("n1"))
+    rig.advance(CLAIM_LIFETIME)
+    rig.forget()
+    rig.bury("n1")
+    assert rig.sent(Ping) == []
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_our_own_name_elsewhere_is_a_conflict_only_if_somebody_answers_there(is_there):
+    rig = rig_of()
+    rig.hear(alive(ME, 9, addr=NEW))
+    if is_there:
+        answer(rig, NEW_HOME)
+    rig.advance(DECIDED_ALIVE)
+    assert rig.emitted(NameConflict) == [NameConflict(ME, home(ME), NEW_HOME)] * is_there
+    assert pings_to(rig, home(ME)) == []
+    assert rig.me.incarnation == 1
+    rig.advance(CLAIM_LIFETIME)
+    assert len(rig.node.reclaims) == 0
 
 
 STEPS = st.lists(

@@ -2,7 +2,7 @@ import pytest
 
 from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
-from gossip.swim.effects import MessageRejected, NameConflict
+from gossip.swim.effects import MessageRejected
 from gossip.swim.eviction import EVICTION_INTERVAL
 from gossip.swim.evidence import Channel, Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
@@ -301,14 +301,14 @@ def test_a_member_that_makes_room_may_be_the_target_of_a_probe():
 
 @pytest.mark.parametrize("moved", MOVES)
 @pytest.mark.parametrize("prepare", [lambda _: None, lambda r: r.suspect("n1")])
-def test_a_claim_from_another_address_is_a_conflict_unless_the_member_is_gone(moved, prepare):
+def test_a_claim_from_another_address_is_asked_about_and_not_accepted(moved, prepare):
     rig = rig_of("n1")
     prepare(rig)
     rig.forget()
     rig.hear(alive("n1", 9, **moved))
     theirs = alive("n1", **moved)
     address = unpack_address(theirs.addr, theirs.port)
-    assert rig.emitted(NameConflict) == [NameConflict("n1", home("n1"), address)]
+    assert [to for ping, to in rig.sent(Ping) if ping.node == "n1"] == [home("n1"), address]
     assert rig.member("n1").incarnation == 1
 
 
@@ -691,21 +691,21 @@ def test_our_own_and_older_announcements_need_no_refutation(claim):
 
 
 @pytest.mark.parametrize("incarnation", [0, 1, 9])
-def test_another_who_claims_our_name_is_a_conflict_at_any_incarnation(incarnation):
+def test_another_that_claims_our_name_is_asked_at_any_incarnation(incarnation):
     rig = rig_of("n1")
     rig.node.announce(b"new", rig.now, token=0)
     rig.drain_queue()
     rig.hear(Alive(incarnation, ME, ELSEWHERE, PORT, b"", PROTOCOL_VERSIONS))
-    expected = [NameConflict(ME, home(ME), Address("10.9.9.9", PORT))] if incarnation else []
-    assert rig.emitted(NameConflict) == expected
+    asked = [to for ping, to in rig.sent(Ping) if ping.node == ME]
+    assert asked == ([Address("10.9.9.9", PORT)] if incarnation else [])
     assert rig.queued() == []
 
 
 @pytest.mark.parametrize("moved", MOVES)
-def test_our_name_at_any_other_address_or_port_is_a_conflict(moved):
+def test_our_name_at_any_other_address_or_port_is_asked_about(moved):
     rig = rig_of("n1")
     rig.hear(alive(ME, 3, **moved))
-    assert [conflict.mine for conflict in rig.emitted(NameConflict)] == [home(ME)]
+    assert [ping.node for ping, _ in rig.sent(Ping)] == [ME]
     assert rig.me.incarnation == 1
 
 
@@ -849,10 +849,10 @@ def test_an_alive_row_that_says_nothing_new_changes_nothing():
 
 
 @pytest.mark.parametrize("moved", MOVES)
-def test_an_alive_row_at_another_address_is_a_conflict(moved):
+def test_an_alive_row_at_another_address_is_asked_about(moved):
     rig = rig_of("n1")
     rig.merge(row("n1", 1, **moved))
-    assert len(rig.emitted(NameConflict)) == 1
+    assert [ping.node for ping, _ in rig.sent(Ping)] == ["n1", "n1"]
 
 
 def test_a_left_row_is_applied_directly():
