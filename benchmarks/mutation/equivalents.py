@@ -237,6 +237,16 @@ EQUIVALENTS = (
         "gossip's first word about a member sets it anew, before anybody asks for it",
     ),
     Equivalent(
+        "is_absent=candidate.status is MemberStatus.NONE,",
+        "is_absent=candidate.status <= MemberStatus.NONE,",
+        "no status is less",
+    ),
+    Equivalent(
+        "wanted = None if candidate.is_blocked and claim != listed else claim",
+        "wanted = None if candidate.is_blocked and claim is not listed else claim",
+        "who wants nothing else than the equal claim that it has keeps it either way",
+    ),
+    Equivalent(
         "self._changed_at = -math.inf",
         "self._changed_at = not math.inf",
         "it is read only while a failure is pending, and the first failure has set it by then",

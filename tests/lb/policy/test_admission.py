@@ -27,6 +27,14 @@ def test_a_hundred_newcomers_enter_at_once_and_the_next_one_waits(count, waiting
     assert admission.next_admission() == (5.25 if waiting else math.inf)
 
 
+def test_a_newcomer_at_a_held_address_does_not_hide_those_after_it():
+    held = Candidate("old", Claim("web", "old", "10.0.0.1", 1, 100), FlapConfig(), 0.0)
+    held.see(Sighting("old", MemberStatus.ALIVE, held.listed), 0.0)
+    first, second = crowd = newcomers(2)
+    Admission(1000).admit(crowd, [held, *crowd], 5.0)
+    assert (first.is_admitted, second.is_admitted) == (False, True)
+
+
 def test_a_second_later_fifty_more_may_enter():
     admission, crowd = Admission(1000), newcomers(200)
     admission.admit(crowd, crowd, 5.0)

@@ -54,6 +54,12 @@ def test_a_server_id_is_positive_and_fits_31_bits(name):
     assert 1 <= server_id(name) <= MAX_SERVER_ID
 
 
+@pytest.mark.parametrize("digest", [bytes(32), b"\x80" + bytes(31)])
+def test_a_name_whose_hash_has_only_zeros_for_the_id_gets_id_1(monkeypatch, digest):
+    monkeypatch.setattr("lb.policy.allowlist._hash", lambda name: digest)
+    assert server_id("web-1") == 1
+
+
 def test_a_server_id_never_changes():
     assert (server_id("web-1"), server_id("web-2")) == (1148295930, 1630501390)
 

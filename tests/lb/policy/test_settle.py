@@ -817,6 +817,16 @@ def test_who_failed_once_waits_for_two_seconds_beside_one_other_server():
     assert lb.servers == ["web-1", "web-2"]
 
 
+def test_who_flapped_and_is_gone_is_no_reason_to_look_again():
+    lb = Balancer("web-1", "web-2")
+    for _ in range(5):
+        lb.see("web-1", ALIVE)
+        lb.see("web-1", FAILED)
+    lb.advance(1.0)
+    assert lb.servers == ["web-2"]
+    assert lb.settle.next_deadline() == math.inf
+
+
 def test_the_only_server_is_never_damped():
     lb = Balancer("web-1", "web-2")
     for _ in range(5):
