@@ -101,6 +101,7 @@ class Agents:
         name: str,
         *options: str,
         host: str = "",
+        log_name: str = "",
         reply: Callable[[Agent], bool] = lambda agent: bool(agent.members()),
     ) -> Agent:
         """Start an agent, at an address of its own unless `host` is given, and wait until its IPC answers.
@@ -108,7 +109,7 @@ class Agents:
         `reply` finds out whether it does.
         """
         host = host or f"{self._block}.{len(self.all) + 1}"
-        log = self._folder / f"{name}.log"
+        log = self._folder / f"{log_name or name}.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(
                 [*program, "agent", f"-node={name}", f"-bind={host}", f"-rpc-addr={host}:7373", *options],
