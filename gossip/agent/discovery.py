@@ -141,6 +141,6 @@ async def _join(agent: "Agent", found: list[str]) -> None:
         return
     result = await agent.driver.join(fresh, replay=agent.config.replay_on_join)
     if result.contacted:
-        log.info("joined what was discovered", extra={"contacted": result.contacted})
+        log.info("joined discovered agents", extra={"contacted": result.contacted})
     for error in result.errors:
-        log.warning("cannot join what was discovered", extra={"reason": error})
+        log.warning("cannot join a discovered agent", extra={"reason": error})

@@ -49,7 +49,7 @@ def test_we_meet_a_real_serf_whoever_comes_first(net, programs):
     first = net.start("first", *DISCOVER, program=programs[0], starter=starters[0])
     second = net.start("second", *DISCOVER, program=programs[1], starter=starters[1])
     together(first, second)
-    joined = {SERF: "agent.mdns: Joined", OURS: "joined what was discovered"}
+    joined = {SERF: "agent.mdns: Joined", OURS: "joined discovered agents"}
     # Serf's first poll still listens when we announce ourselves: then it is Serf that joins.
     logs = [(agent.log, joined[program]) for agent, program in zip((first, second), programs, strict=True)]
     eventually(lambda: any(text in log.read_text() for log, text in logs), 20, f"either to join: {logs}")
