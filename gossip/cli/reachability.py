@@ -27,15 +27,17 @@ def reachability(*, verbose: bool, rpc_addr: str, rpc_auth: str) -> None:
         live = {member.name for member in members if member.status == "alive"}
         click.echo(f"Total members: {len(members)}, live members: {len(live)}")
         click.echo("Starting reachability test...")
-        start = time.monotonic()
+        last = start = time.monotonic()
         acks: list[str] = []
         for record in client.query(SendQuery("_serf_ping")):
             if record.type == "ack":
                 acks.append(record.origin)
+                last = time.monotonic()
                 if verbose:
                     click.echo(f"\tAck from '{printable(record.origin)}'")
     if verbose:
-        click.echo(f"Query time: {time.monotonic() - start:.2f} sec")
+        total = time.monotonic() - start
+        click.echo(f"Query time: {total:.2f} sec, time to last response: {last - start:.2f} sec")
     _judge(live, acks)
 
 

@@ -1,6 +1,7 @@
 """Our command line against our agent: the same words, whoever answers."""
 
 import base64
+import re
 import subprocess
 
 import pytest
@@ -84,3 +85,36 @@ def test_round_trips_print_the_same_from_either_command_line(agent, words):
     ours, serfs = (agent.run(*words, client=client) for client in (OURS, SERF))
     assert ours.returncode == serfs.returncode
     assert ours.stdout + ours.stderr == serfs.stdout
+
+
+@pytest.mark.serf
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("query", "-timeout=300ms", "-relay-factor=1", "load"),
+        ("query", "-timeout=300ms", "-format=xml", "load"),
+        ("join", "-replay", "127.0.0.1:1"),
+        ("force-leave", "-prune", "nobody"),
+        ("tags", "-set", "role=db", "-delete", "nothing"),
+        ("info", "-format=json"),
+    ],
+)
+def test_more_flags_print_the_same_from_either_command_line(agent, words):
+    ours, serfs = (agent.run(*words, client=client) for client in (OURS, SERF))
+    assert bool(ours.returncode) == bool(serfs.returncode)
+    if ours.returncode:
+        assert ours.stderr
+    else:
+        assert _without_counts(ours.stdout) == _without_counts(serfs.stdout)
+
+
+@pytest.mark.serf
+def test_reachability_flags_print_the_same_from_either_command_line(agent):
+    ours, serfs = (agent.run("reachability", "-verbose", client=client) for client in (OURS, SERF))
+    assert ours.returncode == serfs.returncode == 0
+    assert "\tAck from 'o1'\n" in ours.stdout
+    assert _without_counts(ours.stdout) == _without_counts(serfs.stdout)
+
+
+def _without_counts(text: str) -> str:
+    return re.sub(r"\d[\d.]*", "N", text)
