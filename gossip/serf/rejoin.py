@@ -137,7 +137,8 @@ class Rejoin:
         """Ask some of those who are missing; the next round follows if anybody is."""
         alive = {member.address for member in self._roster.members.values() if member.status in HERE}
         is_alone = len(alive) <= 1
-        missing = self._roster.missing(alive, now)
+        lost = self._roster.lost.missing(alive, now)
+        missing = [*self._roster.failed(), *lost]
         seeds = self._seeds.names() if is_alone else self._seeds.unseen(alive)
         if self._join.is_over or not (missing or seeds):
             return
@@ -145,6 +146,9 @@ class Rejoin:
             self._runtime.rng.shuffle(missing)
             for member in missing[:ALONE_CONTACTS]:
                 self._ask(member)
+        elif lost and self._pause < self._config.rejoin_interval:
+            # Soon after a restart, or after somebody was lost: do not leave it to chance whom gossip missed.
+            self._ask(self._drawn_from(lost))
         elif missing:
             share = len(missing) / len(alive) * self._pause / self._config.reconnect_interval
             if self._runtime.rng.random() < share:

@@ -28,13 +28,12 @@ from gossip.wire.query_codec import KnownMember
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from gossip.serf.config import SerfConfig
     from gossip.serf.effects import Effect
     from gossip.swim.deadlines import Deadlines
     from gossip.swim.evidence import Evidence
-    from gossip.wire.address import Address
     from gossip.wire.messages import Alive
 
 REAP = "reap"
@@ -217,13 +216,10 @@ class Roster:
         """
         self._prune(self.members[name], now)
 
-    def missing(self, alive: Collection[Address], now: float) -> list[LostMember]:
-        """Return who to look for: failed members, and lost ones at addresses other than `alive`."""
+    def failed(self) -> list[LostMember]:
+        """Return the failed members, and since when they are."""
         failed = self.with_status(MemberStatus.FAILED)
-        return [
-            *(LostMember(member.name, member.address, member.changed_at) for member in failed),
-            *self.lost.missing(alive, now),
-        ]
+        return [LostMember(member.name, member.address, member.changed_at) for member in failed]
 
     def peers(self) -> tuple[KnownPeer, ...]:
         """Return what the next life must know of the others: all but those that have left."""
