@@ -1,7 +1,9 @@
-"""Notice that this machine lost the address that peers were told, and stop: a new start chooses another.
+"""Notice that this machine lost the address that peers were told.
 
-A container that is attached to another network has another address, and an agent that shares the network
-namespace of a container is left in an empty one when that container is started again.
+An agent that listens on all addresses tells its new one: a container was disconnected from its network and
+connected again, or a lease ran out. One whose sockets are bound to the lost address stops, and so does one
+that has no address at all for a while: a sidecar is left in an empty network namespace when its container is
+started again. A supervisor starts it anew.
 """
 
 import logging
@@ -12,7 +14,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from gossip.agent.interfaces import interface_addresses
+from gossip.agent.interfaces import choose_address, interface_addresses
+from gossip.agent.start_report import UNSPECIFIED
+from gossip.agent.transport import StartError
+from gossip.errors import LocalProtocolError
+from gossip.wire.address import Address, pack_address
 
 if TYPE_CHECKING:
     from gossip.agent.service import Agent
@@ -23,28 +29,86 @@ EXIT_MOVED = 3
 WATCH_INTERVAL = 1.0
 MISSED_LOOKS = 3
 """An address may disappear briefly while an interface is being reconfigured."""
+MAX_LOOKS_WITHOUT = 10
+"""After so many looks without any address, the network will not be connected again by itself."""
+
+Row = tuple[str, str]
+"""An interface and one of its addresses."""
+Look = Callable[[], Iterable[Row]]
 
 
-async def watch_address(
-    agent: "Agent", addresses: Callable[[], Iterable[tuple[str, str]]] = interface_addresses
-) -> None:
-    """Stop `agent` with `EXIT_MOVED` when no interface has had its address for three seconds.
+async def watch_address(agent: "Agent", addresses: Look = interface_addresses) -> None:
+    """Follow the address of `agent`; stop it with `EXIT_MOVED` when it can be reached no more.
 
-    An address that was configured (it may be that of a router), a loopback one, and one that no interface had
-    at the start are not watched.
+    An address that was configured (it may be that of a router), a loopback one that was bound, and one that
+    no interface had at the start are not watched.
     """
-    told = agent.driver.node.members()[0].address.host
-    is_ours = not agent.config.advertise and not ip_address(told).is_loopback
-    if not is_ours or not _has(addresses(), told):
+    told, bound = agent.driver.node.members()[0].address, agent.driver.transport.address.host
+    if agent.config.advertise:
+        return
+    place = _Place(told.host, addresses(), may_move=bound in UNSPECIFIED, ipv6=":" in bound)
+    if not (place.is_known or (place.is_loopback and place.may_move)):
         return
     missed = 0
-    while missed < MISSED_LOOKS:
+    while True:
         await trio.sleep(WATCH_INTERVAL)
-        with suppress(OSError):  # out of descriptors: that says nothing about the address
-            missed = 0 if _has(addresses(), told) else missed + 1
-    log.error("address lost: stopping so that a supervisor can restart the agent", extra={"addr": told})
+        try:
+            present = list(addresses())
+        except OSError:  # out of descriptors: that says nothing about the address
+            continue
+        missed = 0 if place.is_in(present) else missed + 1
+        if missed < MISSED_LOOKS:
+            continue
+        if new := place.other(present):
+            told = _move(agent, told, new)
+            place, missed = _Place(new, present, may_move=True, ipv6=place.ipv6), 0
+        elif place.is_lost(missed):
+            break
+    log.error("address lost: stopping so that a supervisor can restart the agent", extra={"addr": told.host})
     agent.stop(EXIT_MOVED)
 
 
-def _has(addresses: Iterable[tuple[str, str]], host: str) -> bool:
-    return any(address == host for _, address in addresses)
+class _Place:
+    """Where peers find the agent, and what else the machine had when they were told."""
+
+    def __init__(self, host: str, present: Iterable[Row], *, may_move: bool, ipv6: bool) -> None:
+        rows = list(present)
+        self.may_move = may_move
+        self.ipv6 = ipv6
+        self.is_loopback = ip_address(host).is_loopback
+        self.is_known = not self.is_loopback and any(address == host for _, address in rows)
+        self._host = host
+        self._before = {address for _, address in rows}
+        self._interfaces = {name for name, address in rows if address == host and not self.is_loopback}
+
+    def is_in(self, present: Iterable[Row]) -> bool:
+        """Tell whether peers can find the agent; a loopback address is told for want of another."""
+        return not self.is_loopback and any(address == self._host for _, address in present)
+
+    def other(self, present: Iterable[Row]) -> str:
+        """Return the address to tell instead, empty if there is none.
+
+        It is of the same interface, or new: a bridge that was there all the time leads nowhere.
+        """
+        if not self.may_move:
+            return ""
+        rows = [row for row in present if row[0] in self._interfaces or row[1] not in self._before]
+        try:
+            host = choose_address(rows, ipv6=self.ipv6)
+        except StartError:
+            return ""
+        return "" if ip_address(host).is_loopback else host
+
+    def is_lost(self, missed: int) -> bool:
+        """Tell whether to give up after `missed` looks in a row."""
+        return not self.is_loopback and (not self.may_move or missed >= MAX_LOOKS_WITHOUT)
+
+
+def _move(agent: "Agent", told: Address, host: str) -> Address:
+    """Tell peers that the agent is at `host` now; return what they are told."""
+    here = Address(host, told.port)
+    log.warning("address changed: announcing the new one", extra={"addr": here, "previous": told})
+    agent.driver.destinations.move(here)
+    with suppress(LocalProtocolError):  # it leaves: nobody will look for it any more
+        agent.driver.apply(lambda node, now: node.move(pack_address(host), now))
+    return here

@@ -21,10 +21,15 @@ class Destinations:
             advertised: Where peers find them.
             rpc_port: The port of its IPC, 0 if that is not TCP.
         """
-        self._own = (bound, advertised)
-        self._own_hosts = {bound.host, advertised.host}
-        self._loopback = any(ip_address(host).is_loopback for host in self._own_hosts)
+        self._bound = bound
         self._rpc_port = rpc_port
+        self.move(advertised)
+
+    def move(self, advertised: Address) -> None:
+        """Judge anew: peers find this agent at `advertised` now."""
+        self._own = (self._bound, advertised)
+        self._own_hosts = {self._bound.host, advertised.host}
+        self._loopback = any(ip_address(host).is_loopback for host in self._own_hosts)
         self.refusal = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._refusal)
 
     def _refusal(self, to: Address) -> str:

@@ -60,6 +60,7 @@ VERBS = (
     "remember_seeds",
     "seeds_resolved",
     "contact_ended",
+    "move",
 )
 """The calls that change a node; a recording stores their indexes. Append only, never reorder."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip.serf.members import MemberStatus
+from gossip.serf.saved_state import SavedState
 from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import SerfPushPull
 
@@ -23,6 +24,21 @@ class LocalState:
         self._roster = roster
         self._events = events
         self._queries = queries
+
+    @property
+    def last_times(self) -> tuple[int, int, int]:
+        """The last Lamport times of members' intents, of events and of queries."""
+        return self._roster.clock.time - 1, self._events.clock.time - 1, self._queries.clock.time - 1
+
+    def saved(self) -> SavedState:
+        """Return what the next life of this member needs to know of the present one."""
+        member_time, event_time, query_time = self.last_times
+        return SavedState(
+            member_time=member_time,
+            event_time=event_time,
+            query_time=query_time,
+            peers=self._roster.peers(),
+        )
 
     def encoded(self) -> bytes:
         """Return this node's part as it goes into a push/pull.

@@ -91,7 +91,7 @@ class SerfNode:
         self._seeds = Seeds()
         self._join = Join(self._seeds, self._intents, deadlines, emit)
         self._rejoin = Rejoin(config, self._roster, self._seeds, self._join, runtime, emit)
-        state = LocalState(self._roster, self._events, self._seen_queries)
+        state = self._state = LocalState(self._roster, self._events, self._seen_queries)
         self._pings = None if config.disable_coordinates else CoordinatePings(me.name, self._roster, rng)
         delegate = SerfDelegate(
             self._roster, self._broadcasts, state, self._leave, self._rejoin, self._pings, emit
@@ -305,6 +305,11 @@ class SerfNode:
             self._roster.updated(self._swim.table.me.alive)
         return token
 
+    def move(self, addr: bytes, now: float) -> None:
+        """Announce this node at another address of 4 or 16 raw bytes; raises as `set_tags` while leaving."""
+        self._swim.move(addr, now)
+        self._roster.updated(self._swim.table.me.alive)
+
     def user_event(self, name: str, payload: bytes, *, coalesce: bool, now: float) -> None:
         """Send an event to everybody, this node included.
 
@@ -416,19 +421,11 @@ class SerfNode:
     @property
     def clocks(self) -> tuple[int, int, int]:
         """The last Lamport times of members' intents, of user events and of queries."""
-        clocks = (self._roster.clock, self._events.clock, self._seen_queries.clock)
-        member_time, event_time, query_time = (clock.time - 1 for clock in clocks)
-        return member_time, event_time, query_time
+        return self._state.last_times
 
     def saved_state(self) -> SavedState:
         """Return what the next life of this member needs to know of the present one."""
-        member_time, event_time, query_time = self.clocks
-        return SavedState(
-            member_time=member_time,
-            event_time=event_time,
-            query_time=query_time,
-            peers=self._roster.peers(),
-        )
+        return self._state.saved()
 
     def stats(self) -> dict[str, str]:
         """Return the figures of the `serf` section of Serf's stats; what the core cannot know is left out."""

@@ -227,6 +227,17 @@ class SwimNode:
         self.view.announce(meta, token)
         self._settle(now)
 
+    def move(self, addr: bytes, now: float) -> None:
+        """Announce this node at another address, by gossip and to a few members at once.
+
+        Raises:
+            LocalProtocolError: the node is leaving; nothing changed.
+        """
+        self.view.move(addr)
+        for member in self.table.choose(self.config.gossip_nodes, self._may_answer):
+            self.push_pull_with(member)
+        self._settle(now)
+
     def leave(self, now: float, token: int) -> None:
         """Tell everybody that this node is gone; the node goes on answering until its driver stops."""
         self.view.leave(token, now)
@@ -383,6 +394,9 @@ class SwimNode:
     def _await_push_pull(self, now: float) -> None:
         delay = push_pull_delay(self.config.push_pull_interval, len(self.table))
         self.deadlines.set((PUSH_PULL, ""), now + delay)
+
+    def _may_answer(self, member: Member) -> bool:
+        return member is not self.table.me and not member.is_gone
 
     def _settle(self, now: float) -> None:
         """After any input: follow the cluster's size, report finished broadcasts, arm the gossip timer."""

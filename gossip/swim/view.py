@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from gossip.swim.member_table import MemberTable
     from gossip.swim.reclaim import Reclaims
 
+MAX_FORMER_ADDRESSES = 8
+"""Addresses of this node's own past that are remembered; what is said of an older one is a name conflict."""
+
 SUSPICION = "suspicion"
 """Timer key: a suspected member's time is up."""
 
@@ -73,6 +76,7 @@ class View:
         self.suspicions: dict[str, Suspicion] = {}
         self.versions = Versions()
         self.versions.add(self._me.alive.versions)
+        self._former: list[tuple[bytes, int]] = []  # where this node was before, in this life
         self.is_leaving = False
         self.is_joining = False  # hears what a cluster that it asked for holds of its earlier life
         self.refutations = 0
@@ -199,6 +203,17 @@ class View:
         self._become(self._me.incarnation + 1, meta)
         self._queue.enqueue(encode(self._me.alive), key=self._me.name, token=token)
 
+    def move(self, addr: bytes) -> None:
+        """Announce this node anew at `addr`, under the next incarnation; raises as `announce` does."""
+        me = self._me.alive
+        self._former = [*self._former, (me.addr, me.port)][-MAX_FORMER_ADDRESSES:]
+        self._me.alive = Alive(me.incarnation, me.node, addr, me.port, me.meta, me.versions)
+        try:
+            self.announce(me.meta, 0)
+        except LocalProtocolError:
+            self._me.alive = me
+            raise
+
     def leave(self, token: int, now: float) -> None:
         """Declare this node gone, by its own word."""
         self.is_leaving = True
@@ -312,6 +327,11 @@ class View:
     def _hear_of_myself(self, alive: Alive, now: float) -> None:
         me = self._me
         if self.is_leaving:
+            return
+        if (alive.addr, alive.port) in self._former:
+            if alive.incarnation >= me.incarnation:
+                self._verify_accusation(me, alive.incarnation, now)
+                self._refute(alive.incarnation, now)
             return
         if alive.addr != me.alive.addr or alive.port != me.alive.port:
             self._reclaims.consider(me, alive, None, now)

@@ -75,7 +75,7 @@ async def test_whoever_really_asks_is_answered_wherever_it_is():
     sender = open_transport("127.1.29.8", 0)
     answers = []
     async with running("a", "127.1.29.2") as a, trio.open_nursery() as nursery:
-        a.driver._destinations = ELSEWHERE
+        a.driver.destinations = ELSEWHERE
         nursery.start_soon(sender.receive, lambda data, _source: answers.append(data))
         sender.send(encode(Ping(7, "a")), where(a))
         await eventually(lambda: bool(answers), "the ack")

@@ -2,12 +2,13 @@ import pytest
 
 from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
-from gossip.swim.effects import MessageRejected
+from gossip.swim.effects import MessageRejected, OpenPushPull
 from gossip.swim.eviction import EVICTION_INTERVAL
 from gossip.swim.evidence import Channel, Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
 from gossip.swim.member import Member
 from gossip.swim.suspicion import HEARSAY
+from gossip.swim.view import MAX_FORMER_ADDRESSES
 from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
@@ -951,3 +952,47 @@ def test_a_renewal_that_is_too_long_to_be_gossiped_leaves_the_member_as_it_was()
     assert rig.state("n1") is SUSPECT
     assert rig.node.table.name_at == {home("n1"): "n1"}
     assert "n1" in rig.node.view.suspicions
+
+
+# --- another address of our own ---------------------------------------------------------------------------
+
+
+def test_a_node_that_moves_says_so_under_its_next_incarnation_and_tells_some_members_at_once():
+    rig = Rig(members=["n1", "n2"])
+    rig.drain_queue()
+    rig.node.move(ELSEWHERE, rig.now)
+    (told,) = [message for message in rig.queued() if isinstance(message, Alive)]
+    assert (told.node, told.addr, told.port, told.incarnation) == (ME, ELSEWHERE, PORT, 2)
+    assert {effect.node for effect in rig.emitted(OpenPushPull)} == {"n1", "n2"}
+    assert rig.me.address == Address("10.9.9.9", PORT)
+
+
+@pytest.mark.parametrize(("incarnation", "refuted"), [(1, 2), (2, 3), (7, 8)])
+def test_what_is_said_of_a_nodes_former_address_is_no_conflict(incarnation, refuted):
+    rig = Rig(members=["n1"])
+    rig.node.move(ELSEWHERE, rig.now)
+    rig.forget()
+    rig.hear(alive(ME, incarnation))
+    assert len(rig.node.reclaims) == 0
+    assert rig.me.incarnation == refuted
+    assert rig.me.alive.addr == ELSEWHERE
+
+
+def test_a_node_remembers_its_last_addresses_and_no_more():
+    rig = Rig(members=["n1"])
+    for number in range(MAX_FORMER_ADDRESSES + 1):
+        rig.node.move(bytes((10, 9, 9, number)), rig.now)
+    rig.forget()
+    rig.hear(alive(ME, 1, addr=bytes((10, 9, 9, 0))))
+    assert len(rig.node.reclaims) == 0
+    rig.hear(alive(ME, 1))  # where it was first
+    assert len(rig.node.reclaims) == 1
+
+
+def test_a_node_that_leaves_does_not_move():
+    rig = Rig(members=["n1"])
+    rig.node.leave(rig.now, 1)
+    before = rig.me.alive
+    with pytest.raises(LocalProtocolError, match="leaving"):
+        rig.node.move(ELSEWHERE, rig.now)
+    assert rig.me.alive == before
