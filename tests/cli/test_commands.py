@@ -275,7 +275,7 @@ def test_every_flag_of_the_agent_is_a_key_of_its_configuration():
     from gossip.agent.config import AgentConfig
     from gossip.cli.agent import agent as command
 
-    names = {param.name for param in command.params} - {"config_files", "role"}
+    names = {param.name for param in command.params} - {"print_config", "config_files", "role"}
     assert names <= set(AgentConfig.__struct_fields__)
 
 
