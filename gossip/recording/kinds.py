@@ -15,43 +15,43 @@ from gossip.serf.delegate import SerfDelegate
 from gossip.serf.effects import Effect
 from gossip.serf.events import UserEvents
 from gossip.serf.intents import Intents
-from gossip.serf.join import Attempt, Cause, Join, Retry
+from gossip.serf.join import Attempt, Cause, Join, JoinDue, Retry
 from gossip.serf.lamport import LamportClock
-from gossip.serf.leave import GracefulLeave, LeaveStage
+from gossip.serf.leave import GracefulLeave, LeaveStage, LeaveStageLate
 from gossip.serf.local_state import LocalState
 from gossip.serf.lost_members import LostMember, LostMembers
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import SerfNode
-from gossip.serf.open_queries import OpenQueries, OpenQuery
+from gossip.serf.open_queries import OpenQueries, OpenQuery, QueryEnds
 from gossip.serf.ping_delegate import CoordinatePings
 from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
 from gossip.serf.recent import RecentTimes
 from gossip.serf.recent_intents import Heard, RecentIntents
-from gossip.serf.rejoin import Rejoin
-from gossip.serf.roster import Roster
+from gossip.serf.rejoin import AgainDue, Rejoin, RejoinDue
+from gossip.serf.roster import LeaveRecheck, PruneDue, ReapDue, Roster
 from gossip.serf.saved_state import KnownPeer, SavedState
 from gossip.serf.seeds import Seeds
 from gossip.serf.user_messages import UserMessages
 from gossip.swim.config import SwimConfig
-from gossip.swim.deadlines import Deadlines
-from gossip.swim.detector import FailureDetector
+from gossip.swim.deadlines import Deadlines, Timer
+from gossip.swim.detector import FailureDetector, PingLate, ProbeDue, RelayLate, VerdictDue
 from gossip.swim.dissemination import Broadcast, BroadcastQueue
 from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
 from gossip.swim.member_table import MemberTable
-from gossip.swim.node import SwimNode
-from gossip.swim.path_check import PathCheck, PathChecks
+from gossip.swim.node import GossipDue, PushPullDue, PushPullStagger, SwimNode
+from gossip.swim.path_check import PathCheck, PathCheckLate, PathChecks
 from gossip.swim.piggyback import Piggyback
 from gossip.swim.pings import Pings
 from gossip.swim.probe import Probe
-from gossip.swim.reclaim import Claim, Reclaims
+from gossip.swim.reclaim import Claim, ReclaimDue, Reclaims
 from gossip.swim.relay import Relay, Relays
 from gossip.swim.runtime import Runtime
 from gossip.swim.suspicion import Suspicion
 from gossip.swim.versions import Versions
-from gossip.swim.view import View
+from gossip.swim.view import SuspicionEnds, View
 from gossip.wire.address import Address
 from gossip.wire.coordinate_codec import Coordinate
 from gossip.wire.messages import Ack, Alive, MemberState, NodeState, Ping, PushPull
@@ -67,12 +67,19 @@ PARTS: tuple[type, ...] = (
 )  # fmt: skip
 """Classes whose instances are told apart: each is one row."""
 
+TIMERS: tuple[type[Timer], ...] = (
+    AgainDue, GossipDue, JoinDue, LeaveRecheck, LeaveStageLate, PathCheckLate, PingLate, ProbeDue, PruneDue,
+    PushPullDue, PushPullStagger, QueryEnds, ReapDue, ReclaimDue, RejoinDue, RelayLate, SuspicionEnds,
+    VerdictDue,
+)  # fmt: skip
+"""What a node waits for."""
+
 VALUES: tuple[type[Struct], ...] = (
     Ack, Address, Alive, Coordinate, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping,
     PushPull, QueryRequest, Relay, SerfConfig, SwimConfig, UserEvent, Heard, Evidence, Origin,
     ProbeRecord,
     KnownPeer, LostMember, SavedState,
-    *get_args(Effect),
+    *TIMERS, *get_args(Effect),
 )  # fmt: skip
 """Frozen structs, written where they stand."""
 

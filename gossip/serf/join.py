@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gossip.errors import LocalProtocolError
 from gossip.serf.effects import ContactSeed, JoinEnded, ResolveSeeds
+from gossip.swim.deadlines import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from gossip.swim.deadlines import Deadlines
     from gossip.wire.address import Address
 
-JOIN = "join"
-"""Timer key: a retry-join makes its next attempt."""
+
+class JoinDue(Timer, frozen=True, gc=False):
+    """A retry-join makes its next attempt."""
+
+
+JOIN = JoinDue()
 MAX_JOIN_ADDRESSES = 256
 """Addresses tried by one attempt."""
 MAX_CONTACTS = 8
@@ -187,7 +192,7 @@ class Join:
             gave_up = 0 < self._retry.max_attempts < self._retry.attempts
             if not gave_up:
                 retry_in = self._retry.interval
-                self._deadlines.set((JOIN, ""), now + retry_in)
+                self._deadlines.set(JOIN, now + retry_in)
         if attempt.cause is not Cause.REUNION:
             self._emit(
                 JoinEnded(

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from gossip.serf.effects import Effect, LeaveAnnounced, LeaveFinished
+from gossip.swim.deadlines import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from gossip.serf.intents import Intents
     from gossip.swim.deadlines import Deadlines
 
-LEAVE = "leave"
-"""Timer key: the present stage of the leave has waited long enough."""
+
+class LeaveStageLate(Timer, frozen=True, gc=False):
+    """The present stage of the leave has waited long enough."""
+
+
+LEAVE = LeaveStageLate()
 
 INTENT_TOKEN = -1
 """Token of the broadcast that announces the leave; those of commands are positive."""
@@ -81,7 +86,7 @@ class GracefulLeave:
         if has_company:
             self._wait(self._config.broadcast_timeout, now)
         else:
-            self._deadlines.cancel((LEAVE, ""))
+            self._deadlines.cancel(LEAVE)
         return True
 
     def broadcast_finished(self, token: int, now: float) -> bool:
@@ -95,7 +100,7 @@ class GracefulLeave:
 
     def advance(self, now: float) -> None:
         """The present stage is over, by gossip or by time."""
-        self._deadlines.cancel((LEAVE, ""))
+        self._deadlines.cancel(LEAVE)
         if self.stage is LeaveStage.ANNOUNCING:
             self.stage = LeaveStage.ANNOUNCED
             self._emit(LeaveAnnounced())
@@ -112,4 +117,4 @@ class GracefulLeave:
         self._emit(LeaveFinished())
 
     def _wait(self, seconds: float, now: float) -> None:
-        self._deadlines.set((LEAVE, ""), now + seconds)
+        self._deadlines.set(LEAVE, now + seconds)

@@ -18,16 +18,16 @@ from gossip.serf.delegate import SerfDelegate
 from gossip.serf.effects import Effect, PushPullReceived
 from gossip.serf.events import UserEvents
 from gossip.serf.intents import Intents
-from gossip.serf.join import JOIN, Join
-from gossip.serf.leave import FAREWELL_TOKEN, LEAVE, GracefulLeave, LeaveStage
+from gossip.serf.join import Join, JoinDue
+from gossip.serf.leave import FAREWELL_TOKEN, GracefulLeave, LeaveStage, LeaveStageLate
 from gossip.serf.local_state import LocalState
 from gossip.serf.members import MemberStatus, SerfMember
-from gossip.serf.open_queries import QUERY
+from gossip.serf.open_queries import QueryEnds
 from gossip.serf.ping_delegate import CoordinatePings
 from gossip.serf.queries import IncomingQuery, Queries, QueryRequest
 from gossip.serf.query_exchange import QueryExchange
-from gossip.serf.rejoin import AGAIN, REJOIN, Rejoin
-from gossip.serf.roster import LEAVE_RECHECK, PRUNE, REAP, Roster
+from gossip.serf.rejoin import AgainDue, Rejoin, RejoinDue
+from gossip.serf.roster import LeaveRecheck, PruneDue, ReapDue, Roster
 from gossip.serf.saved_state import FIRST_START, SavedState
 from gossip.serf.seeds import Seeds
 from gossip.serf.stats import figures
@@ -180,26 +180,26 @@ class SerfNode:
 
     def handle_timeout(self, now: float) -> None:
         """Handle everything that is due at `now`."""
-        while (key := self._deadlines.pop_due(now)) is not None:
-            kind, subject = key
-            if kind == REAP:
-                self._roster.reap(now)
-            elif kind == PRUNE:
-                self._roster.prune_now(subject, now)
-            elif kind == LEAVE_RECHECK:
-                self._question_leave(subject, now)
-            elif kind == REJOIN:
-                self._rejoin.round(now)
-            elif kind == AGAIN:
-                self._rejoin.ask_again()
-            elif kind == JOIN:
-                self._join.try_again()
-            elif kind == QUERY:
-                self._queries.finish(subject)
-            elif kind == LEAVE:
-                self._leave.advance(now)
-            else:
-                self._swim.handle_timeout(key, now)
+        while (timer := self._deadlines.pop_due(now)) is not None:
+            match timer:
+                case ReapDue():
+                    self._roster.reap(now)
+                case PruneDue(name):
+                    self._roster.prune_now(name, now)
+                case LeaveRecheck(name):
+                    self._question_leave(name, now)
+                case RejoinDue():
+                    self._rejoin.round(now)
+                case AgainDue():
+                    self._rejoin.ask_again()
+                case JoinDue():
+                    self._join.try_again()
+                case QueryEnds(token):
+                    self._queries.finish(token)
+                case LeaveStageLate():
+                    self._leave.advance(now)
+                case _:
+                    self._swim.handle_timeout(timer, now)
         self._swim.wake(now)
 
     def effects(self) -> list[Effect]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gossip.errors import LocalProtocolError
 from gossip.serf.effects import QueryAcked, QueryAnswered, QueryFinished
 from gossip.serf.queries import WANTS_ACK
+from gossip.swim.deadlines import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
     from gossip.swim.deadlines import Deadlines
     from gossip.wire.serf_messages import Query, QueryResponse
 
-QUERY = "query"
-"""Timer key: a query of ours ends; the subject is its token."""
+
+class QueryEnds(Timer, frozen=True, gc=False):
+    """The query of ours with this token ends."""
+
+    token: int
+
+
 MAX_OPEN_QUERIES = 256
 """Queries of this node that may run at the same time."""
 TIMEOUT_MULT = 16
@@ -67,7 +73,7 @@ class OpenQueries:
         """Collect answers to `query` from now on; return its token."""
         self._last_token += 1
         self._by_token[self._last_token] = OpenQuery(query, limit)
-        self._deadlines.set((QUERY, str(self._last_token)), now + query.timeout_ns / 1e9)
+        self._deadlines.set(QueryEnds(self._last_token), now + query.timeout_ns / 1e9)
         return self._last_token
 
     def receive(self, response: QueryResponse) -> None:
@@ -78,10 +84,10 @@ class OpenQueries:
                 return
         self.late += 1
 
-    def finish(self, subject: str) -> None:
+    def finish(self, token: int) -> None:
         """The deadline of a query has come."""
-        del self._by_token[int(subject)]
-        self._emit(QueryFinished(int(subject)))
+        del self._by_token[token]
+        self._emit(QueryFinished(token))
 
     def _count(self, token: int, query: OpenQuery, response: QueryResponse) -> None:
         is_ack = bool(response.flags & WANTS_ACK)

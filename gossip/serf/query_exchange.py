@@ -131,9 +131,9 @@ class QueryExchange:
         """Answer `query`; see `Answers.respond`."""
         self._answers.respond(query, payload, now)
 
-    def finish(self, subject: str) -> None:
+    def finish(self, token: int) -> None:
         """The deadline of a query of ours has come."""
-        self._open.finish(subject)
+        self._open.finish(token)
 
     def _answer_conflict(self, query: IncomingQuery, now: float) -> None:
         """Say at which address we know the member whose name two agents use; ours is not for us to say."""

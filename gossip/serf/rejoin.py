@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gossip.serf.lost_members import LostMember
 from gossip.serf.members import MemberStatus
+from gossip.swim.deadlines import Timer
 from gossip.swim.effects import OpenPushPull
 from gossip.wire.address import unpack_address
 from gossip.wire.messages import MemberState
@@ -34,10 +35,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HERE = (MemberStatus.ALIVE, MemberStatus.LEAVING)
 
-REJOIN = "rejoin"
-"""Timer key: the next round; set only while somebody is missing."""
-AGAIN = "again"
-"""Timer key: the member at the other end of the last push/pull is asked a second time."""
+
+class RejoinDue(Timer, frozen=True, gc=False):
+    """The next round; set only while somebody is missing."""
+
+
+REJOIN = RejoinDue()
+
+
+class AgainDue(Timer, frozen=True, gc=False):
+    """The member at the other end of the last push/pull is asked a second time."""
+
+
+AGAIN = AgainDue()
 
 FIRST_PAUSE = 1.0
 """Seconds before the first round, on average; each round doubles it, up to `rejoin_interval`."""
@@ -95,8 +105,8 @@ class Rejoin:
         """Look for whoever is missing from now on; the first round finds out whether anybody is."""
         self._pause = min(FIRST_PAUSE, self._config.rejoin_interval)
         at = now + self._drawn(self._pause)
-        if at < self._runtime.deadlines.when((REJOIN, "")):
-            self._runtime.deadlines.set((REJOIN, ""), at)
+        if at < self._runtime.deadlines.when(REJOIN):
+            self._runtime.deadlines.set(REJOIN, at)
 
     def look_for(self, peers: Sequence[KnownPeer], now: float) -> None:
         """Look for members that an earlier life knew."""
@@ -122,11 +132,11 @@ class Rejoin:
         ]
         if not across:
             self._repeats = 0
-        elif self._repeats < MAX_AGAIN and (AGAIN, "") not in self._runtime.deadlines:
+        elif self._repeats < MAX_AGAIN and AGAIN not in self._runtime.deadlines:
             self._repeats += 1
             row = self._drawn_from(across)
             self._again_at = LostMember(row.name, unpack_address(row.addr, row.port), now)
-            self._runtime.deadlines.set((AGAIN, ""), now + AGAIN_AFTER)
+            self._runtime.deadlines.set(AGAIN, now + AGAIN_AFTER)
 
     def ask_again(self) -> None:
         """The time for a second push/pull has come."""
@@ -156,7 +166,7 @@ class Rejoin:
         if seeds and self._runtime.rng.random() < ASKERS / len(alive):
             self._join.reunite(seeds)
         self._pause = min(2 * self._pause, self._config.rejoin_interval)
-        self._runtime.deadlines.set((REJOIN, ""), now + self._drawn(self._pause))
+        self._runtime.deadlines.set(REJOIN, now + self._drawn(self._pause))
 
     # --- parts of the above -------------------------------------------------------------------------------
 

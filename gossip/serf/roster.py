@@ -24,6 +24,7 @@ from gossip.serf.lost_members import LostMember, LostMembers
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.recent_intents import Intent, RecentIntents
 from gossip.serf.saved_state import KnownPeer
+from gossip.swim.deadlines import Timer
 from gossip.wire.query_codec import KnownMember
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 
@@ -36,13 +37,25 @@ if TYPE_CHECKING:
     from gossip.swim.evidence import Evidence
     from gossip.wire.messages import Alive
 
-REAP = "reap"
-"""Timer key: look for members that are gone for too long; set only while there is something to reap."""
-PRUNE = "prune"
-"""Timer key: erase a member that was leaving when somebody asked to prune it."""
 
-LEAVE_RECHECK = "leave recheck"
-"""Timer key: a member has been leaving for long; it may not know that we believe so."""
+class ReapDue(Timer, frozen=True, gc=False):
+    """Look for members that are gone for too long; set only while there is something to reap."""
+
+
+REAP = ReapDue()
+
+
+class PruneDue(Timer, frozen=True, gc=False):
+    """Erase a member that was leaving when somebody asked to prune it."""
+
+    name: str
+
+
+class LeaveRecheck(Timer, frozen=True, gc=False):
+    """A member has been leaving for long; it may not know that we believe so."""
+
+    name: str
+
 
 GONE = (MemberStatus.LEFT, MemberStatus.FAILED)
 
@@ -147,7 +160,7 @@ class Roster:
             member.status_ltime = ltime
             member.is_hearsay = True
             if member.status is MemberStatus.LEAVING:
-                self._deadlines.set((LEAVE_RECHECK, name), now)
+                self._deadlines.set(LeaveRecheck(name), now)
 
     def join_intent(self, intent: JoinIntent, now: float) -> bool:
         """Apply a join intent that was witnessed; return whether to pass it on. At a tie it beats a leave."""
@@ -204,7 +217,7 @@ class Roster:
 
         At a time of hearsay it is one later: Serf does not refute a leave of the very time of its join.
         """
-        self._deadlines.set((LEAVE_RECHECK, name), now + self._config.leave_recheck_interval)
+        self._deadlines.set(LeaveRecheck(name), now + self._config.leave_recheck_interval)
         member = self.members[name]
         return LeaveIntent(min(member.status_ltime + member.is_hearsay, LAST_TIME), name)
 
@@ -269,16 +282,16 @@ class Roster:
 
     def _become_leaving(self, member: SerfMember, now: float) -> None:
         member.become(MemberStatus.LEAVING, now)
-        self._deadlines.set((LEAVE_RECHECK, member.name), now + self._config.leave_recheck_interval)
+        self._deadlines.set(LeaveRecheck(member.name), now + self._config.leave_recheck_interval)
         self._emit(MemberLeaving(member))
 
     def _stop_waiting(self, member: SerfMember) -> None:
         """The member is back, or erased: its leave is nothing to wait for any more."""
-        self._deadlines.cancel((LEAVE_RECHECK, member.name))
-        self._deadlines.cancel((PRUNE, member.name))
+        self._deadlines.cancel(LeaveRecheck(member.name))
+        self._deadlines.cancel(PruneDue(member.name))
 
     def _become_left(self, member: SerfMember, now: float) -> None:
-        self._deadlines.cancel((LEAVE_RECHECK, member.name))
+        self._deadlines.cancel(LeaveRecheck(member.name))
         member.become(MemberStatus.LEFT, now)
         self._arm_reaper(now)
         self._emit(MemberLeft(member))
@@ -286,7 +299,7 @@ class Roster:
     def _prune(self, member: SerfMember, now: float) -> None:
         if member.status is MemberStatus.LEAVING:
             delay = self._config.broadcast_timeout + self._config.leave_propagate_delay
-            self._deadlines.set((PRUNE, member.name), now + delay)
+            self._deadlines.set(PruneDue(member.name), now + delay)
         else:
             self._erase(member)
 
@@ -301,5 +314,5 @@ class Roster:
             self._erase(self.gone_members()[0])
 
     def _arm_reaper(self, now: float) -> None:
-        if (REAP, "") not in self._deadlines:
-            self._deadlines.set((REAP, ""), now + self._config.reap_interval)
+        if REAP not in self._deadlines:
+            self._deadlines.set(REAP, now + self._config.reap_interval)

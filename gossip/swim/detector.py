@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gossip.swim.deadlines import Timer
 from gossip.swim.effects import Effect, OpenStreamPing, PingFromElsewhere
 from gossip.swim.member import NACK_SINCE_PROTOCOL, STREAM_PING_SINCE_PROTOCOL, Member
 from gossip.swim.probe import Probe
@@ -28,14 +29,32 @@ if TYPE_CHECKING:
     from gossip.swim.runtime import Runtime
     from gossip.swim.view import View
 
-PROBE = "probe"
-"""Timer key: time for the next probe."""
-PROBE_TIMEOUT = "probe timeout"
-"""Timer key: the direct ping is late."""
-VERDICT = "verdict"
-"""Timer key: the probe cycle ends."""
-RELAY_TIMEOUT = "relay timeout"
-"""Timer key: a ping made for somebody else is late; the subject is our sequence number."""
+
+class ProbeDue(Timer, frozen=True, gc=False):
+    """Time for the next probe."""
+
+
+PROBE = ProbeDue()
+
+
+class PingLate(Timer, frozen=True, gc=False):
+    """The direct ping is late."""
+
+
+PROBE_TIMEOUT = PingLate()
+
+
+class VerdictDue(Timer, frozen=True, gc=False):
+    """The probe cycle ends."""
+
+
+VERDICT = VerdictDue()
+
+
+class RelayLate(Timer, frozen=True, gc=False):
+    """A ping made for somebody else, under our number `seq`, is late."""
+
+    seq: int
 
 
 class FailureDetector:
@@ -71,7 +90,7 @@ class FailureDetector:
 
     def start(self, now: float) -> None:
         """Begin probing, at a random offset so that a cluster's probes do not march in step."""
-        self._deadlines.set((PROBE, ""), now + self._rng.random() * self._config.probe_interval)
+        self._deadlines.set(PROBE, now + self._rng.random() * self._config.probe_interval)
 
     # --- timers -----------------------------------------------------------------------------------------
 
@@ -79,14 +98,14 @@ class FailureDetector:
         """Start the next probe cycle, or wait an interval if there is nobody to probe."""
         target = self._next_target(now)
         if target is None:
-            self._deadlines.set((PROBE, ""), now + self._config.probe_interval)
+            self._deadlines.set(PROBE, now + self._config.probe_interval)
             return
         deadline = now + self._health.scale(self._config.probe_interval)
         self._probe = Probe(target, self._pings.new_seq(), now, deadline, self._health.score)
         self.probes += 1
         self._send_ping(self._probe, target)
-        self._deadlines.set((PROBE_TIMEOUT, ""), now + self._config.probe_timeout)
-        self._deadlines.set((VERDICT, ""), deadline)
+        self._deadlines.set(PROBE_TIMEOUT, now + self._config.probe_timeout)
+        self._deadlines.set(VERDICT, deadline)
 
     def ping_timed_out(self) -> None:
         """The direct ping is late: ask others to try, and try a stream ourselves."""
@@ -142,7 +161,7 @@ class FailureDetector:
         seq = self._pings.new_seq()
         self.relays.add(seq, Relay(_reply_address(request, source), request.seq, request.nack))
         self._reply(target, self._pings.direct(seq, request.node))
-        self._deadlines.set((RELAY_TIMEOUT, str(seq)), now + self._config.probe_timeout)
+        self._deadlines.set(RelayLate(seq), now + self._config.probe_timeout)
 
     def receive_ack(self, ack: Ack, now: float) -> Probe | None:
         """Take an ack for our probe or for a relayed ping; nobody may wait for it any more.
@@ -152,7 +171,7 @@ class FailureDetector:
         relay = self.relays.pop(ack.seq)
         probe = self._probe
         if relay is not None:
-            self._deadlines.cancel((RELAY_TIMEOUT, str(ack.seq)))
+            self._deadlines.cancel(RelayLate(ack.seq))
             self._reply(relay.requester, encode(Ack(relay.seq)))
         elif probe is not None and probe.receive_ack(ack.seq):
             self._end(probe, next_at=max(now, probe.started + self._config.probe_interval))
@@ -198,9 +217,9 @@ class FailureDetector:
         self._probe = None
         probe.target.is_heard |= probe.succeeded
         self._health.apply(probe.health_delta)
-        self._deadlines.cancel((PROBE_TIMEOUT, ""))
-        self._deadlines.cancel((VERDICT, ""))
-        self._deadlines.set((PROBE, ""), next_at)
+        self._deadlines.cancel(PROBE_TIMEOUT)
+        self._deadlines.cancel(VERDICT)
+        self._deadlines.set(PROBE, next_at)
 
     def _send_ping(self, probe: Probe, target: Member) -> None:
         ping = self._pings.direct(probe.seq, target.name)

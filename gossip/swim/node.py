@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
 from gossip.swim.config import push_pull_delay, transmissions
-from gossip.swim.deadlines import Key
-from gossip.swim.detector import PROBE, PROBE_TIMEOUT, RELAY_TIMEOUT, VERDICT, FailureDetector
+from gossip.swim.deadlines import Timer
+from gossip.swim.detector import FailureDetector, PingLate, ProbeDue, RelayLate, VerdictDue
 from gossip.swim.dissemination import BroadcastQueue
 from gossip.swim.effects import Effect, MessageRejected, OpenPushPull
 from gossip.swim.evidence import Channel, Origin
 from gossip.swim.health import LocalHealth
 from gossip.swim.member import Member
 from gossip.swim.member_table import MemberTable
-from gossip.swim.path_check import PATH_CHECK, PathChecks
+from gossip.swim.path_check import PathCheckLate, PathChecks
 from gossip.swim.piggyback import Piggyback, longest_broadcast
 from gossip.swim.pings import Pings
-from gossip.swim.reclaim import RECLAIM, Reclaims
-from gossip.swim.view import SUSPICION, View
+from gossip.swim.reclaim import ReclaimDue, Reclaims
+from gossip.swim.view import SuspicionEnds, View
 from gossip.wire.codec import decode, decode_gossip, encode
 from gossip.wire.messages import (
     USER,
@@ -49,12 +49,26 @@ if TYPE_CHECKING:
     from gossip.swim.runtime import Runtime
     from gossip.wire.address import Address
 
-GOSSIP = "gossip"
-"""Timer key: time to send queued broadcasts; set only while there are any."""
-PUSH_PULL = "push/pull"
-"""Timer key: time for anti-entropy with a random member."""
-PUSH_PULL_STAGGER = "push/pull stagger"
-"""Timer key: the random delay after which the first interval of anti-entropy begins."""
+
+class GossipDue(Timer, frozen=True, gc=False):
+    """Time to send queued broadcasts; set only while there are any."""
+
+
+GOSSIP = GossipDue()
+
+
+class PushPullDue(Timer, frozen=True, gc=False):
+    """Time for anti-entropy with a random member."""
+
+
+PUSH_PULL = PushPullDue()
+
+
+class PushPullStagger(Timer, frozen=True, gc=False):
+    """The random delay after which the first interval of anti-entropy begins."""
+
+
+PUSH_PULL_STAGGER = PushPullStagger()
 
 NO_BYTE = -1
 ALIVE_BYTE = int(MessageType.ALIVE)
@@ -110,7 +124,7 @@ class SwimNode:
         self._path_checks = PathChecks(config, pings, self._piggyback, runtime, emit)
         self._gossip_phase = now + rng.random() * config.gossip_interval
         self._gossip_tick = -1  # number of the last tick that was armed, counted from the phase
-        self.deadlines.set((PUSH_PULL_STAGGER, ""), now + rng.random() * config.push_pull_interval)
+        self.deadlines.set(PUSH_PULL_STAGGER, now + rng.random() * config.push_pull_interval)
         self._follow_size()
 
     # --- inputs -----------------------------------------------------------------------------------------
@@ -194,30 +208,31 @@ class SwimNode:
         """Return when `handle_timeout` wants to be called, `math.inf` for never."""
         return self.deadlines.next()
 
-    def handle_timeout(self, key: Key, now: float) -> None:
-        """Handle the timer `key`, which the owner popped from `deadlines` because it is due."""
-        kind, subject = key
-        if kind == GOSSIP:
-            self._gossip(now)
-        elif kind == PROBE:
-            self.detector.probe_next(now)
-        elif kind == PROBE_TIMEOUT:
-            self.detector.ping_timed_out()
-        elif kind == VERDICT:
-            self.detector.give_verdict(now)
-        elif kind == SUSPICION:
-            self.view.suspicion_expired(subject, now)
-        elif kind == RELAY_TIMEOUT:
-            self.detector.relay_timed_out(int(subject))
-        elif kind == RECLAIM:
-            self._reclaim(subject, now)
-        elif kind == PATH_CHECK:
-            self._path_checks.finish(subject)
-        elif kind == PUSH_PULL_STAGGER:
-            self._await_push_pull(now)
-        else:
-            assert kind == PUSH_PULL
-            self._push_pull(now)
+    def handle_timeout(self, timer: Timer, now: float) -> None:  # noqa: C901 - a case for each timer
+        """Handle `timer`, which the owner popped from `deadlines` because it is due."""
+        match timer:
+            case GossipDue():
+                self._gossip(now)
+            case ProbeDue():
+                self.detector.probe_next(now)
+            case PingLate():
+                self.detector.ping_timed_out()
+            case VerdictDue():
+                self.detector.give_verdict(now)
+            case RelayLate(seq):
+                self.detector.relay_timed_out(seq)
+            case SuspicionEnds(name):
+                self.view.suspicion_expired(name, now)
+            case PushPullStagger():
+                self._await_push_pull(now)
+            case PushPullDue():
+                self._push_pull(now)
+            case ReclaimDue(name):
+                self._reclaim(name, now)
+            case PathCheckLate(name):
+                self._path_checks.finish(name)
+            case _:
+                raise AssertionError(f"nobody handles {timer}")
         self._settle(now)
 
     # --- commands ---------------------------------------------------------------------------------------
@@ -393,7 +408,7 @@ class SwimNode:
 
     def _await_push_pull(self, now: float) -> None:
         delay = push_pull_delay(self.config.push_pull_interval, len(self.table))
-        self.deadlines.set((PUSH_PULL, ""), now + delay)
+        self.deadlines.set(PUSH_PULL, now + delay)
 
     def _may_answer(self, member: Member) -> bool:
         return member is not self.table.me and not member.is_gone
@@ -403,13 +418,13 @@ class SwimNode:
         self._follow_size()
         while self.finished:
             self._delegate.broadcast_finished(self.finished.pop(0), now)
-        if (GOSSIP, "") not in self.deadlines and self._piggyback.pending() and self._has_audience(now):
+        if GOSSIP not in self.deadlines and self._piggyback.pending() and self._has_audience(now):
             # Ticks keep their own phase, as a free-running ticker would, but only fire while needed. They are
             # counted: a rounding error must not let one fire twice.
             interval = self.config.gossip_interval
             next_tick = floor((now - self._gossip_phase) / interval) + 1
             self._gossip_tick = max(next_tick, self._gossip_tick + 1)
-            self.deadlines.set((GOSSIP, ""), self._gossip_phase + self._gossip_tick * interval)
+            self.deadlines.set(GOSSIP, self._gossip_phase + self._gossip_tick * interval)
 
     def _follow_size(self) -> None:
         n = len(self.table)

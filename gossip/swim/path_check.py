@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gossip.swim.deadlines import Timer
 from gossip.swim.effects import Effect, OpenStreamPing, PathsChecked
 from gossip.wire.codec import encode, padded_ping
 
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from gossip.swim.pings import Pings
     from gossip.swim.runtime import Runtime
 
-PATH_CHECK = "path check"
-"""Timer key: the answers to the checks of one member are late."""
+
+class PathCheckLate(Timer, frozen=True, gc=False):
+    """The answers to the checks of the member `name` are late."""
+
+    name: str
+
+
 MAX_PATH_CHECKS = 32
 """Members whose paths are checked at once; each costs two datagrams and a stream."""
 SMALL, FULL, STREAM = range(3)
@@ -74,7 +80,7 @@ class PathChecks:
         self._piggyback.send_alone(member.address, encode(small))
         self._piggyback.send_alone(member.address, padded_ping(full, length, self._runtime.rng.randbytes))
         self._emit(OpenStreamPing(member.address, name, stream.seq, encode(stream), deadline))
-        self._runtime.deadlines.set((PATH_CHECK, name), deadline)
+        self._runtime.deadlines.set(PathCheckLate(name), deadline)
         return True
 
     def receive_ack(self, seq: int) -> None:
@@ -88,6 +94,6 @@ class PathChecks:
 
     def finish(self, name: str) -> None:
         """Tell what the checks of a member found: all were answered, or the time is up."""
-        self._runtime.deadlines.cancel((PATH_CHECK, name))
+        self._runtime.deadlines.cancel(PathCheckLate(name))
         small, full, stream = self._checks.pop(name).answered
         self._emit(PathsChecked(name, small, full, stream))

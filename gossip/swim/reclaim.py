@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
+from gossip.swim.deadlines import Timer
 from gossip.swim.effects import Effect, NameConflict
 from gossip.wire.address import unpack_address
 from gossip.wire.codec import encode
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
     from gossip.wire.address import Address
     from gossip.wire.messages import Alive
 
-RECLAIM = "reclaim"
-"""Timer key: it is time to evaluate the pings of a claim, or the claim has expired."""
+
+class ReclaimDue(Timer, frozen=True, gc=False):
+    """It is time to evaluate the pings of a claim to `name`, or the claim has expired."""
+
+    name: str
+
 
 PINGS = 3
 """Pings to each address, so that one or two lost packets do not give a name away."""
@@ -140,7 +145,7 @@ class Reclaims:
         """Forget the claim to `name`: the owner's row was removed, so the name is free."""
         if name in self._claims:
             self._forget(name)
-            self._deadlines.cancel((RECLAIM, name))
+            self._deadlines.cancel(ReclaimDue(name))
 
     def receive_ack(self, seq: int) -> None:
         """Record which address answered; send an answering owner its death, so that it refutes."""
@@ -183,7 +188,7 @@ class Reclaims:
         claim.pings, claim.owner_answers, claim.claimant_answers = 0, False, False
         claim.ask_again_at = now + RETRY_AFTER
         self._stop_listening(member.name)
-        self._deadlines.set((RECLAIM, member.name), until)
+        self._deadlines.set(ReclaimDue(member.name), until)
 
     def _ping(self, member: Member, claim: Claim, now: float) -> None:
         for address, is_owner in ((member.address, True), (claim.address, False)):
@@ -195,7 +200,7 @@ class Reclaims:
         claim.pings += 1
         is_last = claim.pings >= (PINGS if member.is_gone else PINGS_OF_THE_LIVING)
         wait = self._config.probe_timeout * (1.0 if is_last else PING_SPACING)
-        self._deadlines.set((RECLAIM, member.name), now + wait)
+        self._deadlines.set(ReclaimDue(member.name), now + wait)
 
     def _forget(self, name: str) -> None:
         del self._claims[name]

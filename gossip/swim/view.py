@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.swim.config import suspicion_minimum
+from gossip.swim.deadlines import Timer
 from gossip.swim.effects import Effect
 from gossip.swim.eviction import EVICTION_INTERVAL, least_missed
 from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
@@ -45,8 +46,11 @@ if TYPE_CHECKING:
 MAX_FORMER_ADDRESSES = 8
 """Addresses of this node's own past that are remembered; what is said of an older one is a name conflict."""
 
-SUSPICION = "suspicion"
-"""Timer key: a suspected member's time is up."""
+
+class SuspicionEnds(Timer, frozen=True, gc=False):
+    """The time of a suspected member is up."""
+
+    name: str
 
 
 class View:
@@ -118,7 +122,7 @@ class View:
             suspicion.probe = probe or suspicion.probe
             if suspicion.confirm(suspect.reporter):
                 self._gossip(member.name, encoded or encode(suspect))
-                self._deadlines.set((SUSPICION, member.name), suspicion.deadline)
+                self._deadlines.set(SuspicionEnds(member.name), suspicion.deadline)
                 self._delegate.suspicion_confirmed(
                     member, suspicion.evidence(suspect.reporter, suspect.incarnation), now
                 )
@@ -133,7 +137,7 @@ class View:
         suspicion = self._new_suspicion(suspect.reporter, now)
         suspicion.origin, suspicion.probe, suspicion.health = origin, probe, self._health.score
         self.suspicions[member.name] = suspicion
-        self._deadlines.set((SUSPICION, member.name), suspicion.deadline)
+        self._deadlines.set(SuspicionEnds(member.name), suspicion.deadline)
         self._delegate.member_suspected(
             member, suspicion.evidence(suspect.reporter, suspect.incarnation), now
         )
@@ -373,7 +377,7 @@ class View:
     def _drop_suspicion(self, name: str) -> Suspicion | None:
         suspicion = self.suspicions.pop(name, None)
         if suspicion is not None:
-            self._deadlines.cancel((SUSPICION, name))
+            self._deadlines.cancel(SuspicionEnds(name))
         return suspicion
 
 

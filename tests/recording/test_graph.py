@@ -24,11 +24,12 @@ from gossip.recording.graph import (
     load_state,
     load_value,
 )
-from gossip.recording.kinds import ENUMS, METHODS, PARTS
+from gossip.recording.kinds import ENUMS, METHODS, PARTS, TIMERS
 from gossip.recording.rows import RecordingError, pack_row, unpack_rows
 from gossip.serf.config import SerfConfig
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.swim.config import SwimConfig
+from gossip.swim.deadlines import Timer
 from gossip.wire.codec import encode
 from tests.recording.rig import START, new_node
 from tests.serf.rig import alive, home
@@ -297,3 +298,8 @@ def test_only_messages_are_looked_through_for_keys():
     meta = b"\x08\x04 no query"
     node.receive_packet([encode(alive("n1", meta=meta))], home("n1"), START)
     assert load_state(dump_state(node)).member("n1").alive.meta == meta
+
+
+def test_every_timer_can_be_recorded():
+    core = {kind for kind in Timer.__subclasses__() if kind.__module__.startswith("gossip.")}
+    assert core == set(TIMERS)

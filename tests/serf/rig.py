@@ -9,7 +9,9 @@ from gossip.serf.effects import Effect, MemberEvent
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.tags import encode_tags
+from gossip.swim.detector import PROBE
 from gossip.swim.effects import SendPacket
+from gossip.swim.node import PUSH_PULL, PUSH_PULL_STAGGER
 from gossip.wire.address import Address
 from gossip.wire.codec import decode, encode
 from gossip.wire.messages import (
@@ -125,8 +127,8 @@ class Rig:
 
     def quiet(self) -> None:
         """Take probes and anti-entropy out of the way."""
-        for kind in ("probe", "push/pull", "push/pull stagger"):
-            self.node.swim.deadlines.cancel((kind, ""))
+        for timer in (PROBE, PUSH_PULL, PUSH_PULL_STAGGER):
+            self.node.swim.deadlines.cancel(timer)
 
     def advance(self, seconds: float) -> None:
         """Let time pass; timers fire when they are due."""

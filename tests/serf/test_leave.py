@@ -121,7 +121,7 @@ def test_alone_a_node_leaves_at_once():
     finish(rig)
     assert rig.emitted(LeaveFinished) == [LeaveFinished()]
     assert rig.node.status is LEFT
-    assert (LEAVE, "") not in rig.node.swim.deadlines
+    assert LEAVE not in rig.node.swim.deadlines
     rig.advance(60.0)
     assert rig.emitted(BroadcastFinished) == []
 
@@ -139,7 +139,7 @@ def test_one_who_is_left_alone_while_announcing_leaves_at_once():
     rig.fail("n1")
     finish(rig)
     assert rig.emitted(LeaveFinished) == [LeaveFinished()]
-    assert (LEAVE, "") not in rig.node.swim.deadlines
+    assert LEAVE not in rig.node.swim.deadlines
     rig.advance(60.0)
     assert len(rig.emitted(LeaveFinished)) == 1
 

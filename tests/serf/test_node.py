@@ -1,4 +1,5 @@
 from collections import Counter
+from inspect import getsource
 from math import inf
 from random import Random
 
@@ -12,6 +13,7 @@ from gossip.serf.members import MemberStatus
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.tags import encode_tags
 from gossip.swim.config import SwimConfig
+from gossip.swim.deadlines import Timer
 from gossip.swim.effects import (
     BroadcastFinished,
     MessageRejected,
@@ -19,6 +21,7 @@ from gossip.swim.effects import (
     OpenStreamPing,
     SendPacket,
 )
+from gossip.swim.node import SwimNode
 from gossip.wire.codec import decode
 from gossip.wire.messages import (
     PROTOCOL_VERSIONS,
@@ -676,3 +679,24 @@ def test_packets_carry_messages_of_both_layers():
 def test_members_are_limited_by_swims_table():
     rig = rig_of(*(f"n{number}" for number in range(9)), config=SerfConfig(swim=SwimConfig(max_members=4)))
     assert len(rig.node.members()) == 4
+
+
+def timers() -> list[type[Timer]]:
+    """Return all kinds of timers of the core."""
+    return [kind for kind in Timer.__subclasses__() if kind.__module__.startswith("gossip.")]
+
+
+@pytest.mark.parametrize("kind", timers(), ids=lambda kind: kind.__name__)
+def test_every_timer_is_handled_by_one_of_the_layers(kind):
+    handlers = getsource(SerfNode.handle_timeout) + getsource(SwimNode.handle_timeout)
+    assert handlers.count(f"case {kind.__name__}(") == 1
+
+
+def test_a_timer_that_nobody_knows_is_an_error():
+    class Unknown(Timer, frozen=True):
+        pass
+
+    rig = rig_of()
+    rig.node.swim.deadlines.set(Unknown(), rig.now)
+    with pytest.raises(AssertionError, match="nobody handles Unknown"):
+        rig.advance(0.0)

@@ -50,7 +50,7 @@ def test_an_answer_to_no_query_of_ours_is_counted_as_late():
 
 def test_after_its_deadline_a_query_takes_no_answers():
     open_queries, effects = opened()
-    open_queries.finish("1")
+    open_queries.finish(1)
     open_queries.receive(response("n1"))
     assert (open_queries.late, effects) == (1, [QueryFinished(1)])
 

@@ -7,7 +7,7 @@ import pytest
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import ResolveSeeds
 from gossip.serf.node import LocalMember, SerfNode
-from gossip.serf.rejoin import AGAIN_AFTER, MAX_AGAIN, REJOIN
+from gossip.serf.rejoin import AGAIN, AGAIN_AFTER, MAX_AGAIN, REJOIN
 from gossip.serf.saved_state import KnownPeer, SavedState
 from gossip.swim.effects import OpenPushPull
 from gossip.wire.messages import MemberState
@@ -62,7 +62,7 @@ def test_with_everybody_alive_there_is_no_timer_and_nobody_is_asked():
     rig.node.remember_seeds(["seed"])
     rig.advance(3600.0)
     assert tried(rig) == asks(rig) == []
-    assert (REJOIN, "") not in rig.node.swim.deadlines
+    assert REJOIN not in rig.node.swim.deadlines
 
 
 def test_after_a_leave_the_timer_rests_when_no_seed_is_missing():
@@ -70,7 +70,7 @@ def test_after_a_leave_the_timer_rests_when_no_seed_is_missing():
     rig.leave("n1")
     rig.advance(60.0)
     assert tried(rig) == []
-    assert (REJOIN, "") not in rig.node.swim.deadlines
+    assert REJOIN not in rig.node.swim.deadlines
 
 
 @pytest.mark.parametrize(("failed", "others"), [(1, 1), (1, 9), (5, 5)])
@@ -122,10 +122,10 @@ def test_a_reconnect_does_not_ignore_the_events_of_the_other_side():
 def test_a_second_failure_does_not_put_off_the_first_attempt():
     rig = rig_of("n1", "n2")
     rig.fail("n1")
-    when = rig.node.swim.deadlines.when((REJOIN, ""))
+    when = rig.node.swim.deadlines.when(REJOIN)
     rig.advance(0.4)
     rig.fail("n2")
-    assert rig.node.swim.deadlines.when((REJOIN, "")) <= when
+    assert rig.node.swim.deadlines.when(REJOIN) <= when
 
 
 def test_a_node_that_leaves_looks_for_nobody():
@@ -179,7 +179,7 @@ def test_members_of_an_earlier_life_are_asked_until_they_are_here():
     rig.meet("n0", "n1")
     rig.advance(60.0)
     assert tried(rig) == []
-    assert (REJOIN, "") not in rig.node.swim.deadlines
+    assert REJOIN not in rig.node.swim.deadlines
 
 
 # --- the second push/pull ---------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_a_state_that_shows_nobody_lost_is_not_asked_for_again():
     rig.fail("n1")
     rig.forget()
     rig.merge(None, row("n2"), row("n1", state=DEAD), initiated=True)
-    assert ("again", "") not in rig.node.swim.deadlines
+    assert AGAIN not in rig.node.swim.deadlines
 
 
 def test_second_push_pulls_end_when_nobody_comes_back():
@@ -208,10 +208,10 @@ def test_second_push_pulls_end_when_nobody_comes_back():
     rig.fail("n1")
     for _ in range(MAX_AGAIN):
         rig.merge(None, row("n1"), initiated=True)
-        assert ("again", "") in rig.node.swim.deadlines
+        assert AGAIN in rig.node.swim.deadlines
         rig.advance(AGAIN_AFTER)
     rig.merge(None, row("n1"), initiated=True)
-    assert ("again", "") not in rig.node.swim.deadlines
+    assert AGAIN not in rig.node.swim.deadlines
 
 
 # --- seeds ------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import pytest
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import Effect, MemberEvent, MemberFailed
 from gossip.serf.members import MemberStatus
-from gossip.serf.roster import PRUNE, REAP, Roster
+from gossip.serf.roster import REAP, PruneDue, Roster
 from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import Deadlines
 from gossip.swim.evidence import Evidence
@@ -187,7 +187,7 @@ def test_an_intent_that_is_not_newer_than_the_last_is_stale(ltime):
     assert not board.roster.join_intent(JoinIntent(4, "n1"), 1.0)
     assert not board.roster.leave_intent(LeaveIntent(ltime, "n1", prune=True), 1.0)
     assert board.status("n1") is LEAVING
-    assert (PRUNE, "n1") not in board.deadlines
+    assert PruneDue("n1") not in board.deadlines
 
 
 def test_an_intent_at_time_zero_is_stale_for_a_member_never_spoken_of():
@@ -267,11 +267,11 @@ def test_pruning_waits_for_one_who_still_answers(status):
     board.put("n1", status)
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
     assert board.status("n1") is LEAVING
-    assert board.deadlines.pop_due(1.0 + PRUNE_DELAY) == (PRUNE, "n1")
+    assert board.deadlines.pop_due(1.0 + PRUNE_DELAY) == PruneDue("n1")
     board.roster.prune_now("n1", 1.0 + PRUNE_DELAY)
     assert board.status("n1") is LEAVING
     board.roster.gone("n1", EVIDENCE, 8.0, has_left=False)
-    assert board.deadlines.pop_due(1.0 + 2 * PRUNE_DELAY) == (PRUNE, "n1")
+    assert board.deadlines.pop_due(1.0 + 2 * PRUNE_DELAY) == PruneDue("n1")
     board.roster.prune_now("n1", 1.0 + 2 * PRUNE_DELAY)
     assert board.status("n1") is None
 
@@ -281,7 +281,7 @@ def test_a_comeback_by_intent_cancels_the_prune():
     board.put("n1", ALIVE)
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
     board.roster.join_intent(JoinIntent(10, "n1"), 2.0)
-    assert (PRUNE, "n1") not in board.deadlines
+    assert PruneDue("n1") not in board.deadlines
 
 
 def test_a_comeback_after_a_leave_cancels_the_prune():
@@ -290,7 +290,7 @@ def test_a_comeback_after_a_leave_cancels_the_prune():
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
     board.roster.gone("n1", EVIDENCE, 2.0, has_left=False)
     board.roster.joined(alive("n1", 2), 3.0)
-    assert (PRUNE, "n1") not in board.deadlines
+    assert PruneDue("n1") not in board.deadlines
 
 
 def test_pruning_a_second_time_when_it_left_meanwhile_erases_at_once():
@@ -300,7 +300,7 @@ def test_pruning_a_second_time_when_it_left_meanwhile_erases_at_once():
     board.roster.gone("n1", EVIDENCE, 2.0, has_left=False)
     board.roster.leave_intent(LeaveIntent(10, "n1", prune=True), 3.0)
     assert board.status("n1") is None
-    assert (PRUNE, "n1") not in board.deadlines
+    assert PruneDue("n1") not in board.deadlines
 
 
 # --- reaping ----------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_pruning_a_second_time_when_it_left_meanwhile_erases_at_once():
 def test_an_idle_roster_needs_no_reaper():
     board = Board()
     board.put("n1", ALIVE)
-    assert (REAP, "") not in board.deadlines
+    assert REAP not in board.deadlines
 
 
 @pytest.mark.parametrize("status", [LEFT, FAILED])
@@ -332,7 +332,7 @@ def test_who_is_gone_for_longer_than_its_timeout_is_erased(status, timeout):
     board.roster.reap(100.1 + timeout)
     assert board.status("n1") is None
     assert board.told() == [("MemberReaped", "n1")]
-    assert (REAP, "") not in board.deadlines
+    assert REAP not in board.deadlines
 
 
 def test_one_who_came_back_is_not_reaped():

@@ -8,12 +8,13 @@ from random import Random
 from typing import TypeVar
 
 from gossip.swim.config import SwimConfig
-from gossip.swim.deadlines import Key
+from gossip.swim.deadlines import Timer
+from gossip.swim.detector import PROBE, ProbeDue
 from gossip.swim.dissemination import BroadcastQueue
 from gossip.swim.effects import Effect, SendPacket
 from gossip.swim.evidence import Evidence
 from gossip.swim.member import Member
-from gossip.swim.node import SwimNode
+from gossip.swim.node import PUSH_PULL, PUSH_PULL_STAGGER, SwimNode
 from gossip.swim.runtime import Runtime
 from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import decode, encode
@@ -178,34 +179,34 @@ class Rig:
             self.fire()
         self.now = end
 
-    def fire(self) -> Key:
+    def fire(self) -> Timer:
         """Go to the next deadline and handle one timer; return which."""
         self.now = max(self.now, self.node.next_deadline())
-        key = self.node.deadlines.pop_due(self.now)
-        assert key is not None
-        self.node.handle_timeout(key, self.now)
-        return key
+        timer = self.node.deadlines.pop_due(self.now)
+        assert timer is not None
+        self.node.handle_timeout(timer, self.now)
+        return timer
 
-    def fire_until(self, kind: str) -> None:
+    def fire_until(self, kind: type[Timer]) -> None:
         """Handle timers up to and including the next one of `kind`."""
-        while self.fire()[0] != kind:
+        while not isinstance(self.fire(), kind):
             pass
 
     def begin_probe(self) -> tuple[Ping, Address]:
         """Go to the start of the next probe; return its ping and whom it went to."""
         self.forget()
-        self.fire_until("probe")
+        self.fire_until(ProbeDue)
         ((ping, to),) = self.sent(Ping)
         return ping, to
 
     def stop_probing(self) -> None:
         """Take our own probes out of the way."""
-        self.node.deadlines.cancel(("probe", ""))
+        self.node.deadlines.cancel(PROBE)
 
     def stop_anti_entropy(self) -> None:
         """Take our own push/pulls out of the way."""
-        for kind in ("push/pull", "push/pull stagger"):
-            self.node.deadlines.cancel((kind, ""))
+        self.node.deadlines.cancel(PUSH_PULL)
+        self.node.deadlines.cancel(PUSH_PULL_STAGGER)
 
     def drain_queue(self) -> None:
         """Let everything queued be forgotten."""

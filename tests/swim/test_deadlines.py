@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.swim.deadlines import LEFTOVERS_TOLERATED, Deadlines
+from gossip.swim.view import SuspicionEnds
 
-A, B, C = ("a", ""), ("b", ""), ("c", "")
+A, B, C = SuspicionEnds("a"), SuspicionEnds("b"), SuspicionEnds("c")
 
 
 def test_with_nothing_set_the_next_deadline_never_comes():
@@ -82,7 +83,7 @@ def test_the_time_of_each_key_is_known_until_it_is_served_or_forgotten():
     waits.set(A, 7.5)
     waits.set(A, 8.5)
     assert waits.when(A) == 8.5
-    assert waits.when(("b", "")) == inf
+    assert waits.when(B) == inf
     waits.cancel(A)
     assert waits.when(A) == inf
 

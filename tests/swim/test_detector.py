@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.swim.config import SwimConfig
-from gossip.swim.detector import FailureDetector
+from gossip.swim.detector import FailureDetector, PingLate, ProbeDue, VerdictDue
 from gossip.swim.effects import OpenStreamPing
+from gossip.swim.node import GossipDue
 from gossip.wire.address import Address, pack_address
 from gossip.wire.codec import decode, encode
 from gossip.wire.messages import (
@@ -65,10 +66,10 @@ def test_a_probe_pings_a_member_and_says_who_asks():
 
 def test_with_nobody_to_probe_another_look_follows_after_an_interval():
     rig = rig_of()
-    rig.fire_until("probe")
+    rig.fire_until(ProbeDue)
     start = rig.now
     assert rig.packets() == []
-    rig.fire_until("probe")
+    rig.fire_until(ProbeDue)
     assert rig.now - start == pytest.approx(1.0)
 
 
@@ -77,7 +78,7 @@ def test_first_probes_are_staggered_over_an_interval(interval):
     starts = []
     for seed in range(300):
         rig = Rig(SwimConfig(probe_interval=interval), seed=seed)
-        rig.fire_until("probe")
+        rig.fire_until(ProbeDue)
         starts.append((rig.now - 1000.0) / interval)
     assert 0.0 <= min(starts) < 0.05
     assert 0.95 < max(starts) < 1.0
@@ -89,7 +90,7 @@ def test_after_a_success_the_next_probe_begins_exactly_one_interval_after_this_o
     start = rig.now
     rig.advance(0.3)
     rig.ack(ping)
-    rig.fire_until("probe")
+    rig.fire_until(ProbeDue)
     assert rig.now == start + 1.0
 
 
@@ -97,7 +98,7 @@ def test_after_a_failure_the_next_probe_begins_at_once():
     rig = rig_of("n1", "n2")
     rig.begin_probe()
     start = rig.now
-    rig.fire_until("probe")
+    rig.fire_until(ProbeDue)
     assert rig.now == start + 1.0
     assert detector(rig).probes == 2
     assert detector(rig).failed_probes == 1
@@ -108,7 +109,7 @@ def test_poor_local_health_stretches_a_failing_probe():
     rig.node.health.apply(2)
     rig.begin_probe()
     start = rig.now
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.now == start + 3.0
 
 
@@ -117,7 +118,7 @@ def test_poor_local_health_does_not_stretch_the_wait_for_the_direct_ack():
     rig.node.health.apply(2)
     rig.begin_probe()
     start = rig.now
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     assert rig.now == start + 0.5
 
 
@@ -128,7 +129,7 @@ def test_a_late_answer_in_a_stretched_probe_is_followed_at_once():
     start = rig.now
     rig.advance(1.7)
     rig.ack(ping)
-    rig.fire_until("probe")
+    rig.fire_until(ProbeDue)
     assert rig.now == start + 1.7
 
 
@@ -168,7 +169,7 @@ def test_an_ack_that_nobody_waits_for_changes_nothing(seq):
     rig = rig_of("n1")
     rig.begin_probe()
     rig.hear(Ack(seq))
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.state("n1") is MemberState.SUSPECT
 
 
@@ -202,7 +203,7 @@ def test_an_answer_without_a_payload_or_after_the_timeout_tells_no_round_trip(af
 def test_silence_makes_a_suspect():
     rig = rig_of("n1")
     rig.begin_probe()
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.state("n1") is MemberState.SUSPECT
     assert rig.layer.heard == [("suspected", "n1", ME)]
     assert rig.node.health.score == 1
@@ -212,7 +213,7 @@ def test_a_member_that_renewed_itself_during_its_probe_is_not_accused():
     rig = rig_of("n1")
     rig.begin_probe()
     rig.hear(alive("n1", 2))
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.state("n1") is MemberState.ALIVE
 
 
@@ -220,7 +221,7 @@ def test_a_member_that_left_during_its_probe_is_not_accused():
     rig = rig_of("n1")
     rig.begin_probe()
     rig.bury("n1", "n1")
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.state("n1") is MemberState.LEFT
 
 
@@ -284,7 +285,7 @@ def test_members_gone_for_long_are_forgotten_at_the_end_of_a_round():
 def test_when_the_direct_ack_is_late_others_are_asked_with_the_same_number():
     rig = rig_of(*OTHERS)
     ping, to = rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     asked = rig.sent(IndirectPing)
     target = name_at(to)
     expected = IndirectPing(ping.seq, host(target), PORT, target, True, host(ME), PORT, ME)
@@ -302,14 +303,14 @@ def test_only_the_alive_are_asked():
     rig.suspect(suspect, ME)
     rig.bury(dead, ME)
     rig.bury(left, left)
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     assert rig.sent(IndirectPing) == []
 
 
 def test_an_ack_by_way_of_others_saves_the_member():
     rig = rig_of(*OTHERS)
     ping, to = rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     rig.ack(ping, source=STRANGER)
     rig.advance(0.4)
     assert rig.state(name_at(to)) is MemberState.ALIVE
@@ -319,19 +320,19 @@ def test_an_ack_by_way_of_others_saves_the_member():
 def test_missing_nacks_count_against_our_own_health_however_often_one_of_them_comes():
     rig = rig_of(*OTHERS)
     ping, _ = rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     for _ in range(3):
         rig.hear(Nack(ping.seq), source=home("n2"))
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.node.health.score == 2
 
 
 def test_without_local_health_no_nacks_are_asked_for_and_nothing_shakes_a_node():
     rig = rig_of(*OTHERS, config=SwimConfig(awareness_max=1))
     rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     assert [message.nack for message, _ in rig.sent(IndirectPing)] == [False] * 3
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     rig.suspect(ME)  # to be refuted
     assert rig.node.view.refutations == 1
     assert rig.node.health.score == 0
@@ -340,10 +341,10 @@ def test_without_local_health_no_nacks_are_asked_for_and_nothing_shakes_a_node()
 def test_when_all_relays_nack_our_health_is_not_in_doubt():
     rig = rig_of(*OTHERS)
     ping, _ = rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     for name in ("n2", "n3", "n4"):
         rig.hear(Nack(ping.seq), source=home(name))
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.node.health.score == 0
 
 
@@ -362,7 +363,7 @@ def test_relays_are_asked_for_nacks_from_protocol_4_on(versions, asked):
     while rig.begin_probe()[0].node != "n1":
         pass
     rig.hear(alive("n2", 2, versions=versions))
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     assert [message.nack for message, _ in rig.sent(IndirectPing)] == [asked]
 
 
@@ -375,19 +376,19 @@ def test_when_the_direct_ack_is_late_a_stream_is_tried_until_the_verdict():
     ping, _ = rig.begin_probe()
     start = rig.now
     rig.suspect(ME)  # health changes meanwhile; the verdict's time does not
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     (stream,) = rig.emitted(OpenStreamPing)
     assert stream == OpenStreamPing(home("n1"), "n1", ping.seq, encode(ping), start + 2.0)
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.now == stream.deadline
 
 
 def test_an_answer_over_a_stream_saves_the_member():
     rig = rig_of("n1")
     ping, _ = rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     rig.node.stream_ping_answered(ping.seq)
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert rig.state("n1") is MemberState.ALIVE
     assert detector(rig).stream_only_probes == 1
     assert rig.node.health.score == 0
@@ -404,7 +405,7 @@ def test_members_are_pinged_over_a_stream_from_protocol_3_on(versions, pinged):
     rig = rig_of()
     rig.hear(alive("n1", versions=versions))
     rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     assert bool(rig.emitted(OpenStreamPing)) is pinged
 
 
@@ -412,7 +413,7 @@ def test_a_probe_timeout_beyond_the_interval_never_fires():
     rig = rig_of("n1", config=SwimConfig(probe_interval=0.3, probe_timeout=0.5))
     rig.begin_probe()
     rig.bury("n1", ME)
-    assert rig.fire()[0] in ("verdict", "gossip")
+    assert isinstance(rig.fire(), VerdictDue | GossipDue)
     rig.advance(2.0)
     assert rig.sent(IndirectPing) == []
 

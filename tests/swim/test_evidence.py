@@ -1,5 +1,6 @@
 """What the layer above hears of a suspicion: who began it, by which channel, and what was tried."""
 
+from gossip.swim.detector import PingLate, VerdictDue
 from gossip.swim.evidence import Channel, Evidence, Origin
 from gossip.wire.codec import encode
 from gossip.wire.messages import MemberState, Suspect
@@ -62,9 +63,9 @@ def test_a_push_pull_tells_with_whom_it_was():
 def test_our_own_probe_stands_behind_the_suspicion_that_it_begins():
     rig, told = watched(probing=True)
     ping, _ = rig.begin_probe()
-    rig.fire_until("probe timeout")
+    rig.fire_until(PingLate)
     rig.node.stream_ping_failed(ping.seq, "connection refused")
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     ((kind, evidence),) = told
     assert (kind, evidence.accuser, evidence.origin.channel) == ("suspected", ME, Channel.OWN_PROBE)
     assert len(evidence.probe.relays) == rig.config.indirect_checks

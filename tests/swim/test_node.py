@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from gossip.errors import RemoteProtocolError
 from gossip.swim.config import SwimConfig
 from gossip.swim.effects import MessageRejected, OpenPushPull
-from gossip.swim.node import MAX_QUEUED_MESSAGES, MAX_REPORTED_ROWS, MAX_REQUESTS
+from gossip.swim.node import (
+    GOSSIP,
+    MAX_QUEUED_MESSAGES,
+    MAX_REPORTED_ROWS,
+    MAX_REQUESTS,
+    GossipDue,
+    PushPullDue,
+)
+from gossip.swim.view import SuspicionEnds
 from gossip.wire.address import Address
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
@@ -44,7 +52,7 @@ def gossip_times(rig: Rig, ticks: int) -> list[float]:
     """Return the times of the next gossip ticks."""
     times = []
     for _ in range(ticks):
-        rig.fire_until("gossip")
+        rig.fire_until(GossipDue)
         times.append(rig.now)
     return times
 
@@ -263,13 +271,13 @@ def test_a_ping_over_a_stream_for_another_name_is_not_answered(name):
 
 def test_an_idle_node_has_no_gossip_timer():
     rig = rig_of("n1")
-    assert ("gossip", "") not in rig.node.deadlines
+    assert GOSSIP not in rig.node.deadlines
 
 
 def test_alone_a_node_does_not_gossip():
     rig = Rig()
     assert len(rig.node.queue) == 1
-    assert ("gossip", "") not in rig.node.deadlines
+    assert GOSSIP not in rig.node.deadlines
 
 
 def test_gossip_keeps_the_phase_of_a_free_running_ticker():
@@ -291,11 +299,11 @@ def test_a_driver_that_wakes_late_does_not_move_the_phase(late):
     rig = rig_of("n1")
     rig.node.queue.enqueue(EVENT)
     rig.node.wake(rig.now)
-    phase = rig.node.deadlines.when(("gossip", ""))
+    phase = rig.node.deadlines.when(GOSSIP)
     for _ in range(50):
         rig.node.queue.enqueue(EVENT)
         rig.node.wake(rig.now)
-        at = rig.node.deadlines.when(("gossip", ""))
+        at = rig.node.deadlines.when(GOSSIP)
         assert at > rig.now - 1e-9
         assert (at - phase) / 0.2 == pytest.approx(round((at - phase) / 0.2))
         rig.now = at + late
@@ -320,7 +328,7 @@ def test_the_ticker_has_a_random_phase(interval):
     phases = []
     for seed in range(300):
         rig = Rig(SwimConfig(gossip_interval=interval), seed=seed, members=["n1"])
-        rig.fire_until("gossip")
+        rig.fire_until(GossipDue)
         phases.append(rig.now - 1000.0)
     assert 0.0 <= min(phases) < 0.1 * interval
     assert 0.9 * interval < max(phases) <= interval
@@ -329,7 +337,7 @@ def test_the_ticker_has_a_random_phase(interval):
 def test_news_of_a_push_pull_are_gossiped():
     rig = rig_of("n1")
     rig.merge(row("n2"))
-    assert ("gossip", "") in rig.node.deadlines
+    assert GOSSIP in rig.node.deadlines
 
 
 def test_gossip_stops_when_everything_was_sent_often_enough():
@@ -338,7 +346,7 @@ def test_gossip_stops_when_everything_was_sent_often_enough():
     rig.node.wake(rig.now)
     rig.advance(60.0)
     assert sum(packet.parts.count(EVENT) for packet in rig.packets()) == rig.node.retransmit_limit == 4
-    assert ("gossip", "") not in rig.node.deadlines
+    assert GOSSIP not in rig.node.deadlines
 
 
 @pytest.mark.parametrize(("others", "limit"), [(1, 4), (2, 5), (7, 7), (63, 13), (99, 14)])
@@ -425,7 +433,7 @@ def test_the_dead_and_the_left_are_gossiped_to_for_the_configured_time(ago, told
 def test_even_without_any_time_the_dead_are_told_in_the_moment_of_their_death():
     rig = rig_of("n1", config=SwimConfig(gossip_to_the_dead=0.0))
     rig.bury("n1")
-    assert ("gossip", "") in rig.node.deadlines
+    assert GOSSIP in rig.node.deadlines
 
 
 def test_a_member_hears_that_it_is_said_to_have_left():
@@ -468,7 +476,7 @@ def push_pulls(rig: Rig, count: int) -> list[tuple[float, str]]:
     found = []
     while len(found) < count:
         rig.forget()
-        rig.fire_until("push/pull")
+        rig.fire_until(PushPullDue)
         found += [(rig.now, effect.node) for effect in rig.emitted(OpenPushPull)]
     return found
 
@@ -488,13 +496,13 @@ def test_anti_entropy_picks_a_random_alive_member_every_interval():
 def test_anti_entropy_is_no_join():
     rig = Rig(members=["n1"])
     rig.stop_probing()
-    rig.fire_until("push/pull")
+    rig.fire_until(PushPullDue)
     assert rig.emitted(OpenPushPull) == [OpenPushPull(home("n1"), "n1", join=False)]
 
 
 def test_alone_a_node_asks_nobody():
     rig = Rig()
-    rig.fire_until("push/pull")
+    rig.fire_until(PushPullDue)
     assert rig.emitted(OpenPushPull) == []
 
 
@@ -502,7 +510,7 @@ def test_the_first_push_pull_comes_a_whole_interval_after_a_random_part_of_one()
     starts = []
     for seed in range(300):
         rig = Rig(seed=seed)
-        rig.fire_until("push/pull")
+        rig.fire_until(PushPullDue)
         starts.append(rig.now - 1000.0)
     assert 30.0 <= min(starts) < 31.5
     assert 58.5 < max(starts) < 60.0
@@ -592,9 +600,8 @@ def test_whatever_is_heard_tables_agree_with_each_other(steps, seed):
         view, members = rig.node.view, rig.node.table.by_name
         suspects = {name for name, member in members.items() if member.state is MemberState.SUSPECT}
         assert set(view.suspicions) == suspects
-        assert {f"suspicion {name}" for name in suspects} == {
-            f"{kind} {name}" for kind, name in map(tuple, rig.node.deadlines._at) if kind == "suspicion"
-        }
+        timers = rig.node.deadlines._at
+        assert {timer.name for timer in timers if isinstance(timer, SuspicionEnds)} == suspects
         assert all(members[name].address == address for address, name in rig.node.table.name_at.items())
         assert len(rig.node.table) == len(members)
         assert rig.me is members[ME]

@@ -3,8 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.swim.config import SwimConfig
+from gossip.swim.detector import RelayLate
 from gossip.swim.dissemination import COMPOUND_ENTRY_BYTES, COMPOUND_HEADER_BYTES
 from gossip.swim.effects import SendPacket
+from gossip.swim.node import GossipDue
 from gossip.wire.codec import decode, encode
 from gossip.wire.messages import Ack, IndirectPing, Nack, Ping, Suspect
 from gossip.wire.packet import MAX_PARTS_SENT
@@ -43,7 +45,7 @@ def test_a_stranger_gets_an_answer_and_no_news():
     rig = rig_of("n1")
     rig.suspect("n1", "n2")
     rig.hear(Ping(5), IndirectPing(6, b"\xc0\0\2\3", 7, "x", nack=True), source=STRANGER)
-    rig.fire_until("relay timeout")
+    rig.fire_until(RelayLate)
     to_strangers = [packet for packet in rig.packets() if packet.to != home("n1")]
     assert [type(decode(packet.parts[0])) for packet in to_strangers] == [Ack, Ping, Nack]
     assert {len(packet.parts) for packet in to_strangers} == {1}
@@ -60,7 +62,7 @@ def test_a_direct_message_carries_no_checksum():
 def test_gossip_carries_a_checksum_from_protocol_5_on(newest, crc):
     rig = rig_of()
     rig.hear(alive("n1", versions=bytes((1, newest, 2, 2, 5, 5))))
-    rig.fire_until("gossip")
+    rig.fire_until(GossipDue)
     assert [packet.crc for packet in rig.packets() if packet.to == home("n1")] == [crc]
 
 
@@ -73,7 +75,7 @@ def test_a_single_broadcast_may_fill_a_packet_to_the_last_byte():
     rig.node.queue.enqueue(bytes([8]) * fits)
     rig.node.wake(rig.now)
     rig.forget()
-    rig.fire_until("gossip")
+    rig.fire_until(GossipDue)
     assert [len(packet.parts[0]) for packet in rig.packets()] == [fits]
 
 
@@ -86,7 +88,7 @@ def test_a_packet_has_at_most_127_parts():
     rig.hear(Ping(5), source=home("n1"))
     assert len(rig.packets()[-1].parts) == MAX_PARTS_SENT
     rig.forget()
-    rig.fire_until("gossip")
+    rig.fire_until(GossipDue)
     assert [len(packet.parts) for packet in rig.packets()] == [MAX_PARTS_SENT]
 
 

@@ -4,7 +4,14 @@ from hypothesis import strategies as st
 
 from gossip.swim.effects import MessageRejected, NameConflict
 from gossip.swim.incarnation import MAX_INCARNATION_RISE
-from gossip.swim.reclaim import CLAIM_LIFETIME, MAX_CLAIMS, PINGS, PINGS_OF_THE_LIVING, RETRY_AFTER
+from gossip.swim.reclaim import (
+    CLAIM_LIFETIME,
+    MAX_CLAIMS,
+    PINGS,
+    PINGS_OF_THE_LIVING,
+    RETRY_AFTER,
+    ReclaimDue,
+)
 from gossip.wire.address import Address, pack_address
 from gossip.wire.messages import Dead, MemberState, Ping
 from tests.swim.rig import ME, PORT, Rig, alive, home, row
@@ -144,7 +151,7 @@ def test_a_claim_to_a_name_that_was_forgotten_meanwhile_is_dropped():
     rig.node.view.forget(rig.node.table.start_round(rig.now + 1))
     rig.node.reclaims.receive_ack(seq)
     assert len(rig.node.reclaims) == 0
-    assert ("reclaim", "n1") not in rig.node.deadlines
+    assert ReclaimDue("n1") not in rig.node.deadlines
     rig.advance(DECIDED)
     assert "n1" not in rig.node.table.by_name
 

@@ -2,13 +2,14 @@ import pytest
 
 from gossip.errors import LocalProtocolError
 from gossip.swim.config import SwimConfig
+from gossip.swim.detector import VerdictDue
 from gossip.swim.effects import MessageRejected, OpenPushPull
 from gossip.swim.eviction import EVICTION_INTERVAL
 from gossip.swim.evidence import Channel, Evidence, ProbeRecord
 from gossip.swim.incarnation import LAST_INCARNATION, MAX_FIRST_INCARNATION, MAX_INCARNATION_RISE
 from gossip.swim.member import Member
 from gossip.swim.suspicion import HEARSAY
-from gossip.swim.view import MAX_FORMER_ADDRESSES
+from gossip.swim.view import MAX_FORMER_ADDRESSES, SuspicionEnds
 from gossip.wire.address import Address, pack_address, unpack_address
 from gossip.wire.codec import encode
 from gossip.wire.messages import (
@@ -113,7 +114,7 @@ def test_a_refutation_clears_suspicion_and_stops_its_clock():
     rig.hear(alive("n1", 2))
     assert rig.state("n1") is ALIVE
     assert rig.layer.heard == [("refuted", "n1")]
-    assert ("suspicion", "n1") not in rig.node.deadlines
+    assert SuspicionEnds("n1") not in rig.node.deadlines
 
 
 @pytest.mark.parametrize("reporter", ["n2", "n1"])
@@ -292,7 +293,7 @@ def test_a_member_that_makes_room_may_be_the_target_of_a_probe():
     rig.node.detector.start(rig.now)
     rig.begin_probe()
     rig.hear(alive("n2"))
-    rig.fire_until("verdict")
+    rig.fire_until(VerdictDue)
     assert list(rig.node.table.by_name) == [ME, "n2"]
     assert rig.state("n2") is ALIVE
 
@@ -611,7 +612,7 @@ def test_a_death_ends_the_suspicion():
     rig.suspect("n1")
     rig.bury("n1")
     assert rig.node.view.suspicions == {}
-    assert ("suspicion", "n1") not in rig.node.deadlines
+    assert SuspicionEnds("n1") not in rig.node.deadlines
 
 
 # --- claims about this node -------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from gossip.sim.cluster import Cluster
     from gossip.sim.host import Host
 
-DIRECT, END = (PROBE_TIMEOUT, ""), (VERDICT, "")
-LOOPS = ((GOSSIP, ""), (PUSH_PULL, ""))
+DIRECT, END = PROBE_TIMEOUT, VERDICT
+LOOPS = (GOSSIP, PUSH_PULL)
 LOOK_EVERY = 0.1
 """How often blocked agents are looked at, in seconds: sooner than a probe that began could go on."""
 

@@ -70,7 +70,7 @@ def form_group(seed: int, members: int, *, in_step: bool = False) -> tuple[Clust
     if in_step:
         for host in hosts:
             assert host.node is not None
-            host.node.swim.deadlines.set((PROBE, ""), 1.0)
+            host.node.swim.deadlines.set(PROBE, 1.0)
             cluster.driver.arm(host)
     return cluster, hosts
 
