@@ -78,7 +78,7 @@ def test_swarm(seed):
     assert outcome.failure is None, report(outcome)
 
 
-@pytest.mark.parametrize("seed", [1, 4, 9])
+@pytest.mark.parametrize("seed", [1, 0, 9])
 def test_the_byte_path_has_the_same_trace(seed):
     scenario = swarm(seed, most_nodes=8)
     assert "bandwidth" not in scenario.text()  # limits on sizes see other sizes on the byte path
