@@ -71,7 +71,7 @@ async def test_a_dump_replays_to_the_agents_own_table(window, tmp_path, monkeypa
         assert table(replay.node) == table(a.driver.node)
         if window > 25:
             assert replay.counts["merge_remote_state"] >= 2
-            assert replay.counts["announce_join"] == 1
+            assert replay.counts["join"] == 1
         else:
             assert len(decode_recording(data).stretches) == 2
         assert {"effects", "receive_packet", "handle_timeout"} <= {v for v, n in replay.counts.items() if n}
@@ -127,7 +127,7 @@ async def test_a_bug_of_the_core_behind_a_panel_leaves_one_recording_and_the_age
 ):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("gossip.agent.panel.FIRST_BACKOFF", 0.001)
-    monkeypatch.setattr("gossip.serf.leave.GracefulLeave.begin", lambda *_: 1 // 0)
+    monkeypatch.setattr("gossip.serf.leave.GracefulLeave.begin", lambda *_, **__: 1 // 0)
     starts = []
 
     async def trigger(agent):
@@ -148,7 +148,7 @@ async def test_an_agent_that_ends_with_a_bug_leaves_a_recording_that_shows_it(tm
     class BugError(Exception):
         pass
 
-    def fail(self: object, now: float) -> None:
+    def fail(self: object, now: float, *, has_company: bool) -> None:
         raise BugError("on purpose")
 
     async def trigger(agent):

@@ -608,7 +608,7 @@ def test_second_load_balancer_on_the_same_file_is_refused(
     ("more", "code", "words"),
     [
         (["--bind", "999.0.0.1"], 1, "cannot use bind address 999.0.0.1"),
-        (["--profile", "moon"], 2, "profile 'moon' is unknown"),
+        (["--profile", "moon"], 2, "--profile: expected one of lan, wan, local, got 'moon'"),
         (["--master-socket", "relative"], 2, "master_socket 'relative'"),
         (["--validate-command", "true"], 2, "it needs {file}"),
         (["--validate-command", "false {file}"], 1, "false refused"),
