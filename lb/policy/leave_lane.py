@@ -27,9 +27,9 @@ def spare_last(candidates: Iterable[Candidate], view: DetectorView, min_backends
         able = [c for c in gone if health_of(c.member, view.healths) is not Health.DOWN]
         able.sort(key=lambda c: (not c.is_spared, not serves(c, view), -c.changed_at, c.member))
         spared = able[: max(0, min_backends - others)]
-        for candidate in gone:
-            is_spared = candidate in spared
-            if candidate.is_spared and not is_spared:
+        for candidate in servers:
+            is_spared = candidate in spared  # not one that has asked for its place again
+            if candidate.is_gone and candidate.is_spared and not is_spared:
                 candidate.gone_since = now  # or it would go in the same moment as another change
             candidate.is_spared = is_spared
 
