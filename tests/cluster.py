@@ -165,7 +165,7 @@ class Cluster:
             request = self.nodes[source].local_state(join=join)
             reply = self.nodes[target].local_state(join=join)
             self.nodes[target].merge_remote_state(request, initiated=False, now=self.now)
-            self.nodes[source].merge_remote_state(reply, initiated=True, now=self.now)
+            self.nodes[source].merge_remote_state(reply, initiated=True, now=self.now, replay=True)
             self._flush(target)
             self._flush(source)
 

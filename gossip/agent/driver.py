@@ -411,7 +411,7 @@ class Driver:
     async def _anti_entropy(self, effect: OpenPushPull) -> None:
         """Carry out `OpenPushPull`: that nobody answers is for the failure detector to judge."""
         try:
-            await self._push_pull(effect.to, join=effect.join)
+            await self._push_pull(effect.to, join=effect.join, replay=True)
         except RemoteProtocolError as error:
             self.complain(str(effect.to), str(error))
         except (OSError, trio.TooSlowError) as error:

@@ -41,7 +41,7 @@ from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
 from gossip.agent.sealing import Sealer
 from gossip.agent.signals import obey_signals
-from gossip.agent.start_join import join_at_start
+from gossip.agent.start_join import join_at_start, report_rejoin
 from gossip.agent.start_report import UNSPECIFIED, report_start
 from gossip.agent.transport import StartError, Transport, open_transport
 from gossip.errors import ConfigError
@@ -310,7 +310,7 @@ class _Opened(NamedTuple):
     @property
     def panels(self) -> tuple["Panel", ...]:
         """What of it runs beside the agent."""
-        return (self.snapshot.run, self.snapshot.rejoin) if self.snapshot is not None else ()
+        return (self.snapshot.run, report_rejoin) if self.snapshot is not None else ()
 
 
 async def _open(config: AgentConfig) -> _Opened:

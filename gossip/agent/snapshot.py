@@ -15,7 +15,6 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -62,10 +61,6 @@ REWRITE_INTERVAL = 30.0
 """Seconds until it is tried again to replace a file that could not be written."""
 LAST_FLUSH_TIMEOUT = 2.0
 """Seconds that the agent waits for the disk when it stops."""
-ASKED_AT_ONCE = 4
-"""Members of the last life that are asked at once, until one answers."""
-FIRST_PAUSE, MAX_PAUSE = 5.0, 300.0
-"""Seconds between two rounds of asking members of the last life: doubled each time, half of them drawn."""
 FILE_MODE = 0o644
 
 _Writer = Callable[[bytes], None]
@@ -118,31 +113,6 @@ class SnapshotFile:
             if scope.cancelled_caught:
                 log.error("snapshot incomplete: the disk is too slow", extra={"file": self._path})
 
-    async def rejoin(self, agent: "Agent") -> None:
-        """Ask the members of the last life in random order, the failed ones last, until one answers."""
-        rng = Random()
-        past = [peer for group in self._past_groups() for peer in rng.sample(group, len(group))]
-        pause = FIRST_PAUSE
-        while past and not agent.is_leaving and agent.driver.node.count_alive() == 1:
-            log.info("rejoining the cluster of the last run", extra={"members": len(past)})
-            for at in range(0, len(past), ASKED_AT_ONCE):
-                asked = [str(peer.address) for peer in past[at : at + ASKED_AT_ONCE]]
-                # Events since the last life are news: those before it are known by the clock.
-                result = await agent.driver.join(asked, replay=True)
-                if result.others:
-                    log.info("rejoined", extra={"contacted": result.contacted})
-                    self._unheard = ()
-                    return
-            wait = pause * (0.5 + rng.random() / 2)
-            log.warning("cannot rejoin the cluster: retrying", extra={"after": Seconds(wait)})
-            await trio.sleep(wait)
-            pause = min(2 * pause, MAX_PAUSE)
-        self._unheard = ()
-
-    def _past_groups(self) -> tuple[list[KnownPeer], list[KnownPeer]]:
-        alive, failed = self.snapshot.alive, self.snapshot.failed
-        return [p for p in alive if p.name != self._me], [p for p in failed if p.name != self._me]
-
     def close(self) -> None:
         """Let another agent have the file."""
         os.close(self._fd)
@@ -156,16 +126,26 @@ class SnapshotFile:
         if not lines and not (last or self._must_rewrite):
             return
         members = node.members()
+        self._unheard = self._still_sought(node)
         most = max(MIN_REPLACED_BYTES, BYTES_PER_MEMBER * (len(members) + len(self._unheard)))
         if self._must_rewrite or self._size + len(lines) > most:
             if trio.current_time() < self._rewrite_at and not last:
                 return
-            heard = {member.name for member in members}
-            unheard = [peer for peer in self._unheard if peer.name not in heard]
-            lines = whole_snapshot(members, unheard, self._clocks)
+            lines = whole_snapshot(members, self._unheard, self._clocks)
             await self._write(self._replace, lines + (LEAVE + b"\n" if self._is_leaving else b""))
         else:
             await self._write(lambda text: self._append(text, durable=last or leaves), lines)
+
+    def _still_sought(self, node: SerfNode) -> tuple[KnownPeer, ...]:
+        """Return the members of the last life that no record of this one names, and that may come back.
+
+        The node looks for a limited number. Until one of them answers, the file keeps all of them.
+        """
+        unheard = tuple(peer for peer in self._unheard if node.member(peer.name) is None)
+        if not unheard or node.count_alive() == 1:
+            return unheard
+        sought = {peer.name for peer in node.saved_state().failed}
+        return tuple(peer for peer in unheard if peer.name in sought)
 
     def _take_lines(self, node: SerfNode) -> bytes:
         clocks = node.clocks

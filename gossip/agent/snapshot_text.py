@@ -59,7 +59,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
             member_time=member_time,
             event_time=event_time,
             query_time=query_time,
-            peers=self.alive + self.failed,
+            peers=self.alive,
+            failed=self.failed,
         )
 
 

@@ -1,7 +1,7 @@
 """Joining at the start: `--join` once, `--retry-join` until it works (serf-wire 8.3; Serf `command.go`).
 
 Whether to try again, and when, is decided by the core; this module tells a person, and stops an agent that
-may not go on without a cluster.
+may not go on without a cluster. The same goes for the members of the last run, whom the core asks by itself.
 """
 
 import logging
@@ -9,12 +9,17 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import trio
+
 from gossip.agent.readiness import announce_ready
 from gossip.serf.effects import Effect, JoinEnded
 from gossip.settings.duration import Seconds
 
 if TYPE_CHECKING:
     from gossip.agent.service import Agent
+
+REJOIN_PATIENCE = 30.0
+"""Seconds until an agent that no member of its last run has answered says so."""
 
 log = logging.getLogger("gossip.agent")
 
@@ -45,6 +50,21 @@ async def join_at_start(agent: "Agent") -> None:
                 max_attempts=config.retry_max_attempts,
                 now=now,
             )
+        )
+
+
+async def report_rejoin(agent: "Agent") -> None:
+    """Say that members of the last run are asked, and after a while whether the agent is still alone."""
+    node = agent.driver.node
+    past = len(node.saved_state().failed)
+    if not past:
+        return
+    log.info("rejoining the cluster of the last run", extra={"members": past})
+    await trio.sleep(REJOIN_PATIENCE)
+    if node.count_alive() == 1 and not agent.is_leaving:
+        log.warning(
+            "cannot rejoin the cluster: still asking",
+            extra={"members": past, "after": Seconds(REJOIN_PATIENCE)},
         )
 
 

@@ -117,6 +117,8 @@ class AntiEntropy:
         clock = self._roster.clock
         limit, skipped = clock.latest, 0
         for name in state.left_members:
+            if name not in self._roster.members:
+                self._roster.lost.forget(name)  # it left while this node was down
             ltime = state.status_ltimes.get(name, 0)
             if ltime >= limit:
                 skipped += 1

@@ -38,6 +38,7 @@ class LocalState:
             event_time=event_time,
             query_time=query_time,
             peers=self._roster.peers(),
+            failed=self._roster.missing_peers(),
         )
 
     def encoded(self) -> bytes:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from gossip.wire.address import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MAX_LOST = 256
 """Lost members remembered; at the limit the one that was lost first makes room."""
@@ -39,6 +39,10 @@ class LostMembers:
     def __len__(self) -> int:
         """Return how many are remembered."""
         return len(self._by_name)
+
+    def __iter__(self) -> Iterator[LostMember]:
+        """Go through all of them, the one that was lost first at the front."""
+        return iter(self._by_name.values())
 
     def add(self, name: str, address: Address, now: float) -> None:
         """Look for a member from now on."""

@@ -103,7 +103,7 @@ class SerfNode:
         )
         self._messages = UserMessages(self._intents, self._events, self._queries, self._broadcasts)
         self._roster.joined(alive, now)
-        self._rejoin.look_for(saved.peers, now)
+        self._rejoin.look_for(saved, now)
 
     # --- inputs -------------------------------------------------------------------------------------------
 

@@ -5,6 +5,9 @@ Serf tries failed members for a day, each at its last address, and asks its seed
 life and seeds are asked in rounds for as long as one of them is missing. A node with everybody alive has no
 timer and sends nothing.
 
+This is also how a restarted member rejoins: Serf tries the members of its snapshot once, one after the other
+(Serf `serf.go`, handleRejoin; serf-wire 5.13).
+
 The cluster as a whole does not ask more often because it is larger: a member's share of the rounds shrinks
 with the number of members alive.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from gossip.serf.lost_members import LostMember
+from gossip.serf.lost_members import MAX_LOST, LostMember
 from gossip.serf.members import MemberStatus
 from gossip.swim.deadlines import Timer
 from gossip.swim.effects import OpenPushPull
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from gossip.serf.effects import Effect
     from gossip.serf.join import Join
     from gossip.serf.roster import Roster
-    from gossip.serf.saved_state import KnownPeer
+    from gossip.serf.saved_state import SavedState
     from gossip.serf.seeds import Seeds
     from gossip.swim.runtime import Runtime
     from gossip.wire.messages import NodeState
@@ -72,6 +75,7 @@ class Rejoin:
 
     __slots__ = (
         "_again_at",
+        "_asked_at",
         "_config",
         "_emit",
         "_join",
@@ -98,6 +102,7 @@ class Rejoin:
         self._runtime = runtime
         self._emit = emit
         self._pause = FIRST_PAUSE
+        self._asked_at: dict[str, float] = {}  # while this node is alone; only of those who are missing
         self._again_at: LostMember | None = None
         self._repeats = 0
 
@@ -108,11 +113,19 @@ class Rejoin:
         if at < self._runtime.deadlines.when(REJOIN):
             self._runtime.deadlines.set(REJOIN, at)
 
-    def look_for(self, peers: Sequence[KnownPeer], now: float) -> None:
-        """Look for members that an earlier life knew."""
-        for peer in peers:
+    def look_for(self, saved: SavedState, now: float) -> None:
+        """Look for the others that an earlier life knew, those that were alive before those that had failed.
+
+        Each group is shuffled: members that restart together do not all ask the same one.
+        """
+        past = []
+        for group in (saved.peers, saved.failed):
+            others = [peer for peer in group if peer.name not in self._roster.members]
+            self._runtime.rng.shuffle(others)
+            past += others
+        for peer in past[:MAX_LOST]:
             self._roster.lost.add(peer.name, peer.address, now)
-        if peers:
+        if past:
             self.begin(now)
 
     def member_gone(self, now: float) -> None:
@@ -141,28 +154,27 @@ class Rejoin:
     def ask_again(self) -> None:
         """The time for a second push/pull has come."""
         assert self._again_at is not None
-        self._ask(self._again_at)
+        self._ask(self._again_at, join=False)
 
     def round(self, now: float) -> None:
         """Ask some of those who are missing; the next round follows if anybody is."""
         alive = {member.address for member in self._roster.members.values() if member.status in HERE}
         is_alone = len(alive) <= 1
         lost = self._roster.lost.missing(alive, now)
-        missing = [*self._roster.failed(), *lost]
+        missing = [*lost, *self._roster.failed()]
         seeds = self._seeds.names() if is_alone else self._seeds.unseen(alive)
         if self._join.is_over or not (missing or seeds):
             return
         if is_alone:
-            self._runtime.rng.shuffle(missing)
-            for member in missing[:ALONE_CONTACTS]:
-                self._ask(member)
+            for member in self._in_turn(missing, now):
+                self._ask(member, join=True)
         elif lost and self._pause < self._config.rejoin_interval:
             # Soon after a restart, or after somebody was lost: do not leave it to chance whom gossip missed.
-            self._ask(self._drawn_from(lost))
+            self._ask(self._drawn_from(lost), join=False)
         elif missing:
             share = len(missing) / len(alive) * self._pause / self._config.reconnect_interval
             if self._runtime.rng.random() < share:
-                self._ask(self._drawn_from(missing))
+                self._ask(self._drawn_from(missing), join=False)
         if seeds and self._runtime.rng.random() < ASKERS / len(alive):
             self._join.reunite(seeds)
         self._pause = min(2 * self._pause, self._config.rejoin_interval)
@@ -170,9 +182,17 @@ class Rejoin:
 
     # --- parts of the above -------------------------------------------------------------------------------
 
-    def _ask(self, member: LostMember) -> None:
-        # No join: after a partition, the events of the other side are news and not to be ignored.
-        self._emit(OpenPushPull(member.address, member.name, join=False))
+    def _in_turn(self, missing: Sequence[LostMember], now: float) -> Sequence[LostMember]:
+        """Return whom a lone node asks now: nobody is asked twice before everybody was asked once."""
+        before = self._asked_at
+        self._asked_at = {m.name: before[m.name] for m in missing if m.name in before}
+        asked = sorted(missing, key=lambda m: before.get(m.name, float("-inf")))[:ALONE_CONTACTS]
+        self._asked_at |= {member.name: now for member in asked}
+        return asked
+
+    def _ask(self, member: LostMember, *, join: bool) -> None:
+        # A lone node joins: clocks there may be far ahead, and an earlier life of this node may be held dead.
+        self._emit(OpenPushPull(member.address, member.name, join))
 
     def _drawn(self, pause: float) -> float:
         return pause * (1.0 - JITTER + 2.0 * JITTER * self._runtime.rng.random())

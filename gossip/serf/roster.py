@@ -235,9 +235,14 @@ class Roster:
         return [LostMember(member.name, member.address, member.changed_at) for member in failed]
 
     def peers(self) -> tuple[KnownPeer, ...]:
-        """Return what the next life must know of the others: all but those that have left."""
+        """Return the other members that neither failed nor left, for the next life."""
         others = list(self.members.values())[1:]  # this node's own row is the first
-        return tuple(KnownPeer(m.name, m.address) for m in others if m.status is not MemberStatus.LEFT)
+        return tuple(KnownPeer(m.name, m.address) for m in others if m.status not in GONE)
+
+    def missing_peers(self) -> tuple[KnownPeer, ...]:
+        """Return the members that failed or were lost, for the next life."""
+        missing = {m.name: KnownPeer(m.name, m.address) for m in (*self.lost, *self.failed())}
+        return tuple(missing.values())
 
     def leave_times(self) -> dict[str, int]:
         """Return the Lamport times of the leave intents of the members that are leaving."""

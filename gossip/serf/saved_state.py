@@ -25,7 +25,9 @@ class SavedState(Struct, frozen=True, gc=False, kw_only=True):
     query_time: int = 0
     """The same for queries (``query-clock``)."""
     peers: tuple[KnownPeer, ...] = ()
-    """Members that were alive or failed, to be asked first; one that has left is not among them."""
+    """The other members that were alive, to be asked first; one that has left is not among them."""
+    failed: tuple[KnownPeer, ...] = ()
+    """Members that were looked for: they had failed, or had not been heard since an earlier life."""
 
 
 FIRST_START = SavedState()

@@ -97,7 +97,7 @@ class Streams:
     def anti_entropy(self, opener: Host, effect: OpenPushPull) -> None:
         """Carry out what a node asked for; nobody cares whether it works."""
         if self._may_open(opener):
-            self.push_pull(opener, effect.to, join=effect.join, replay=False, on_end=lambda _: None)
+            self.push_pull(opener, effect.to, join=effect.join, replay=True, on_end=lambda _: None)
 
     def push_pull(
         self,

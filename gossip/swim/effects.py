@@ -18,7 +18,10 @@ class SendPacket(Struct, frozen=True, gc=False):
 
 
 class OpenPushPull(Struct, frozen=True, gc=False):
-    """Open a stream to `to`, send `local_state(join=join)`, merge what comes back."""
+    """Open a stream to `to`, send `local_state(join=join)`, merge what comes back, with `replay`.
+
+    Even of a join: this node asks a member that it knows, and what happened without it is news.
+    """
 
     to: Address
     node: str

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from gossip.agent import snapshot as module
+from gossip.agent import start_join
 from gossip.agent.snapshot import MAX_SNAPSHOT_BYTES, MIN_REPLACED_BYTES, open_snapshot
 from gossip.agent.snapshot_text import read_snapshot
 from gossip.agent.transport import StartError
+from gossip.serf.saved_state import FIRST_START
 from tests.agent.harness import eventually, join, running, statuses, where
 
 
@@ -74,7 +76,7 @@ async def test_an_agent_that_left_stays_alone_unless_it_is_told_to_rejoin(path):
             await a.leave()
         assert "leave" in said(path)
         async with running("a", "127.1.40.5", **settings(path)) as a:
-            assert a.driver.node.clocks == (0, 0, 0)
+            assert a.driver.node.saved_state() == FIRST_START  # nobody is looked for
             assert set(statuses(a)) == {"a"}
         assert read_snapshot(path.read_bytes(), rejoin=False).alive[1:] == ()  # nobody whom it could ask
         async with running("a", "127.1.40.5", **settings(path, rejoin_after_leave=True)) as a:
@@ -86,6 +88,42 @@ async def test_members_that_failed_are_asked_as_well(path):
         begins(path, b"alive: a 127.1.40.7:1\nnot-alive: b\n# failed: b " + str(where(b)).encode() + b"\n")
         async with running("a", "127.1.40.7", **settings(path)) as a:
             await eventually(lambda: len(statuses(a)) == 2, "the failed one to answer")
+
+
+async def test_an_agent_that_no_member_of_its_last_life_answers_says_so_once(path, monkeypatch, caplog):
+    monkeypatch.setattr(start_join, "REJOIN_PATIENCE", 0.1)
+    begins(path, b"alive: a 127.1.40.17:1\nalive: b 127.1.40.18:1\n# failed: c 127.1.40.18:2\n")
+    with caplog.at_level("INFO", "gossip.agent"):
+        async with running("a", "127.1.40.17", **settings(path)):
+            await eventually(lambda: "cannot rejoin the cluster: still asking" in caplog.text, "a line")
+    said_of = [(r.getMessage(), r.members) for r in caplog.records if "rejoin" in r.getMessage()]
+    assert said_of == [
+        ("rejoining the cluster of the last run", 2),
+        ("cannot rejoin the cluster: still asking", 2),
+    ]
+
+
+async def test_an_agent_without_an_earlier_life_says_nothing_of_rejoining(path, monkeypatch, caplog):
+    monkeypatch.setattr(start_join, "REJOIN_PATIENCE", 0.0)
+    with caplog.at_level("INFO", "gossip.agent"):
+        async with running("a", "127.1.40.19", **settings(path)) as a:
+            await eventually(lambda: path.exists() and f"alive: a {where(a)}" in said(path), "the file")
+    assert "rejoin" not in caplog.text
+
+
+async def test_members_of_the_last_life_are_asked_by_one_rule_alone(path):
+    """The rounds of the core ask them; no join command runs beside."""
+    asked = []
+
+    def note(effects, _now):
+        asked.extend(
+            e for e in effects if type(e).__name__ in ("OpenPushPull", "ContactSeed", "ResolveSeeds")
+        )
+
+    begins(path, b"alive: b 127.1.40.21:1\n")
+    async with running("a", "127.1.40.20", **settings(path, observers=[note])):
+        await eventually(lambda: len(asked) >= 2, "two rounds")
+    assert {(type(e).__name__, e.node, e.join) for e in asked} == {("OpenPushPull", "b", True)}
 
 
 async def test_what_a_failed_or_gone_member_leaves_in_the_file(path):
@@ -127,6 +165,24 @@ async def test_a_file_that_has_grown_is_replaced_and_says_the_same(path):
         with pytest.raises(StartError, match="another agent"):
             open_snapshot(path, "b", rejoin=False)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+async def test_a_member_that_left_meanwhile_is_not_in_a_replaced_file(path, monkeypatch):
+    monkeypatch.setattr(module, "MIN_REPLACED_BYTES", 0)
+    monkeypatch.setattr(module, "BYTES_PER_MEMBER", 0)
+    async with running("b", "127.1.40.22") as b:
+        async with running("x", "127.1.40.23") as x:
+            await join(x, b)
+            begins(path, f"alive: b {where(b)}\nalive: x {where(x)}\n".encode())
+            await x.leave()
+        await eventually(lambda: statuses(b)["x"] == "left", "the leave at the other")
+        async with running("a", "127.1.40.24", **settings(path)) as a:
+            await eventually(lambda: len(statuses(a)) == 2, "the cluster again")
+            await eventually(lambda: not a.driver.node.saved_state().failed, "the leave at the agent")
+            a.driver.apply(lambda node, now: node.user_event("deploy", b"", coalesce=False, now=now))
+            await eventually(lambda: "event-clock: 1" in said(path), "a file of now")
+            assert f"alive: b {where(b)}" in said(path)
+            assert not [line for line in said(path) if line.startswith("alive: x")]
 
 
 async def test_a_file_that_was_removed_is_written_anew(path, monkeypatch):

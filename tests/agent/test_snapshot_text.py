@@ -70,7 +70,9 @@ def test_serfs_lines_are_read():
     assert snapshot.clocks == (9, 1, 4)
     assert (snapshot.failed, snapshot.has_left, snapshot.skipped) == ((), False, 0)
     assert snapshot.length == len(SERFS)
-    assert snapshot.saved == SavedState(member_time=9, event_time=1, query_time=4, peers=snapshot.alive)
+    assert snapshot.saved == SavedState(
+        member_time=9, event_time=1, query_time=4, peers=snapshot.alive, failed=snapshot.failed
+    )
 
 
 def test_an_empty_file_is_a_first_start():

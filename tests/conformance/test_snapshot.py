@@ -73,7 +73,9 @@ def test_after_a_leave_the_successor_rejoins_only_if_told_to(first, second, tmp_
     snapshot = tmp_path / "agent.snap"
     with agents(tmp_path) as cluster:
         agent = cluster.start(first, "moving", f"-snapshot={snapshot}")
-        other = cluster.start(OURS, "other", f"-join={agent.host}")
+        other = cluster.start(OURS, "other")
+        # Not the other way round: an agent that is alone asks its seeds for life.
+        assert agent.run("join", other.host).returncode == 0
         eventually(lambda: len(agent.members()) == 2, PATIENCE, "two members")
         eventually(
             lambda: b"other" in snapshot.read_bytes() or not agent.run("event", "x").stdout,
@@ -85,6 +87,8 @@ def test_after_a_leave_the_successor_rejoins_only_if_told_to(first, second, tmp_
         assert b"\nleave\n" in snapshot.read_bytes()
         agent = again(cluster, second, agent, snapshot)
         assert set(agent.statuses()) == {"moving"}
+        text = agent.log.read_text(errors="replace")
+        assert not [said for said in ("rejoining the cluster", "Attempting re-join") if said in text]
         agent.signal(signal.SIGKILL)
         agent.wait(10)
         agent = again(cluster, second, agent, snapshot, "-rejoin")

@@ -6,6 +6,7 @@ import pytest
 
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import ResolveSeeds
+from gossip.serf.lost_members import MAX_LOST
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.rejoin import AGAIN, AGAIN_AFTER, MAX_AGAIN, REJOIN
 from gossip.serf.saved_state import KnownPeer, SavedState
@@ -51,6 +52,26 @@ def rig_with_dice(throw, failed, others):
         rig.fail(f"n{number}")
     rig.forget()
     dice.throw = throw
+    return rig
+
+
+def peers(first, end=0):
+    """Return members 0 to `first`, or `first` to `end`, of an earlier life."""
+    numbers = range(first, end) if end else range(first)
+    return tuple(KnownPeer(f"n{number}", home(f"n{number}")) for number in numbers)
+
+
+def next_life(*, seed=1, **saved):
+    """Return the rig with a node that an earlier life left `saved`."""
+    rig = Rig()
+    rig.node = SerfNode(
+        SerfConfig(),
+        LocalMember(ME, host(ME), PORT),
+        rng=Random(seed),
+        now=rig.now,
+        saved=SavedState(**saved),
+    )
+    rig.quiet()
     return rig
 
 
@@ -111,12 +132,18 @@ def test_pauses_double_up_to_the_longest():
 
 
 def test_a_reconnect_does_not_ignore_the_events_of_the_other_side():
+    rig = rig_with_dice(0.0, failed=1, others=1)
+    rig.advance(5.0)
+    assert rig.emitted(OpenPushPull)[0] == OpenPushPull(home("n0"), "n0", join=False)
+    rig.merge(state(1, event_ltime=30, events=[past(20, "missed")]), initiated=True)
+    assert rig.events() == ["missed"]
+
+
+def test_a_node_that_is_alone_joins_those_who_it_lost():
     rig = rig_of("n1")
     rig.fail("n1")
     rig.advance(5.0)
-    assert rig.emitted(OpenPushPull)[0] == OpenPushPull(home("n1"), "n1", join=False)
-    rig.merge(state(1, event_ltime=30, events=[past(20, "missed")]), initiated=True)
-    assert rig.events() == ["missed"]
+    assert rig.emitted(OpenPushPull)[0] == OpenPushPull(home("n1"), "n1", join=True)
 
 
 def test_a_second_failure_does_not_put_off_the_first_attempt():
@@ -164,19 +191,57 @@ def test_a_member_that_left_or_was_pruned_is_not_looked_for():
 
 
 def test_members_of_an_earlier_life_are_asked_until_they_are_here():
-    peers = tuple(KnownPeer(f"n{number}", home(f"n{number}")) for number in range(2))
-    rig = Rig()
-    rig.node = SerfNode(
-        SerfConfig(),
-        LocalMember(ME, host(ME), PORT),
-        rng=Random(1),
-        now=rig.now,
-        saved=SavedState(peers=peers),
-    )
-    rig.quiet()
+    rig = next_life(peers=peers(2))
     rig.advance(2.0)
     assert set(tried(rig)) == {"n0", "n1"}
     rig.meet("n0", "n1")
+    rig.advance(60.0)
+    assert tried(rig) == []
+    assert REJOIN not in rig.node.swim.deadlines
+
+
+def test_members_that_were_alive_are_asked_before_those_that_had_failed():
+    rig = next_life(peers=peers(3), failed=peers(3, 9))
+    rig.advance(2.0)
+    assert set(tried(rig)) == {"n0", "n1", "n2"}
+
+
+def test_a_lone_node_asks_everybody_once_before_it_asks_anybody_twice():
+    rig = next_life(peers=peers(12))
+    rig.advance(30.0)
+    asked = tried(rig)
+    assert len(asked) > 12
+    assert set(asked[:12]) == {f"n{number}" for number in range(12)}
+    assert asked[12:] == asked[: len(asked) - 12]
+
+
+def test_members_that_restart_together_do_not_all_ask_the_same_one_first():
+    first = set()
+    for seed in range(20):
+        rig = next_life(peers=peers(12), seed=seed)
+        rig.advance(2.0)
+        first.add(tried(rig)[0])
+    assert len(first) > 5
+
+
+def test_a_node_that_moved_does_not_ask_at_its_own_former_address():
+    rig = next_life(peers=(KnownPeer(ME, home("elsewhere")), *peers(1)))
+    rig.advance(60.0)
+    assert set(tried(rig)) == {"n0"}
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+def test_of_a_large_earlier_life_as_many_are_asked_as_are_remembered(failed):
+    alive = peers(MAX_LOST)
+    rig = next_life(peers=alive, failed=peers(MAX_LOST, MAX_LOST + failed))
+    assert set(rig.node.saved_state().failed) == set(alive)
+
+
+def test_a_member_that_left_while_this_node_was_down_is_not_looked_for():
+    rig = next_life(peers=peers(2))
+    rig.meet("n0")
+    rig.merge(state(9, {"n1": 7}, left=["n1"]), row("n1", state=MemberState.LEFT), initiated=True)
+    rig.forget()
     rig.advance(60.0)
     assert tried(rig) == []
     assert REJOIN not in rig.node.swim.deadlines

@@ -28,7 +28,14 @@ def test_members_that_have_left_are_not_saved_and_failed_ones_are():
     rig = Rig(members=["n1", "n2", "n3"])
     rig.fail("n1")
     rig.leave("n2")
-    assert rig.node.saved_state().peers == (KnownPeer("n1", home("n1")), KnownPeer("n3", home("n3")))
+    saved = rig.node.saved_state()
+    assert saved.peers == (KnownPeer("n3", home("n3")),)
+    assert saved.failed == (KnownPeer("n1", home("n1")),)
+
+
+def test_a_member_that_was_not_heard_in_this_life_is_saved_for_the_next():
+    first = SavedState(peers=(KnownPeer("n1", home("n1")),), failed=(KnownPeer("n2", home("n2")),))
+    assert NextLife(first).node.saved_state() == SavedState(failed=first.peers + first.failed)
 
 
 def test_the_clocks_of_the_next_life_go_on_where_the_last_one_ended():
