@@ -14,6 +14,7 @@ from gossip.serf.effects import (
     MemberSuspected,
     MemberUpdated,
     PushPullReceived,
+    QueueDeep,
     SuspicionConfirmed,
     SuspicionRefuted,
     UserEventReceived,
@@ -23,7 +24,7 @@ from gossip.swim.evidence import Evidence
 
 log = logging.getLogger("gossip.agent")
 
-Reported = MemberEvent | MessageRejected | NameConflict | UserEventReceived | PushPullReceived
+Reported = MemberEvent | MessageRejected | NameConflict | UserEventReceived | PushPullReceived | QueueDeep
 
 
 class EventLog:
@@ -70,6 +71,8 @@ class EventLog:
                 self._report_event(effect, now)
             case PushPullReceived():
                 log.debug("push/pull", extra={"rows": len(effect.nodes), "initiated": effect.initiated})
+            case QueueDeep():
+                self._report_queue(effect)
             case _:
                 self._report_member(effect, now)
 
@@ -86,6 +89,14 @@ class EventLog:
         self.sum_up(now)
         if self._budget.admit(text, effect.member.name):
             log.info(text, extra=_fields(effect))
+
+    def _report_queue(self, effect: QueueDeep) -> None:
+        """Log a deep queue; the core looks at each queue once in 30 s."""
+        fields = {"queue": effect.queue, "depth": effect.depth}
+        if effect.dropped:
+            log.warning("broadcast queue is full: dropping", extra=fields | {"dropped": effect.dropped})
+        else:
+            log.warning("broadcast queue is deep", extra=fields)
 
     def _report_conflict(self, conflict: NameConflict, now: float) -> None:
         held = self._complaints.admit(f"name {conflict.name}", now)

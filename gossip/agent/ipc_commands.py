@@ -190,6 +190,7 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
             },
             "serf": driver.node.stats() | encrypted,
             "tags": driver.node.tags,
+            "counters": driver.node.counters(),
             "refused": {
                 "packets": str(driver.rejected_packets),
                 "replayed": str(driver.refusals.replayed),

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gossip.serf.answers import Answers
 from gossip.serf.anti_entropy import AntiEntropy
-from gossip.serf.broadcasts import Broadcasts
+from gossip.serf.broadcasts import Broadcasts, QueueCheckDue
 from gossip.serf.config import SerfConfig
 from gossip.serf.coordinate import CoordinateClient
 from gossip.serf.delegate import SerfDelegate
@@ -69,8 +69,8 @@ PARTS: tuple[type, ...] = (
 
 TIMERS: tuple[type[Timer], ...] = (
     AgainDue, GossipDue, JoinDue, LeaveRecheck, LeaveStageLate, PathCheckLate, PingLate, ProbeDue, PruneDue,
-    PushPullDue, PushPullStagger, QueryEnds, ReapDue, ReclaimDue, RejoinDue, RelayLate, SuspicionEnds,
-    VerdictDue,
+    PushPullDue, PushPullStagger, QueryEnds, QueueCheckDue, ReapDue, ReclaimDue, RejoinDue, RelayLate,
+    SuspicionEnds, VerdictDue,
 )  # fmt: skip
 """What a node waits for."""
 

@@ -19,6 +19,7 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     tombstone_timeout: float = 86_400.0
     lost_timeout: float = 604_800.0  # how long a member is looked for that was erased while failed
     recent_intent_timeout: float = 300.0
+    flap_timeout: float = 60.0  # a failed member that is back sooner has flapped
     user_event_size_limit: int = 512
     query_size_limit: int = 1024
     query_response_size_limit: int = 1024
@@ -26,5 +27,7 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     buffered_messages: int = 32_768  # events, and queries, kept in all
     buffered_bytes: int = 4 * 2**20  # of names and payloads of the events kept: 8,000 of the longest of ours
     max_queue_depth: int = 4096  # of each of the three broadcast queues
+    queue_depth_warning: int = 128  # broadcasts in a queue from which on it is reported
+    queue_check_interval: float = 30.0  # between two looks at the depth of the queues
     disable_coordinates: bool = False  # neither measure round trips nor tell where this node is
     max_recent_intents: int = 4096  # about members that are not known (yet)

@@ -147,6 +147,17 @@ class JoinEnded(Struct, frozen=True, gc=False):
     """The retry-join has failed as often as it may."""
 
 
+class QueueDeep(Struct, frozen=True, gc=False):
+    """A check found a queue of broadcasts, "intent", "query" or "event", at or above its warning depth.
+
+    Or it has dropped some to stay within its limit: `dropped` is how many since the last check.
+    """
+
+    queue: str
+    depth: int
+    dropped: int
+
+
 class LeaveAnnounced(Struct, frozen=True, gc=False):
     """The leave intent has spread (or waited long enough): the driver may call `finish_leave`."""
 
@@ -170,5 +181,12 @@ QueryEffect = QueryReceived | QueryAcked | QueryAnswered | QueryFinished
 LeaveEffect = LeaveAnnounced | LeaveFinished
 JoinEffect = ResolveSeeds | ContactSeed | JoinEnded
 Effect = (
-    SwimEffect | MemberEvent | UserEventReceived | QueryEffect | PushPullReceived | JoinEffect | LeaveEffect
+    SwimEffect
+    | MemberEvent
+    | UserEventReceived
+    | QueryEffect
+    | PushPullReceived
+    | JoinEffect
+    | LeaveEffect
+    | QueueDeep
 )

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gossip.errors import RemoteProtocolError
 from gossip.serf.anti_entropy import AntiEntropy, leaving_members, read_state
-from gossip.serf.broadcasts import Broadcasts
+from gossip.serf.broadcasts import Broadcasts, QueueCheckDue
 from gossip.serf.delegate import SerfDelegate
 from gossip.serf.effects import Effect, PushPullReceived
 from gossip.serf.events import UserEvents
@@ -30,7 +30,7 @@ from gossip.serf.rejoin import AgainDue, Rejoin, RejoinDue
 from gossip.serf.roster import LeaveRecheck, PruneDue, ReapDue, Roster
 from gossip.serf.saved_state import FIRST_START, SavedState
 from gossip.serf.seeds import Seeds
-from gossip.serf.stats import figures
+from gossip.serf.stats import counters, figures
 from gossip.serf.tags import decode_tags, encode_tags
 from gossip.serf.user_messages import UserMessages
 from gossip.swim.node import SwimNode
@@ -82,10 +82,10 @@ class SerfNode:
         emit = self._emit = self._effects.append
         runtime = Runtime(rng)
         deadlines = self._deadlines = runtime.deadlines
-        self._roster = Roster(config, deadlines, emit, saved.member_time)
+        roster = self._roster = Roster(config, deadlines, emit, saved.member_time)
         self._events = UserEvents(config, emit, saved.event_time)
         self._seen_queries = Queries(config, saved.query_time)
-        self._broadcasts = Broadcasts(config, runtime.finished)
+        self._broadcasts = Broadcasts(config, runtime, emit, now)
         self._intents = Intents(me.name, self._roster, self._broadcasts)
         self._leave = GracefulLeave(config, self._intents, deadlines, emit)
         self._seeds = Seeds()
@@ -93,14 +93,10 @@ class SerfNode:
         self._rejoin = Rejoin(config, self._roster, self._seeds, self._join, runtime, emit)
         state = self._state = LocalState(self._roster, self._events, self._seen_queries)
         self._pings = None if config.disable_coordinates else CoordinatePings(me.name, self._roster, rng)
-        delegate = SerfDelegate(
-            self._roster, self._broadcasts, state, self._leave, self._rejoin, self._pings, emit
-        )
-        self._swim = SwimNode(config.swim, alive, delegate, emit, runtime, now=now)
+        delegate = SerfDelegate(roster, self._broadcasts, state, self._leave, self._rejoin, self._pings, emit)
+        swim = self._swim = SwimNode(config.swim, alive, delegate, emit, runtime, now=now)
         self._queries = QueryExchange(config, self._swim, self._roster, self._seen_queries, runtime, emit)
-        self._anti_entropy = AntiEntropy(
-            self._swim, self._roster, self._intents, self._events, self._seen_queries
-        )
+        self._anti_entropy = AntiEntropy(swim, roster, self._intents, self._events, self._seen_queries)
         self._messages = UserMessages(self._intents, self._events, self._queries, self._broadcasts)
         self._roster.joined(alive, now)
         self._rejoin.look_for(saved, now)
@@ -178,7 +174,7 @@ class SerfNode:
         """Return when `handle_timeout` wants to be called."""
         return self._deadlines.next()
 
-    def handle_timeout(self, now: float) -> None:
+    def handle_timeout(self, now: float) -> None:  # noqa: C901 - a case for each timer
         """Handle everything that is due at `now`."""
         while (timer := self._deadlines.pop_due(now)) is not None:
             match timer:
@@ -194,6 +190,8 @@ class SerfNode:
                     self._rejoin.ask_again()
                 case JoinDue():
                     self._join.try_again()
+                case QueueCheckDue():
+                    self._broadcasts.check(now)
                 case QueryEnds(token):
                     self._queries.finish(token)
                 case LeaveStageLate():
@@ -432,6 +430,10 @@ class SerfNode:
         resets = self._pings.resets if self._pings else None
         clocks = (self._roster.clock, self._events.clock, self._seen_queries.clock)
         return figures(self._swim.health, self._roster, clocks, self._broadcasts, resets)
+
+    def counters(self) -> dict[str, str]:
+        """Return what this node counts besides: flaps of members, broadcasts dropped from full queues."""
+        return counters(self._roster, self._broadcasts)
 
     def pending_broadcasts(self) -> int:
         """Return how many intents, queries and events wait to be sent."""

@@ -75,6 +75,7 @@ class Roster:
         self._emit = emit
         self.clock = LamportClock(last_member_time)
         self.members: dict[str, SerfMember] = {}
+        self.flaps = 0  # failed members that came back within the flap timeout
         self.lost = LostMembers(config.lost_timeout)
         self.recent_intents = RecentIntents(config.max_recent_intents, config.recent_intent_timeout)
 
@@ -86,6 +87,8 @@ class Roster:
         member = self.members.get(alive.node)
         if member is not None:
             member.alive = alive
+            if member.status is MemberStatus.FAILED and now - member.changed_at < self._config.flap_timeout:
+                self.flaps += 1
             member.become(MemberStatus.ALIVE, now)
             self._stop_waiting(member)
             self._emit(MemberJoined(member))

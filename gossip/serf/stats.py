@@ -39,3 +39,8 @@ def figures(
     if coordinate_resets is not None:
         counts["coordinate_resets"] = coordinate_resets
     return {name: str(count) for name, count in counts.items()}
+
+
+def counters(roster: Roster, broadcasts: Broadcasts) -> dict[str, str]:
+    """Return what is counted since the start and is not in Serf's stats; flaps Serf tells only statsd."""
+    return {"member_flaps": str(roster.flaps), "dropped_broadcasts": str(broadcasts.dropped())}

@@ -52,7 +52,7 @@ MEMBER_EVENTS = (
     MemberLeft,
     MemberFailed,
 )
-FIXED_TIMERS = 13
+FIXED_TIMERS = 14
 """Timer keys of a node that concern nobody else: gossip, probe, push/pull, reap, leave and so on."""
 
 OVERDUE = 1.0

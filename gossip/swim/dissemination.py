@@ -41,10 +41,11 @@ class BroadcastQueue:
     The tokens of broadcasts that are done are appended to `finished`, which the owner drains.
     """
 
-    __slots__ = ("_by_key", "_finished", "_longest", "_max_depth", "_serial", "_size", "tiers")
+    __slots__ = ("_by_key", "_finished", "_longest", "_max_depth", "_serial", "_size", "dropped", "tiers")
 
     def __init__(self, max_depth: int, longest: int, finished: list[int]) -> None:
         self.tiers: list[Tier] = []
+        self.dropped = 0  # broadcasts that made room for others
         self._max_depth = max_depth
         self._longest = longest  # bytes of a broadcast that has a packet to itself
         self._by_key: dict[str | Address, Broadcast] = {}
@@ -71,6 +72,7 @@ class BroadcastQueue:
             return
         if self._size >= self._max_depth:
             self._drop(self._most_transmitted())
+            self.dropped += 1
         if key is not None:
             self._by_key[key] = broadcast
         self._place(broadcast)

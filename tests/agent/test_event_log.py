@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from gossip.agent.event_log import EventLog
-from gossip.serf.effects import MemberFailed
+from gossip.serf.effects import MemberFailed, QueueDeep
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.swim.evidence import Evidence, ProbeRecord
 from tests.swim.rig import alive
@@ -36,3 +36,22 @@ def test_a_failure_is_logged_with_who_said_so_and_who_had_been_asked(evidence, f
     (record,) = caplog.records
     assert record.message == "member failed"
     assert {name: value for name, value in vars(record).items() if name in FIELDS} == fields
+
+
+@pytest.mark.parametrize(
+    ("effect", "message", "fields"),
+    [
+        (QueueDeep("event", 128, 0), "broadcast queue is deep", {"queue": "event", "depth": 128}),
+        (
+            QueueDeep("intent", 4096, 7),
+            "broadcast queue is full: dropping",
+            {"queue": "intent", "depth": 4096, "dropped": 7},
+        ),
+    ],
+)
+def test_a_deep_queue_is_a_warning_that_says_whether_broadcasts_were_dropped(effect, message, fields, caplog):
+    EventLog().report(effect, 0.0)
+    (record,) = caplog.records
+    assert (record.levelno, record.message) == (logging.WARNING, message)
+    names = ("queue", "depth", "dropped")
+    assert {name: value for name, value in vars(record).items() if name in names} == fields

@@ -239,7 +239,8 @@ async def test_stats_have_all_sections_of_serf():
     async with running("a", "127.1.21.17", tags={"x": "y"}) as a, ipc(a) as client:
         assert await client.ask("stats", 2) == ""
         stats = await client.receive()
-    assert set(stats) == {"agent", "runtime", "serf", "tags", "event_handlers", "log", "refused"}
+    assert set(stats) == {"agent", "runtime", "serf", "tags", "event_handlers", "log", "refused", "counters"}
+    assert stats["counters"] == {"member_flaps": "0", "dropped_broadcasts": "0"}
     assert stats["refused"] == {"packets": "0", "replayed": "0", "wrong_label": "0"}
     assert stats["agent"] == {"name": "a"}
     assert stats["tags"] == {"x": "y"}

@@ -16,6 +16,7 @@ READS = {
     "clocks",
     "coordinate",
     "count_alive",
+    "counters",
     "is_suspect",
     "last_heard",
     "local_health",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from random import Random
 from typing import TypeVar
 
+from gossip.serf.broadcasts import QUEUE_CHECK
 from gossip.serf.config import SerfConfig
 from gossip.serf.effects import Effect, MemberEvent
 from gossip.serf.members import MemberStatus, SerfMember
@@ -126,8 +127,8 @@ class Rig:
         self.node.merge_remote_state(remote, initiated=initiated, now=self.now, replay=replay)
 
     def quiet(self) -> None:
-        """Take probes and anti-entropy out of the way."""
-        for timer in (PROBE, PUSH_PULL, PUSH_PULL_STAGGER):
+        """Take probes, anti-entropy and the check of the queues out of the way."""
+        for timer in (PROBE, PUSH_PULL, PUSH_PULL_STAGGER, QUEUE_CHECK):
             self.node.swim.deadlines.cancel(timer)
 
     def advance(self, seconds: float) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import PushPullReceived, UserEventReceived
+from gossip.serf.effects import PushPullReceived, QueueDeep, UserEventReceived
 from gossip.serf.lamport import LAST_TIME, MAX_TIME_AHEAD
 from gossip.serf.members import MemberStatus
 from gossip.serf.node import LocalMember, SerfNode
@@ -599,6 +599,15 @@ def test_each_queue_is_bounded():
     assert Counter(map(type, rig.queued())) == {JoinIntent: 3, UserEvent: 3, type(query(1)): 3}
 
 
+def test_a_node_checks_its_queues_every_half_minute():
+    rig = Rig(SerfConfig(queue_depth_warning=2))
+    rig.say(UserEvent(5, "a"), UserEvent(6, "b"))  # nobody is there to hear of them
+    rig.advance(29.9)
+    assert rig.emitted(QueueDeep) == []
+    rig.advance(60.0)
+    assert rig.emitted(QueueDeep) == [QueueDeep("event", 2, 0)] * 2
+
+
 def test_an_event_too_long_for_any_packet_is_delivered_and_not_queued():
     rig = rig_of("n1")
     rig.say(UserEvent(5, "long", bytes(1400)))
@@ -652,6 +661,16 @@ def test_stats_are_serfs_figures_as_text():
         "query_queue": "1",
         "coordinate_resets": "0",
     }
+
+
+def test_flaps_and_dropped_broadcasts_are_counted_beside_serfs_figures():
+    rig = rig_of("n1", config=SerfConfig(max_queue_depth=3))
+    assert rig.node.counters() == {"member_flaps": "0", "dropped_broadcasts": "0"}
+    rig.fail("n1")
+    rig.hear(alive("n1", 2), source=home("n1"))
+    for number in range(1, 6):
+        rig.say(UserEvent(number, "e"))
+    assert rig.node.counters() == {"member_flaps": "1", "dropped_broadcasts": "2"}
 
 
 def test_the_next_deadline_is_the_earliest_of_both_layers():

@@ -116,6 +116,41 @@ def test_nobody_goes_twice(status):
     assert board.told() == []
 
 
+@pytest.mark.parametrize(("back_after", "flaps"), [(0.0, 1), (59.9, 1), (60.0, 0), (61.0, 0)])
+def test_a_failed_member_that_is_back_within_a_minute_has_flapped(back_after, flaps):
+    board = Board()
+    board.put("n1", FAILED, now=100.0)
+    board.roster.joined(alive("n1", 2), 100.0 + back_after)
+    assert board.roster.flaps == flaps
+
+
+def test_a_flap_is_counted_once_and_each_further_failure_anew():
+    board = Board()
+    board.put("n1", FAILED, now=100.0)
+    board.roster.joined(alive("n1", 2), 110.0)
+    board.roster.joined(alive("n1", 3), 111.0)
+    assert board.roster.flaps == 1
+    board.roster.gone("n1", EVIDENCE, 200.0, has_left=False)
+    board.roster.joined(alive("n1", 4), 259.0)
+    assert board.roster.flaps == 2
+
+
+@pytest.mark.parametrize("status", [ALIVE, LEAVING, LEFT])
+def test_only_a_failed_member_can_flap(status):
+    board = Board()
+    board.put("n1", status)
+    board.roster.joined(alive("n1", 2), 1.0)
+    assert board.roster.flaps == 0
+
+
+def test_a_failed_member_that_was_said_to_have_left_does_not_flap():
+    board = Board()
+    board.put("n1", FAILED)
+    board.roster.leave_intent(LeaveIntent(5, "n1"), 1.0)
+    board.roster.joined(alive("n1", 2), 2.0)
+    assert board.roster.flaps == 0
+
+
 def test_reports_about_a_pruned_member_are_ignored():
     board = Board()
     board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)

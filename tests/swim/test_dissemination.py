@@ -135,6 +135,7 @@ def test_at_the_depth_limit_nothing_is_dropped():
         waiting.enqueue(b"x", token=token)
     assert len(waiting) == 3
     assert finished == []
+    assert waiting.dropped == 0
 
 
 def test_a_large_depth_is_kept_to_the_last_broadcast():
@@ -150,6 +151,19 @@ def test_one_above_the_depth_limit_the_oldest_makes_room():
         waiting.enqueue(b"x", token=token)
     assert len(waiting) == 3
     assert finished == [1]
+    assert waiting.dropped == 1
+
+
+def test_what_is_sent_replaced_or_discarded_was_not_dropped():
+    waiting, finished = queue(2)
+    waiting.enqueue(b"x", key="n1", token=1)
+    waiting.enqueue(b"y", token=2)
+    waiting.enqueue(b"z", key="n1", token=3)
+    waiting.discard("n1")
+    assert waiting.take(1 + COMPOUND_ENTRY_BYTES, 1) == [b"y"]
+    waiting.enqueue(bytes(LONGEST + 1), token=4)
+    assert finished == [1, 3, 2, 4]
+    assert waiting.dropped == 0
 
 
 def test_whom_to_drop_is_found_among_those_that_wait_still():
