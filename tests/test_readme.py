@@ -93,7 +93,8 @@ def test_every_make_target_in_the_readme_exists() -> None:
 
 
 def test_every_link_for_readers_leads_to_a_file() -> None:
-    pages = [README, ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/howto/*.md")]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    assert README in pages
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"

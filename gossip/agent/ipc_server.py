@@ -61,7 +61,7 @@ MAX_ASKED_QUERIES = 1024
 """Queries that one connection may still answer; beyond that the oldest is forgotten."""
 WRITE_TIMEOUT = 60.0
 """Seconds that a client may take to read one answer or record before its connection is closed."""
-FAREWELL_TIMEOUT = 2.0
+LEAVE_ANSWER_TIMEOUT = 2.0
 """Seconds that a client may take to read the answer to `leave`; then the agent stops."""
 
 log = logging.getLogger("gossip.agent")
@@ -210,7 +210,7 @@ class Connection:
         """Leave, answer, and stop the agent: also if nobody waits for the answer, or reads it."""
         try:
             answer = await self._carry_out(request)
-            with trio.move_on_after(FAREWELL_TIMEOUT):
+            with trio.move_on_after(LEAVE_ANSWER_TIMEOUT):
                 await self._write(answer)
         finally:
             self._host.stop()

@@ -1,8 +1,8 @@
 """The graceful leave (Serf `serf.go`, Leave; serf-wire 5.10).
 
-Intent first, so that others know that the silence to come is meant; then, when the driver says so,
-memberlist's own farewell; then a moment of still answering. A stage that waits for gossip has a time-out,
-which never aborts the leave.
+The leave intent is broadcast first, so that peers expect this node to stop answering. When the driver is
+ready, memberlist's leave broadcast follows, and the node keeps answering for a moment. Each stage that waits
+for gossip has a time-out, which moves on to the next stage and never aborts the leave.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class LeaveStageLate(Timer, frozen=True, gc=False):
-    """The present stage of the leave has waited long enough."""
+    """The time-out of the current stage of the leave has expired."""
 
 
 LEAVE = LeaveStageLate()
 
 INTENT_TOKEN = -1
-"""Token of the broadcast that announces the leave; those of commands are positive."""
-FAREWELL_TOKEN = -2
-"""Token of the broadcast that says farewell."""
+"""Token of the leave intent; tokens of commands are positive."""
+LEAVE_BROADCAST_TOKEN = -2
+"""Token of the leave broadcast."""
 
 
 class LeaveStage(Enum):
@@ -39,19 +39,19 @@ class LeaveStage(Enum):
     IN = auto()
     """Not leaving."""
     ANNOUNCING = auto()
-    """The intent spreads."""
+    """The intent is being broadcast."""
     ANNOUNCED = auto()
-    """The intent has spread; the driver may still drain."""
+    """The intent has been broadcast; the driver may still drain."""
     DEPARTING = auto()
-    """The farewell spreads."""
+    """The leave broadcast is being sent."""
     LINGERING = auto()
-    """Everybody should know; still answering for those who do not."""
+    """The leave broadcast has been sent; peers that have not heard it yet are still answered."""
     OUT = auto()
     """Left."""
 
 
 class GracefulLeave:
-    """One node's leave, from the first word to the last."""
+    """The graceful leave of this node, from the leave intent to the end."""
 
     __slots__ = ("_config", "_deadlines", "_emit", "_intents", "stage")
 
@@ -65,7 +65,7 @@ class GracefulLeave:
         self.stage = LeaveStage.IN
 
     def begin(self, now: float, *, has_company: bool) -> None:
-        """Announce the leave, unless there is nobody to tell; does nothing if it has begun."""
+        """Broadcast the leave intent if any other member is alive; do nothing if the leave has begun."""
         if self.stage is not LeaveStage.IN:
             return
         self.stage = LeaveStage.ANNOUNCING
@@ -76,9 +76,10 @@ class GracefulLeave:
             self.advance(now)
 
     def depart(self, now: float, *, has_company: bool) -> bool:
-        """Enter the stage of the farewell; return whether the caller must say it now, under `FAREWELL_TOKEN`.
+        """Enter `DEPARTING`; return whether the caller must send the leave broadcast.
 
-        Without company nothing spreads: then the caller calls `end` after the farewell.
+        It is sent with `LEAVE_BROADCAST_TOKEN`. If no other member is alive, the broadcast never finishes, so
+        the caller must call `end` itself.
         """
         if self.stage not in (LeaveStage.ANNOUNCING, LeaveStage.ANNOUNCED):
             return False
@@ -90,16 +91,16 @@ class GracefulLeave:
         return True
 
     def broadcast_finished(self, token: int, now: float) -> bool:
-        """Take note of a finished broadcast; return whether it was one of the leave's own."""
+        """Advance if this stage waited for the broadcast; return whether it is one of the leave's."""
         if (token, self.stage) in (
             (INTENT_TOKEN, LeaveStage.ANNOUNCING),
-            (FAREWELL_TOKEN, LeaveStage.DEPARTING),
+            (LEAVE_BROADCAST_TOKEN, LeaveStage.DEPARTING),
         ):
             self.advance(now)
-        return token in (INTENT_TOKEN, FAREWELL_TOKEN)
+        return token in (INTENT_TOKEN, LEAVE_BROADCAST_TOKEN)
 
     def advance(self, now: float) -> None:
-        """The present stage is over, by gossip or by time."""
+        """End the current stage, because its broadcast finished or its time-out expired."""
         self._deadlines.cancel(LEAVE)
         if self.stage is LeaveStage.ANNOUNCING:
             self.stage = LeaveStage.ANNOUNCED
@@ -112,7 +113,7 @@ class GracefulLeave:
             self.end()
 
     def end(self) -> None:
-        """The leave is complete."""
+        """Complete the leave."""
         self.stage = LeaveStage.OUT
         self._emit(LeaveFinished())
 

@@ -19,7 +19,7 @@ from gossip.serf.effects import Effect, PushPullReceived
 from gossip.serf.events import UserEvents
 from gossip.serf.intents import Intents
 from gossip.serf.join import Join, JoinDue
-from gossip.serf.leave import FAREWELL_TOKEN, GracefulLeave, LeaveStage, LeaveStageLate
+from gossip.serf.leave import LEAVE_BROADCAST_TOKEN, GracefulLeave, LeaveStage, LeaveStageLate
 from gossip.serf.local_state import LocalState
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.open_queries import QueryEnds
@@ -201,7 +201,7 @@ class SerfNode:
         self._swim.wake(now)
 
     def effects(self) -> list[Effect]:
-        """Drain what is to be done and told since the last call."""
+        """Return and clear the effects emitted since the last call."""
         drained = self._effects[:]
         self._effects.clear()
         return drained
@@ -263,7 +263,7 @@ class SerfNode:
         self._swim.wake(now)
 
     def begin_leave(self, now: float) -> None:
-        """Say that this node is about to leave; `LeaveAnnounced` follows when that has spread.
+        """Broadcast the leave intent; `LeaveAnnounced` follows when the broadcast has finished.
 
         The node stays a full member until `finish_leave`, so that a driver can drain in between.
         """
@@ -271,11 +271,11 @@ class SerfNode:
         self._swim.wake(now)
 
     def finish_leave(self, now: float) -> None:
-        """Say farewell; `LeaveFinished` follows when the driver may stop. Begins the leave if need be."""
+        """Send the leave broadcast (and the intent, if not sent yet); `LeaveFinished` follows."""
         has_company = self._swim.any_other_alive()
         self._leave.begin(now, has_company=has_company)
         if self._leave.depart(now, has_company=has_company):
-            self._swim.leave(now, FAREWELL_TOKEN if has_company else 0)
+            self._swim.leave(now, LEAVE_BROADCAST_TOKEN if has_company else 0)
             if not has_company:
                 self._leave.end()
 

@@ -152,7 +152,7 @@ class Cluster:
             self.driver.flush(host)
 
     def leave(self, host: Host, *, drain: float = 0.0) -> None:
-        """Let the agent leave gracefully, with `drain` seconds between saying so and the farewell.
+        """Let the agent leave gracefully, `drain` seconds between its leave intent and its leave broadcast.
 
         It stops by itself when that is done. A second command does not change the first.
         """

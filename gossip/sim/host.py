@@ -95,7 +95,7 @@ class Host:
         self.life = 0  # how often the agent was started
         self.absence = Absence.CRASHED
         self.saved = FIRST_START  # what the last life kept for a snapshot
-        self.drain = 0.0  # seconds between the announcement of a leave and the farewell
+        self.drain = 0.0  # seconds between the leave intent and the leave broadcast
         self.remembers = False  # this life began with a snapshot of the last
         self.up_since = 0.0
         self.down_since = 0.0

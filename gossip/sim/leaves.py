@@ -1,7 +1,7 @@
-"""What must hold of graceful leaves: checked from outside the nodes, as `gossip.sim.checkers` does.
+"""Rules for graceful leaves, checked from outside the nodes as in `gossip.sim.checkers`.
 
-A member that leaves in order is not shown as failed by a member that had every chance to hear of it, and a
-member that joins meanwhile sees that it is leaving.
+A member that leaves gracefully must not be shown as failed by a member that had every chance to hear of the
+leave, and a member that joins in the meantime must see it as leaving.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ MARGIN = 1.0
 """Seconds between two looks at the hosts; the end of a problem may go unnoticed for this time."""
 
 
-class Farewell(Struct, frozen=True):
-    """When a host said farewell, and in which of its lives."""
+class LeaveBroadcast(Struct, frozen=True):
+    """When a host sent its leave broadcast, and in which of its lives."""
 
     life: int
     at: float
@@ -47,13 +47,13 @@ class Leaves(Observer):
     def __init__(self, cluster: Cluster) -> None:
         self.newcomers_judged = 0
         self._cluster = cluster
-        self._farewells: dict[str, Farewell] = {}
+        self._leave_broadcasts: dict[str, LeaveBroadcast] = {}
         self._last_trouble: dict[str, float] = {}
         self._known_since: dict[str, float] = {}  # by members that drain: since when all others hold them so
 
     def started(self, host: Host, now: float) -> None:
         """A new life has said nothing yet."""
-        self._farewells.pop(host.name, None)
+        self._leave_broadcasts.pop(host.name, None)
         self._known_since.pop(host.name, None)
 
     def stopped(self, host: Host, now: float) -> None:
@@ -77,7 +77,7 @@ class Leaves(Observer):
         """Judge what a host says of others that leave."""
         for effect in effects:
             if isinstance(effect, MemberLeft) and effect.member.name == host.name:
-                self._farewells[host.name] = Farewell(host.life, now)
+                self._leave_broadcasts[host.name] = LeaveBroadcast(host.life, now)
                 self._known_since.pop(host.name, None)
             elif isinstance(effect, MemberFailed):
                 self._judge_failure(host, effect, now)
@@ -89,18 +89,18 @@ class Leaves(Observer):
     def _judge_failure(self, host: Host, effect: MemberFailed, now: float) -> None:
         name, evidence = effect.member.name, effect.evidence
         if evidence.reporter == name:
-            raise RuleBrokenError(IN_ORDER, f"{host.name} takes the farewell of {name} for a failure", now)
-        farewell = self._farewells.get(name)
-        if farewell is None or evidence.reporter != host.name:
+            raise RuleBrokenError(IN_ORDER, f"{host.name} takes {name}'s leave broadcast for a failure", now)
+        departed = self._leave_broadcasts.get(name)
+        if departed is None or evidence.reporter != host.name:
             return  # it did not leave, or this is somebody else's mistake
-        if evidence.suspected_at - host.offset < farewell.at or host.up_since > farewell.at:
+        if evidence.suspected_at - host.offset < departed.at or host.up_since > departed.at:
             return  # suspected before, or nobody had told this life of it
-        since = farewell.at - MARGIN
+        since = departed.at - MARGIN
         witnesses = [other.name for other in self._cluster.up() if self._holds_left(other, name)]
         if not any(self._is_well(each, since) for each in witnesses):
             return  # nobody could tell
         if self._is_well(name, since) and self._is_well(host.name, since):
-            detail = f"{host.name} shows {name} failed, which said farewell at {farewell.at:.1f}"
+            detail = f"{host.name} shows {name} failed, which sent its leave broadcast at {departed.at:.1f}"
             raise RuleBrokenError(IN_ORDER, detail, now)
 
     def _holds_left(self, host: Host, name: str) -> bool:

@@ -86,7 +86,7 @@ async def test_a_client_that_does_not_read_is_dropped(monkeypatch, caplog, tmp_p
 
 
 async def test_a_leave_whose_answer_nobody_reads_stops_the_agent(monkeypatch):
-    monkeypatch.setattr(ipc_server, "FAREWELL_TIMEOUT", 0.05)
+    monkeypatch.setattr(ipc_server, "LEAVE_ANSWER_TIMEOUT", 0.05)
 
     async def never(_connection, _data):
         await trio.sleep_forever()

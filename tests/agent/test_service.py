@@ -192,7 +192,7 @@ async def test_a_requested_leave_ends_the_agent_with_success():
     assert await result_of(config("a", "127.1.30.15"), panels=(leave,)) == EXIT_LEFT
 
 
-async def test_the_drain_comes_between_the_announcement_and_the_farewell():
+async def test_the_drain_comes_between_the_intent_and_the_leave_broadcast():
     steps = []
 
     async def drain():
@@ -205,7 +205,7 @@ async def test_the_drain_comes_between_the_announcement_and_the_farewell():
         await eventually(lambda: statuses(a) == {"a": "alive", "b": "alive"}, "two members")
         b.before_finish_leave = drain
         await b.leave()
-        await eventually(lambda: statuses(a)["b"] == "left", "the farewell")
+        await eventually(lambda: statuses(a)["b"] == "left", "the leave broadcast")
     assert steps == ["drained"]
 
 

@@ -71,7 +71,7 @@ def test_an_announced_node_is_a_full_member_until_it_is_told_to_finish():
     assert rig.sent(Ack) == [Ack(5)]
 
 
-def test_the_farewell_says_that_we_are_gone_by_our_own_word():
+def test_the_leave_broadcast_says_that_we_are_gone_by_our_own_word():
     rig = rig_of("n1")
     begin(rig)
     rig.advance(2.0)
@@ -81,7 +81,7 @@ def test_the_farewell_says_that_we_are_gone_by_our_own_word():
     assert rig.sent(Dead) == [Dead(1, ME, ME)] * 4
 
 
-def test_after_the_farewell_the_node_lingers_for_a_second():
+def test_after_the_leave_broadcast_the_node_lingers_for_a_second():
     rig = rig_of("n1")
     begin(rig)
     rig.advance(2.0)
@@ -96,7 +96,7 @@ def test_after_the_farewell_the_node_lingers_for_a_second():
     assert rig.node.status is LEFT
 
 
-def test_a_farewell_that_does_not_spread_times_out_and_never_aborts():
+def test_a_leave_broadcast_that_does_not_spread_times_out_and_never_aborts():
     rig = rig_of("n1", config=SerfConfig(broadcast_timeout=0.05))
     begin(rig)
     rig.advance(1.0)
@@ -230,7 +230,7 @@ def test_an_own_broadcast_that_ends_in_another_stage_moves_nothing(step):
     assert stage(rig) is (LeaveStage.LINGERING if before is LeaveStage.DEPARTING else before)
 
 
-def test_tags_cannot_change_after_the_farewell():
+def test_tags_cannot_change_after_the_leave_broadcast():
     rig = rig_of("n1")
     rig.node.set_tags({"draining": "yes"}, rig.now)
     begin(rig)

@@ -118,20 +118,20 @@ def test_suspects_are_known_by_name():
     assert not rig.node.is_suspect("n2")
 
 
-def test_a_farewell_is_a_leave_without_any_intent():
+def test_a_leave_broadcast_is_a_leave_without_any_intent():
     rig = rig_of("n1")
     rig.hear(Dead(1, "n1", "n1"))
     assert rig.status("n1") is LEFT
     assert rig.told() == [("MemberLeft", "n1")]
 
 
-def test_a_farewell_heard_by_push_pull_is_a_leave_without_any_intent():
+def test_a_leave_broadcast_heard_by_push_pull_is_a_leave_without_any_intent():
     rig = rig_of("n1")
     rig.merge(None, row("n1", 1, MemberState.LEFT))
     assert rig.status("n1") is LEFT
 
 
-def test_a_farewell_after_a_declared_failure_is_a_leave():
+def test_a_leave_broadcast_after_a_declared_failure_is_a_leave():
     rig = rig_of("n1")
     rig.fail("n1")
     assert rig.status("n1") is FAILED
@@ -140,7 +140,7 @@ def test_a_farewell_after_a_declared_failure_is_a_leave():
     assert rig.told() == [("MemberFailed", "n1"), ("MemberLeft", "n1")]
 
 
-def test_a_leave_intent_after_the_farewell_changes_no_status_and_is_passed_on():
+def test_a_leave_intent_after_the_leave_broadcast_changes_no_status_and_is_passed_on():
     rig = rig_of("n1")
     rig.hear(Dead(1, "n1", "n1"))
     rig.say(LeaveIntent(5, "n1"))
@@ -322,7 +322,7 @@ def test_nobody_questions_a_leave_that_is_over():
     assert rig.sent(LeaveIntent) == []
 
 
-def test_a_leaver_repeats_its_intent_until_its_farewell():
+def test_a_leaver_repeats_its_intent_until_its_leave_broadcast():
     rig = rig_of("n1", "n2")
     rig.node.begin_leave(rig.now)
     rig.drain_queues()

@@ -24,7 +24,7 @@ ANSWERS_TO_QUERIES = (
     "udp-query-listkeys",
 )
 """What the core hands on: its owner has the handlers and the keys."""
-FAREWELLS = ("udp-dead-self",)
+LEAVE_BROADCASTS = ("udp-dead-self",)
 """After these the agent is silent; this node repeats them, in case they were not the sender's own words."""
 PAUSE = 1.5
 
@@ -94,12 +94,12 @@ def test_this_node_answers_what_the_recorded_agent_answered():
         expected = comparable(list(map(decode, parts)))
         answer = conversation.hear(bytes.fromhex(vector["hex"]))
         expected = comparable(list(map(decode, parts)))
-        if vector["name"] in FAREWELLS:
+        if vector["name"] in LEAVE_BROADCASTS:
             expected.add(decode(unseal(bytes.fromhex(vector["hex"]), encryption=None)[0]))
         if vector["name"] not in ANSWERS_TO_QUERIES:
             assert (vector["name"], answer) == (vector["name"], expected)
 
 
-@pytest.mark.parametrize("name", ANSWERS_TO_QUERIES + FAREWELLS)
+@pytest.mark.parametrize("name", ANSWERS_TO_QUERIES + LEAVE_BROADCASTS)
 def test_what_is_left_out_is_in_the_record(name):
     assert name in {vector["name"] for vector in json.loads(VECTORS.read_text())}

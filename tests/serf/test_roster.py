@@ -92,7 +92,7 @@ def test_who_falls_silent_after_a_leave_intent_has_left():
 
 
 @pytest.mark.parametrize("status", [ALIVE, LEAVING, FAILED])
-def test_who_says_farewell_has_left_whether_or_not_an_intent_was_heard(status):
+def test_a_leave_broadcast_means_left_whether_or_not_an_intent_was_heard(status):
     board = Board()
     board.put("n1", status)
     board.roster.gone("n1", EVIDENCE, 1.0, has_left=True)

@@ -50,7 +50,7 @@ def breaks(rule: str):
     return pytest.raises(RuleBrokenError, match=rule)
 
 
-def test_a_leaver_drains_before_its_farewell():
+def test_a_leaver_drains_before_its_leave_broadcast():
     cluster, _ = watched_cluster()
     leave(cluster, 30.0)
     cluster.run(39.0)
@@ -80,7 +80,7 @@ def test_a_leaver_that_stands_still_at_the_end_of_its_drain_finishes_afterwards(
     assert cluster.hosts[LEAVER].absence is Absence.LEFT
 
 
-def test_a_leaver_that_crashes_while_it_drains_says_no_farewell_in_its_next_life():
+def test_a_leaver_that_crashes_while_it_drains_sends_no_leave_broadcast_in_its_next_life():
     cluster, _ = watched_cluster()
     leave(cluster, 5.0)
     cluster.run(13.0)
@@ -129,7 +129,7 @@ def test_while_somebody_does_not_know_of_a_drain_nobody_is_judged():
     leaves.told(host, [PushPullReceived(rows, (), initiated=True)], cluster.now)
 
 
-def test_a_failure_after_the_farewell_is_noticed():
+def test_a_failure_after_the_leave_broadcast_is_noticed():
     cluster, leaves = watched_cluster()
     leave(cluster, 0.0)
     cluster.run(20.0)
@@ -148,13 +148,13 @@ def test_what_others_say_and_what_was_suspected_before_is_no_mistake_of_the_host
     accuse(cluster, leaves, reporter, suspected_at)
 
 
-def test_a_farewell_that_is_taken_for_a_failure_is_noticed():
+def test_a_leave_broadcast_that_is_taken_for_a_failure_is_noticed():
     cluster, leaves = watched_cluster()
     with breaks("a member that leaves in order has not failed"):
         accuse(cluster, leaves, LEAVER)
 
 
-def test_a_failure_without_a_farewell_is_nobodys_mistake():
+def test_a_failure_without_a_leave_broadcast_is_nobodys_mistake():
     cluster, leaves = watched_cluster()
     accuse(cluster, leaves)
 

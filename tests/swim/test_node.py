@@ -189,7 +189,7 @@ def test_a_known_announcement_is_skipped_however_often_it_comes():
     assert rig.queued() == []
 
 
-# --- farewells --------------------------------------------------------------------------------------------
+# --- leave broadcasts -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("claim", [Suspect(1, "n1", "n2"), Dead(1, "n1", "n2")])
@@ -213,7 +213,7 @@ def test_who_accuses_one_that_has_left_is_told_so(claim):
         ("n1", 1, ME),
     ],
 )
-def test_nobody_else_is_told_of_a_farewell(accused, incarnation, reporter):
+def test_nobody_else_is_told_of_a_leave_broadcast(accused, incarnation, reporter):
     rig = rig_of("n1", "n2", "n3", "n4")
     rig.bury("n1", "n1")
     rig.bury("n4")

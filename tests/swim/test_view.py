@@ -582,7 +582,7 @@ def test_nobody_dies_twice():
     assert rig.layer.heard == [("gone", "n1")]
 
 
-def test_one_who_was_declared_dead_and_says_farewell_has_left():
+def test_a_leave_broadcast_of_a_member_declared_dead_means_it_left():
     rig = rig_of("n1")
     rig.bury("n1")
     rig.bury("n1", "n1")

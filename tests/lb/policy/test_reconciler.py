@@ -60,7 +60,7 @@ def test_arrival_becomes_a_step_from_the_plan_before_to_the_plan_with_it():
     assert [change.member for change in step.decision.changes] == ["web-1"]
 
 
-def test_a_name_that_two_agents_claim_is_not_left_by_a_farewell():
+def test_a_name_that_two_agents_claim_does_not_leave_by_a_leave_broadcast():
     lb = reconciler()
     lb.begin(node(), 0.0)
     lb.observe([MemberJoined(member()), MemberJoined(member("web-2", role="backend", port="81"))], 5.0)
