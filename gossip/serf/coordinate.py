@@ -44,9 +44,14 @@ ORIGIN = Coordinate((0.0,) * DIMENSIONS, MAX_ERROR, 0.0, MIN_HEIGHT)
 
 
 def estimate(a: Coordinate, b: Coordinate) -> float:
-    """Return the round trip between two members in seconds, cut to whole nanoseconds."""
+    """Return the round trip between two members in seconds, cut to whole nanoseconds.
+
+    It is the same in both directions. In Serf the order of the additions follows the direction, and rounding
+    makes the two differ: by a nanosecond, or by everything where one adjusted distance is 0 and the other is
+    just above.
+    """
     raw = _raw_distance(a, b)
-    adjusted = raw + a.adjustment + b.adjustment
+    adjusted = raw + (a.adjustment + b.adjustment)
     return int((adjusted if adjusted > 0.0 else raw) * _NANOSECONDS) / _NANOSECONDS
 
 
@@ -122,7 +127,7 @@ class CoordinateClient:
 
 
 def _raw_distance(a: Coordinate, b: Coordinate) -> float:
-    return _length([x - y for x, y in zip(a.vec, b.vec, strict=True)]) + a.height + b.height
+    return _length([x - y for x, y in zip(a.vec, b.vec, strict=True)]) + (a.height + b.height)
 
 
 def _length(vec: Sequence[float]) -> float:

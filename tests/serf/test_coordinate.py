@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gossip.serf.coordinate import (
@@ -146,6 +146,8 @@ def test_whatever_peers_tell_we_are_somewhere_possible(series):
 
 
 @given(coordinates, coordinates)
+@example(at(0.0, adjustment=-0.2, height=0.0), at(0.9, adjustment=-0.7, height=0.0))
+@example(at(0.0, height=0.4), at(0.6, height=0.7))
 def test_an_estimate_is_the_same_in_both_directions(a, b):
     assert estimate(a, b) == estimate(b, a)
 
