@@ -45,8 +45,9 @@ from gossip.wire.serf_codec import MAX_MEMBERS, encode_serf
 from gossip.wire.serf_messages import MAX_U64, JoinIntent, LeaveIntent, Query, UserEvent
 from gossip.wire.stream import MAX_COMPRESSED_BYTES, MAX_FRAME_BYTES
 from tests.properties.claims import PARTS
-from tests.properties.test_forged_claims import NAMES, VICTIM, forge, formed, is_whole
+from tests.properties.test_forged_claims import NAMES, VICTIM, forge, formed, is_whole, nodes
 from tests.serf.rig import ME, PORT, Rig, home, host
+from tests.sim.rig import advance, until
 
 PLAIN = Sealer(compress=False, keyring=None)
 KEYS = Keyring([b"k" * 16])
@@ -279,7 +280,7 @@ def test_a_replayed_state_changes_nothing_but_a_counter(join):
 def test_a_forged_leave_and_alive_do_not_take_a_name_from_a_member_that_answers(seed, incarnation):
     """memberlist issue 370: there, an alive at another address is believed after a leave."""
     cluster = formed(seed)
-    addresses = {name: cluster.nodes[name].member(name).alive.addr for name in NAMES}
+    addresses = {name: pack_address(cluster.hosts[name].address.host) for name in NAMES}
     elsewhere = pack_address("10.0.99.99")
     forge(
         cluster,
@@ -287,9 +288,9 @@ def test_a_forged_leave_and_alive_do_not_take_a_name_from_a_member_that_answers(
         Dead(incarnation, VICTIM, VICTIM),
         Alive(incarnation + 1, VICTIM, elsewhere, 7946, b"", PROTOCOL_VERSIONS),
     )
-    cluster.until(lambda: is_whole(cluster), 10.0)
-    cluster.advance(10.0)
-    for node in cluster.nodes.values():
+    until(cluster, lambda: is_whole(cluster), within=10.0)
+    advance(cluster, 10.0)
+    for node in nodes(cluster):
         assert {member.name: member.alive.addr for member in node.members()} == addresses
         assert {member.status for member in node.members()} == {MemberStatus.ALIVE}
 

@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from gossip.cli.simulator.narration import narrate
-from gossip.serf.config import SerfConfig
 from gossip.serf.effects import MemberFailed, UserEventReceived
 from gossip.serf.members import MemberStatus
 from gossip.sim.byte_path import BytePath
@@ -15,65 +14,8 @@ from gossip.sim.cluster import Cluster
 from gossip.sim.host import MAX_BACKLOG, MAX_INBOX, Absence, Host, Stall
 from gossip.sim.network import Conditions, Imposed
 from gossip.sim.observer import Observer
-from gossip.swim.config import SwimConfig
 from gossip.wire.address import Address
-
-LOCAL = SerfConfig(swim=SwimConfig.local())
-
-
-def cluster_of(n, *, seed=1, config=LOCAL, agreed=True, **options):
-    cluster = Cluster(seed, config, **options)
-    hosts = [cluster.add(f"n{number}", tags={"n": str(number)}) for number in range(n)]
-    for host in hosts:
-        cluster.set_seeds(host, ["n0"])
-        cluster.boot(host)
-    if agreed:
-        cluster.acquaint(hosts)
-    else:
-        for host in hosts[1:]:
-            cluster.rejoin(host)
-    return cluster
-
-
-def statuses(cluster, name):
-    return {member.name: member.status for member in cluster.hosts[name].node.members()}
-
-
-def agree(cluster, status, about):
-    return all(statuses(cluster, host.name).get(about) is status for host in cluster.up())
-
-
-def until(cluster, condition, within):
-    end = cluster.now + within
-    while not condition():
-        assert cluster.now < end, narrate(cluster.trace.entries)
-        cluster.run(cluster.now + 0.1)
-    return cluster.now
-
-
-class Watcher(Observer):
-    """Remembers what every node was told."""
-
-    def __init__(self):
-        self.told_effects = []
-        self.lives = []
-        self.ticks = []
-        self.notes = []
-
-    def told(self, host, effects, now):
-        self.told_effects += [(host.name, effect) for effect in effects]
-
-    def started(self, host, now):
-        self.lives.append(("up", host.name))
-
-    def stopped(self, host, now):
-        self.lives.append(("down", host.name))
-
-    def ticked(self, now):
-        self.ticks.append(now)
-
-    def happened(self, what, now):
-        self.notes.append(what)
+from tests.sim.rig import LOCAL, Watcher, agree, cluster_of, statuses, until
 
 
 def test_acquainted_nodes_know_each_other_and_have_nothing_to_say():

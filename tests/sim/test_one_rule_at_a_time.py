@@ -8,12 +8,11 @@ from gossip.serf.config import SerfConfig
 from gossip.serf.effects import MemberSuspected
 from gossip.serf.members import MemberStatus
 from gossip.sim.checkers import all_checkers
-from gossip.sim.cluster import Cluster
-from gossip.sim.network import Conditions, Imposed
 from gossip.sim.observer import Observer
 from gossip.swim.config import SwimConfig
 from gossip.wire.codec import encode
 from gossip.wire.messages import Dead, Suspect
+from tests.sim.rig import block, cluster_of
 
 NEVER = 1e6
 GOSSIP_ALONE = SerfConfig(swim=SwimConfig(push_pull_interval=NEVER, probe_interval=NEVER))
@@ -30,14 +29,8 @@ class Suspected(Observer):
         self.names += [e.member.name for e in effects if isinstance(e, MemberSuspected)]
 
 
-def cluster_of(n, config):
-    cluster = Cluster(1, config)
-    cluster.observers.extend(all_checkers(cluster))
-    hosts = [cluster.add(f"n{number}") for number in range(n)]
-    for host in hosts:
-        cluster.boot(host)
-    cluster.acquaint(hosts)
-    return cluster
+def checked_cluster(n, config):
+    return cluster_of(n, config, watched_by=all_checkers)
 
 
 def hear(cluster, name, message):
@@ -53,17 +46,17 @@ def rows(cluster, about):
 
 
 def test_two_who_cannot_reach_each_other_are_kept_alive_by_what_others_relay():
-    cluster = cluster_of(6, SerfConfig())
+    cluster = checked_cluster(6, SerfConfig())
     watcher = Suspected()
     cluster.observers.append(watcher)
-    cluster.network.impose(Imposed(Conditions(loss=1.0), ["n0"], ["n1"], both_ways=True))
+    block(cluster, ["n0"], ["n1"], both_ways=True)
     cluster.run(120.0)
     assert cluster.hosts["n0"].node.swim.detector.failed_probes == 0
     assert watcher.names == []
 
 
 def test_a_refutation_is_gossiped_to_everybody():
-    cluster = cluster_of(20, GOSSIP_ALONE)
+    cluster = checked_cluster(20, GOSSIP_ALONE)
     hear(cluster, "n0", Suspect(1, "n1", "n2"))
     cluster.run(5.0)
     assert {row.incarnation for row in rows(cluster, "n1")} == {2}
@@ -71,7 +64,7 @@ def test_a_refutation_is_gossiped_to_everybody():
 
 
 def test_a_death_is_gossiped_to_everybody():
-    cluster = cluster_of(20, GOSSIP_ALONE)
+    cluster = checked_cluster(20, GOSSIP_ALONE)
     cluster.crash(cluster.hosts["n1"])
     hear(cluster, "n0", Dead(1, "n1", "n2"))
     cluster.run(5.0)
@@ -79,7 +72,7 @@ def test_a_death_is_gossiped_to_everybody():
 
 
 def test_every_witness_that_counts_is_heard_by_everybody():
-    cluster = cluster_of(20, GOSSIP_ALONE)
+    cluster = checked_cluster(20, GOSSIP_ALONE)
     cluster.crash(cluster.hosts["n1"])
     for witness in ("n2", "n3", "n4"):
         hear(cluster, "n0", Suspect(1, "n1", witness))
@@ -89,7 +82,7 @@ def test_every_witness_that_counts_is_heard_by_everybody():
 
 
 def test_a_new_life_with_other_tags_is_believed_from_its_next_incarnation_on():
-    cluster = cluster_of(5, SerfConfig())
+    cluster = checked_cluster(5, SerfConfig())
     host = cluster.hosts["n1"]
     host.tags = {"new": "life"}
     cluster.restart(host, rejoin=False)
