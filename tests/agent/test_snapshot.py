@@ -52,18 +52,25 @@ async def test_an_agent_that_was_killed_finds_its_cluster_again_and_hears_what_i
     def note(effects, _now):
         heard.extend(effect.event.name for effect in effects if type(effect).__name__ == "UserEventReceived")
 
-    async with running("b", "127.1.40.4") as b:
+    async with running("b", "127.1.40.4") as b, running("c", "127.1.40.25") as c:
+        await join(c, b)
         async with running("a", "127.1.40.3", **settings(path)) as a:
             port = where(a).port
-            await join(a, b)
+            await join(a, b, c)
             a.driver.apply(lambda node, now: node.user_event("before", b"", coalesce=False, now=now))
             await eventually(lambda: b.driver.node.clocks[1] == 1, "the event at the other")
         clocks = read_snapshot(path.read_bytes(), rejoin=False).clocks
         b.driver.apply(lambda node, now: node.user_event("meanwhile", b"", coalesce=False, now=now))
+        await eventually(lambda: c.driver.node.clocks[1] == b.driver.node.clocks[1], "the event at the third")
+        # What is sent on is told to newcomers as well: here they must ask for it.
+        await eventually(
+            lambda: not b.driver.node.pending_broadcasts() + c.driver.node.pending_broadcasts(), "silence"
+        )
         again = settings(path, bind=f"127.1.40.3:{port}", observers=[note])
         async with running("a", "127.1.40.3", **again) as a:
             assert a.driver.node.clocks >= clocks
-            await eventually(lambda: statuses(a) == {"a": "alive", "b": "alive"}, "the cluster again")
+            everybody = {"a": "alive", "b": "alive", "c": "alive"}
+            await eventually(lambda: statuses(a) == everybody, "the cluster again")
             await eventually(lambda: "meanwhile" in heard, "the event that was missed")
     assert "before" not in heard
 

@@ -66,6 +66,34 @@ def test_a_restart_with_a_snapshot_needs_no_seed():
     until(cluster, lambda: len(cluster.hosts["n2"].node.members()) == 3, within=2)
 
 
+def test_a_restart_with_a_snapshot_brings_the_events_that_were_missed_and_no_others():
+    cluster = cluster_of(3)
+    n2 = cluster.hosts["n2"]
+    n2.seeds = ()
+    heard = []
+
+    class Hears(Observer):
+        def told(self, host, effects, now):
+            heard.extend(e.event.name for e in effects if host is n2 and isinstance(e, UserEventReceived))
+
+    cluster.observers.append(Hears())
+
+    def say(name):
+        send = lambda node, now: node.user_event(name, b"", coalesce=False, now=now)  # noqa: E731
+        cluster.command(cluster.hosts["n0"], send, f"sends {name}")
+
+    say("before")
+    until(cluster, lambda: heard == ["before"], within=5)
+    cluster.crash(n2)
+    say("meanwhile")
+    until(cluster, lambda: agree(cluster, MemberStatus.FAILED, "n2"), within=30)
+    cluster.run(cluster.now + 10.0)
+    cluster.restart(n2, snapshot=True)
+    until(cluster, lambda: len(heard) == 2, within=10)
+    cluster.run(cluster.now + 10.0)
+    assert heard == ["before", "meanwhile"]
+
+
 def test_a_paused_process_keeps_its_messages_and_goes_on_after():
     cluster = cluster_of(4)
     cluster.stall(cluster.hosts["n1"], Stall.ALL)
