@@ -1,7 +1,7 @@
 """Answers to queries of others: acks, responses and their relays (Serf `serf.go`, handleQuery; `query.go`).
 
-An answer goes straight to the member that asked, and with a relay factor also through random others. It goes
-to known members only: anybody may write any address into a query, and every member answers it.
+An answer goes straight to the member that asked, and with a relay factor also through random others. Answers
+go to known members only: anyone can put any address into a query, and every member would answer to it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RELAYS_SINCE_PROTOCOL = 5
 
 
 class Answers:
-    """What this node says to queries, once each."""
+    """The acks and responses of this node, at most one of each per query."""
 
     __slots__ = ("_config", "_open_queries", "_swim", "_unanswered", "strangers")
 

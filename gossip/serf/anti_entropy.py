@@ -1,7 +1,7 @@
-"""What this node makes of Serf's part of a peer's push/pull (serf-wire 5.4, Serf `delegate.go`).
+"""Merging Serf's part of a peer's push/pull (serf-wire 5.4, Serf `delegate.go`).
 
-Nothing that comes this way is passed on. Times that are too far ahead are skipped one by one: peers repeat
-what they were told, and one liar must not cut us off from all of them.
+State received by push/pull is not gossiped further. A Lamport time too far ahead invalidates only its own
+entry: peers repeat what they were told, so one liar must not cut this node off from all of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_state(user_state: bytes) -> SerfPushPull | None:
     """Decode a peer's part before anything is merged; None if the peer sent none.
 
     Raises:
-        RemoteProtocolError: it is broken, or something else.
+        RemoteProtocolError: the part is malformed or of another type.
     """
     if not user_state:
         return None
@@ -42,7 +42,7 @@ def read_state(user_state: bytes) -> SerfPushPull | None:
 
 
 def leaving_members(state: SerfPushPull, rows: Iterable[NodeState]) -> frozenset[str]:
-    """Return the members that a peer lists as left while its rows say that they answer: they are leaving."""
+    """Return the members that are leaving: the peer lists them as left, but its rows say they are alive."""
     if not state.left_members:
         return frozenset()
     return frozenset(state.left_members) & {row.name for row in rows if row.state < MemberState.DEAD}
@@ -56,7 +56,7 @@ class AntiEntropy:
     def __init__(
         self, swim: SwimNode, roster: Roster, intents: Intents, events: UserEvents, queries: Queries
     ) -> None:
-        self._swim = swim  # counts what is refused
+        self._swim = swim  # counts refused entries
         self._me = swim.table.me.name
         self._roster = roster
         self._intents = intents
@@ -72,9 +72,9 @@ class AntiEntropy:
         ignore_old: bool,
         now: float,
     ) -> None:
-        """Merge a peer's part, which holds the members `leaving` to be so.
+        """Merge a peer's part; `leaving` are the members that the peer considers leaving.
 
-        `joining`: this node asked to join the peer's cluster, whose present may be far ahead. With
+        `joining`: this node asked to join the peer's cluster, whose clocks may be far ahead. With
         `ignore_old`, events from before now are not delivered.
         """
         self._merge_clock("join and leave", self._roster.clock, state.ltime, joining=joining)
@@ -94,12 +94,12 @@ class AntiEntropy:
             try:
                 for event in past.events:
                     self._events.deliver(UserEvent(past.ltime, event.name, event.payload))
-            except RemoteProtocolError as error:  # there is no room for any of its time
+            except RemoteProtocolError as error:  # the buffer is full of events that are as new
                 self._swim.reject("push/pull", error)
         self._report_skipped(skipped, "events", latest)
 
     def _merge_clock(self, kind: str, clock: LamportClock, time: int, *, joining: bool) -> bool:
-        """Follow a peer's clock; return whether its time is a possible one."""
+        """Follow a peer's clock; return whether its time is acceptable."""
         if not time:
             return True
         try:
@@ -132,10 +132,10 @@ class AntiEntropy:
             latest = max(latest, ltime)
             member = members.get(name)
             if member is not None and ltime <= member.status_ltime:
-                continue  # by far the most say nothing new
+                continue  # most entries are already known
             clock.witness(latest)
             if name == self._me:
-                # It may stand for a leave that only they heard of: unrefuted, they hold us leaving for ever.
+                # It may be a leave that only they heard of: unless we refute it, they keep us as leaving.
                 self._intents.receive_leave(LeaveIntent(ltime, name), now)
             else:
                 self._roster.status_time(name, ltime, now)
@@ -148,10 +148,10 @@ class AntiEntropy:
             self._swim.reject("push/pull", error)
 
     def _may_have_left(self, name: str) -> bool:
-        """Tell whether to believe that a member left: not while it answers, as it may be back since.
+        """Tell whether to believe that a member left: not while it answers, as it may have come back.
 
-        Serf makes it leaving then, at a time guessed as one past its status time; its next join intent may
-        bear the same time, and the member would stay leaving for ever.
+        Serf marks such a member as leaving, at one past its status time, which is a guess. Its next join
+        intent may carry the same time, and then the member would never stop leaving.
         """
         member = self._roster.members.get(name)
         return member is not None and (name == self._me or member.status in GONE)

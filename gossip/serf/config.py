@@ -1,4 +1,4 @@
-"""The knobs of Serf's layer (Serf `config.go`). All times are seconds."""
+"""Parameters of Serf's layer (Serf `config.go`). All times are seconds."""
 
 from msgspec import Struct
 
@@ -12,12 +12,12 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     broadcast_timeout: float = 5.0
     leave_propagate_delay: float = 1.0
     reap_interval: float = 15.0
-    leave_recheck_interval: float = 15.0  # until a member that is leaving, and still here, is asked about it
-    reconnect_interval: float = 30.0  # between two attempts at the failed members, on average
-    rejoin_interval: float = 10.0  # longest pause between two rounds of looking for missing members
+    leave_recheck_interval: float = 15.0  # re-send the leave intent to members stuck in `leaving`
+    reconnect_interval: float = 30.0  # mean time between attempts to reach failed members
+    rejoin_interval: float = 10.0  # longest pause between rounds of looking for missing members
     reconnect_timeout: float = 86_400.0
     tombstone_timeout: float = 86_400.0
-    lost_timeout: float = 604_800.0  # how long a member is looked for that was erased while failed
+    lost_timeout: float = 604_800.0  # how long to look for a member that was erased while failed
     recent_intent_timeout: float = 300.0
     flap_timeout: float = 60.0  # a failed member that is back sooner has flapped
     user_event_size_limit: int = 512
@@ -29,5 +29,5 @@ class SerfConfig(Struct, frozen=True, kw_only=True):
     max_queue_depth: int = 4096  # of each of the three broadcast queues
     queue_depth_warning: int = 128  # broadcasts in a queue from which on it is reported
     queue_check_interval: float = 30.0  # between two looks at the depth of the queues
-    disable_coordinates: bool = False  # neither measure round trips nor tell where this node is
+    disable_coordinates: bool = False  # neither measure round trips nor report a coordinate
     max_recent_intents: int = 4096  # about members that are not known (yet)

@@ -5,8 +5,8 @@ median filter over each member's last round trips, an adjustment term (Lee, Guha
 Euclidean embedding for host-based network coordinate systems"), and gravity, which keeps the whole cluster
 near the origin (Ledlie, Gardner, Seltzer: "Network coordinates in the wild", section 4.3).
 
-One measured round trip after the other goes into `CoordinateClient.update`; `estimate` compares any
-two coordinates. The arithmetic follows Serf's, so that both come to the same figures.
+Each measured round trip goes into `CoordinateClient.update`; `estimate` gives the round trip between any two
+coordinates. The arithmetic follows Serf's, so that both arrive at the same figures.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from random import Random
 
 MIN_HEIGHT = 1e-5
-"""Seconds: below it, a height could be cancelled out."""
+"""Lowest height in seconds; a smaller one could cancel out."""
 MAX_RTT = 10.0
 """Seconds: longer round trips say nothing about the network."""
 FILTER_SIZE = 3
-"""Round trips of one member whose median counts."""
+"""Window of the median filter: the last round trips kept per member."""
 
 _ERROR_GAIN = 0.25
 """Vivaldi's c_e: how fast the error follows the latest samples."""
@@ -36,11 +36,11 @@ _ADJUSTMENT_WINDOW = 20
 _GRAVITY_RHO = 150.0
 """Seconds: at this distance from the origin, gravity moves us by a second for each sample."""
 _ZERO = 1e-6
-"""What is smaller counts as nothing: seconds, and parts of the error."""
+"""Values below this are treated as zero: distances in seconds, and fractions of the error."""
 _NANOSECONDS = 1e9
 
 ORIGIN = Coordinate((0.0,) * DIMENSIONS, MAX_ERROR, 0.0, MIN_HEIGHT)
-"""Where everybody begins."""
+"""The coordinate that every member starts with."""
 
 
 def estimate(a: Coordinate, b: Coordinate) -> float:
@@ -68,15 +68,15 @@ class CoordinateClient:
 
     def __init__(self, rng: Random) -> None:
         self.coordinate = ORIGIN
-        self.resets = 0  # times that the coordinate became an impossible one
-        self._adjustments: list[float] = []  # the latest samples of measured minus estimated
+        self.resets = 0  # times that the coordinate became invalid
+        self._adjustments: list[float] = []  # the latest differences, measured minus estimated
         self._rng = rng
 
     def update(self, other: Coordinate, rtt: float) -> None:
         """Move by one measurement.
 
         Args:
-            other: Where the other member says that it is; `is_possible`.
+            other: The coordinate that the other member reported; `is_possible` must hold.
             rtt: The round trip to it in seconds, 0 to `MAX_RTT`, filtered.
         """
         moved = self._adjust(self._attract(self.coordinate, other, rtt), other, rtt)
@@ -84,12 +84,12 @@ class CoordinateClient:
         moved = self._push(moved, -((distance / _GRAVITY_RHO) ** 2), ORIGIN)
         if not moved.is_possible:
             self.resets += 1
-            self._adjustments = []  # or they would drag the next one along
+            self._adjustments = []  # stale samples would distort the next coordinate
             moved = ORIGIN
         self.coordinate = moved
 
     def _attract(self, mine: Coordinate, other: Coordinate, rtt: float) -> Coordinate:
-        """Vivaldi itself (figure 3): move along the line between both, the more the surer the other is."""
+        """Vivaldi (figure 3): move along the line between both, further if the other's error is small."""
         rtt = max(rtt, _ZERO)
         distance = estimate(mine, other)
         wrongness = abs(distance - rtt) / rtt
@@ -99,7 +99,7 @@ class CoordinateClient:
         return self._push(surer, _POSITION_GAIN * weight * (rtt - distance), other)
 
     def _adjust(self, mine: Coordinate, other: Coordinate, rtt: float) -> Coordinate:
-        """Average what was measured beyond the distance, half of it for each side."""
+        """Average the excess of measured over estimated round trips; each side adds half of it."""
         self._adjustments = [*self._adjustments, rtt - _raw_distance(mine, other)][-_ADJUSTMENT_WINDOW:]
         adjustment = sum(self._adjustments) / (2.0 * _ADJUSTMENT_WINDOW)
         return Coordinate(mine.vec, mine.error, adjustment, mine.height)

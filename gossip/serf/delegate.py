@@ -1,7 +1,7 @@
-"""What SWIM asks of Serf's layer, and what it tells it (Serf `delegate.go`, `event_delegate.go`).
+"""Serf's implementation of SWIM's delegate (Serf `delegate.go`, `event_delegate.go`).
 
-The delegate knows the parts that follow SWIM: the roster, the queues, the state for push/pull, the leave that
-waits for its broadcasts. It never calls SWIM, so that it is whole before SWIM is.
+The delegate passes SWIM's calls on to the roster, the broadcast queues, the local state and the graceful
+leave. It never calls SWIM, so that it can be constructed first.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SerfDelegate:
 
     def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
         """See `Delegate`."""
-        # Counted like Serf: members that SWIM has forgotten are members still.
+        # As in Serf, members that SWIM has forgotten still count.
         return self._broadcasts.take(budget, room, len(self._roster.members))
 
     def broadcast_finished(self, token: int, now: float) -> None:

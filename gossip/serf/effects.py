@@ -1,6 +1,6 @@
-"""What Serf's layer tells its driver, on top of SWIM's effects: events about members, events of users.
+"""Effects that Serf's layer emits in addition to SWIM's: member events, user events, queries, joins, leaves.
 
-Events carry the live row by reference: a driver reads it before the next input.
+Member events carry the live row by reference, so a driver must read it before the next input.
 """
 
 from msgspec import Struct
@@ -29,7 +29,7 @@ class MemberUpdated(Struct, frozen=True, gc=False):
 class MemberSuspected(Struct, frozen=True, gc=False):
     """`reporter` could not reach the member; its status is unchanged so far.
 
-    The reporter is empty if a push/pull said so, whose rows do not name one.
+    The reporter is empty if the suspicion came by push/pull, whose rows do not name one.
     """
 
     member: SerfMember
@@ -52,7 +52,7 @@ class SuspicionRefuted(Struct, frozen=True, gc=False):
 
 
 class MemberLeaving(Struct, frozen=True, gc=False):
-    """The member said that it is about to leave; it still answers."""
+    """The member announced that it is leaving; it still answers."""
 
     member: SerfMember
 
@@ -64,7 +64,7 @@ class MemberLeft(Struct, frozen=True, gc=False):
 
 
 class MemberFailed(Struct, frozen=True, gc=False):
-    """The member stopped answering without a word; `evidence` is who said so, and why."""
+    """The member stopped answering without leaving; `evidence` has the reporters and their reasons."""
 
     member: SerfMember
     evidence: Evidence = Evidence()
@@ -89,7 +89,7 @@ class QueryReceived(Struct, frozen=True, gc=False):
 
 
 class QueryAcked(Struct, frozen=True, gc=False):
-    """A member has our query, known by the token that `SerfNode.query` returned."""
+    """A member acknowledged our query; `token` is the one that `SerfNode.query` returned."""
 
     token: int
     origin: str
@@ -104,7 +104,7 @@ class QueryAnswered(Struct, frozen=True, gc=False):
 
 
 class QueryFinished(Struct, frozen=True, gc=False):
-    """Our query's time is over: no more acks and answers come."""
+    """Our query has reached its deadline: no more acks and answers follow."""
 
     token: int
 
@@ -139,12 +139,12 @@ class JoinEnded(Struct, frozen=True, gc=False):
     contacted: int
     errors: tuple[str, ...]
     others: int
-    """Of those contacted, how many knew somebody else: a node may be among its own seeds."""
+    """How many of the contacted seeds knew other members; a node may be among its own seeds."""
     is_retry: bool = False
     retry_in: float = 0.0
     """Seconds until the retry-join tries again; 0: it does not."""
     gave_up: bool = False
-    """The retry-join has failed as often as it may."""
+    """The retry-join has used up its attempts."""
 
 
 class QueueDeep(Struct, frozen=True, gc=False):
@@ -159,7 +159,7 @@ class QueueDeep(Struct, frozen=True, gc=False):
 
 
 class LeaveAnnounced(Struct, frozen=True, gc=False):
-    """The leave intent has spread (or waited long enough): the driver may call `finish_leave`."""
+    """The leave intent has been broadcast, or timed out: the driver may call `finish_leave`."""
 
 
 class LeaveFinished(Struct, frozen=True, gc=False):

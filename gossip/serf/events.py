@@ -1,4 +1,4 @@
-"""User events: delivered once each, repeated to whoever joins (Serf `serf.go`, handleUserEvent)."""
+"""User events: delivered once each, replayed to members that join (Serf `serf.go`, handleUserEvent)."""
 
 from bisect import bisect_right
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from gossip.wire.serf_messages import PastEvent, PastEvents, UserEvent
 MAX_HISTORY_BYTES = 2**20
 """Bytes of events in a push/pull, the newest ones: 1,900 of the longest that members send by themselves.
 
-A push/pull that peers would not read for its length keeps newcomers out.
+If a push/pull were too long for peers to read, no member could join.
 """
 
 EVENT_OVERHEAD = 32
-"""Bytes of an event in a push/pull besides its name and payload, roundly."""
+"""Approximate bytes of an event in a push/pull besides its name and payload."""
 
 
 class UserEvents:
@@ -28,7 +28,7 @@ class UserEvents:
     __slots__ = ("_emit", "_size_limit", "clock", "recent")
 
     def __init__(self, config: SerfConfig, emit: Callable[[Effect], None], last: int = 0) -> None:
-        """Start after `last`, the last Lamport time of an earlier life: what it heard is not news again."""
+        """Start after `last`, the last Lamport time of an earlier life: older events are not delivered."""
         self.clock = LamportClock(last)
         self.recent: RecentTimes[PastEvent] = RecentTimes(
             config.buffered_times, config.buffered_messages, config.buffered_bytes
@@ -77,7 +77,7 @@ class UserEvents:
         return event, encoded
 
     def history(self) -> tuple[PastEvents, ...]:
-        """Return the recent events as push/pull carries them: the newest of at most `MAX_HISTORY_BYTES`."""
+        """Return recent events in the form of a push/pull: the newest, at most `MAX_HISTORY_BYTES` in all."""
         if self.recent.size_bytes <= MAX_HISTORY_BYTES:
             return tuple(PastEvents(time, tuple(events)) for time, events in self.recent)
         room, history = MAX_HISTORY_BYTES, list[PastEvents]()

@@ -1,7 +1,8 @@
-"""Join and leave intents of this node, and those it hears (serf-wire 5.5; Serf `serf.go`, `delegate.go`).
+"""Join and leave intents, sent and received (serf-wire 5.5; Serf `serf.go`, `delegate.go`).
 
-The roster says what an intent changes. This part says when this node sends one, which ones it refutes and
-which it passes on. Our own are stamped with the roster's Lamport clock, applied here, then broadcast.
+The roster decides what an intent changes. `Intents` decides when this node sends one, and which received
+intents it refutes or passes on. Our own are stamped with the roster's Lamport clock, applied locally, then
+broadcast.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ class Intents:
         self._name = name
         self._roster = roster
         self._broadcasts = broadcasts
-        self.has_announced_leave = False  # from then on, leaves of this node are true and joins are not
+        self.has_announced_leave = False  # from then on, do not refute leave intents about this node
 
     # --- our own ------------------------------------------------------------------------------------------
 
     def announce_join(self, now: float) -> None:
-        """Tell everybody that this node is in on purpose; nothing happens while it is leaving.
+        """Broadcast a join intent; do nothing while leaving.
 
-        A join that ends late must not take the leave back.
+        A join that completes late must not cancel the leave.
         """
         if self.has_announced_leave:
             return
@@ -41,7 +42,7 @@ class Intents:
         self._queue(intent)
 
     def announce_leave(self, token: int, now: float) -> None:
-        """Tell everybody that this node is about to leave; without a `token` there is nobody to tell."""
+        """Broadcast a leave intent of this node; `token` is 0 if no other member is alive."""
         self.has_announced_leave = True
         intent = LeaveIntent(self._roster.clock.increment(), self._name)
         self._roster.leave_intent(intent, now)
@@ -49,24 +50,25 @@ class Intents:
             self._queue(intent, token)
 
     def force_leave(self, name: str, token: int, *, prune: bool, now: float) -> None:
-        """Declare that a failed member has left; without a `token` there is nobody to tell."""
+        """Declare that a failed member has left; `token` is 0 if no other member is alive."""
         intent = LeaveIntent(self._roster.clock.increment(), name, prune)
         self._apply_leave(intent, now)
         if token:
             self._queue(intent, token)
 
     def repeat_leave(self, now: float) -> None:
-        """Tell everybody again that this node leaves: a newcomer whose peers are Serf's holds it alive."""
+        """Repeat the leave intent: a newcomer that joined through a Serf agent sees this node as alive."""
         self._queue(self._roster.doubtful_leave(self._name, now))
 
     def question_leave(self, name: str, now: float) -> bytes:
-        """Return the message that asks a member, which has been leaving for long, whether that is so.
+        """Return the leave intent to re-send to a member stuck in `leaving`, so that it can refute it.
 
-        It may never have heard of the leave: somebody else's, of an earlier life, or at the time of its join.
+        The member may not know of the leave: a force-leave, one of an earlier life, or one at the time of its
+        join.
         """
         return encode_serf(self._roster.doubtful_leave(name, now))
 
-    # --- those of others ----------------------------------------------------------------------------------
+    # --- received -----------------------------------------------------------------------------------------
 
     def receive_join(self, intent: JoinIntent, now: float) -> bool:
         """Apply a join intent; return whether to pass it on.
@@ -90,7 +92,7 @@ class Intents:
 
     def _apply_leave(self, intent: LeaveIntent, now: float) -> bool:
         if intent.node == self._name and not self.has_announced_leave:
-            # Not true: we are here. At a tie others may have heard of the leave before our join intent.
+            # We are not leaving. At a tie, others may have received the leave before our join intent.
             if intent.ltime >= self._roster.members[self._name].status_ltime:
                 self.announce_join(now)
             return False

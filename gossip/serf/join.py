@@ -1,8 +1,8 @@
-"""Joining: seeds are resolved, every address is asked for a push/pull, the first answer is announced.
+"""Joining a cluster through seeds (Serf `serf.go`, Join; agent `command.go`, startupJoin; serf-wire 5.3).
 
-(Serf `serf.go`, Join; agent `command.go`, startupJoin and retryJoin; serf-wire 5.3.) Names cannot be
-resolved here: an attempt emits `ResolveSeeds`, then one `ContactSeed` for each address, and waits for the
-driver's word on each. A retry-join repeats itself until it has met somebody else; `rejoin` takes over then.
+An attempt asks the driver to resolve the seeds (`ResolveSeeds`), then for a push/pull with each address
+(`ContactSeed`), and waits for each result. The first success is announced by a join intent. A retry-join
+repeats its attempts until one has met another member; from then on `rejoin` looks for missing members.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class JoinDue(Timer, frozen=True, gc=False):
-    """A retry-join makes its next attempt."""
+    """Time for the next attempt of the retry-join."""
 
 
 JOIN = JoinDue()
@@ -38,18 +38,18 @@ MAX_ATTEMPTS = 128
 
 
 class Cause(Enum):
-    """Why an attempt is made."""
+    """The reason for an attempt."""
 
     COMMAND = auto()
-    """Somebody asked for it, once."""
+    """A single join command."""
     RETRY = auto()
-    """The retry-join: repeated until somebody else was met."""
+    """The retry-join: repeated until another member was met."""
     REUNION = auto()
-    """The cluster is not whole."""
+    """Members are missing."""
 
 
 class Attempt:
-    """One attempt: where it still has to ask, and what came of it."""
+    """One attempt: the addresses left to contact, and the results so far."""
 
     __slots__ = ("cause", "contacted", "errors", "failures", "open", "others", "replay", "seeds", "waiting")
 
@@ -60,13 +60,13 @@ class Attempt:
         self.waiting: list[Address] = []
         self.open = 0  # contacts under way
         self.contacted = 0
-        self.others = 0  # of these, how many knew somebody else than this node
+        self.others = 0  # of these, how many knew members other than this node
         self.errors: list[str] = []  # of seeds that could not be resolved
-        self.failures: dict[Address, str] = {}  # why each address failed, in the order of asking
+        self.failures: dict[Address, str] = {}  # the error of each address, in order of contact
 
 
 class Retry:
-    """The retry-join: how often it tries, and how often it has."""
+    """The retry-join: its schedule, and the attempts made so far."""
 
     __slots__ = ("attempts", "interval", "max_attempts", "replay", "seeds")
 
@@ -75,7 +75,7 @@ class Retry:
         self.interval = interval
         self.max_attempts = max_attempts
         self.replay = replay
-        self.attempts = 0  # that met nobody else
+        self.attempts = 0  # that met no other member
 
 
 class Join:
@@ -95,7 +95,7 @@ class Join:
         self._retry: Retry | None = None
 
     def begin(self, seeds: Iterable[str], *, replay: bool) -> int:
-        """Try `seeds` once; return the number that `JoinEnded` bears.
+        """Try `seeds` once; return the attempt number, which `JoinEnded` carries.
 
         Raises:
             LocalProtocolError: too many attempts are under way; nothing changed.
@@ -105,36 +105,36 @@ class Join:
         return self._begin(Attempt(Cause.COMMAND, tuple(seeds), replay=replay))
 
     def keep_trying(self, seeds: Iterable[str], *, replay: bool, interval: float, max_attempts: int) -> None:
-        """Try `seeds` now and every `interval` seconds until somebody else was met.
+        """Try `seeds` now and every `interval` seconds until another member was met.
 
-        With `max_attempts`, if that is not 0, the last attempt is the one after as many have failed.
+        If `max_attempts` is not 0, one more attempt follows after that many failures, and is the last.
         """
         self._retry = Retry(tuple(seeds), interval, max_attempts, replay=replay)
         self._seeds.remember(self._retry.seeds)
         self.try_again()
 
     def try_again(self) -> None:
-        """The interval of the retry-join is over."""
+        """Make the next attempt of the retry-join."""
         assert self._retry is not None
         if not self.is_over:
             self._begin(Attempt(Cause.RETRY, self._retry.seeds, replay=self._retry.replay))
 
     @property
     def is_over(self) -> bool:
-        """Whether this node is leaving and joins nobody any more."""
+        """Whether this node is leaving, so that no attempts start."""
         return self._intents.has_announced_leave
 
     def reunite(self, seeds: tuple[str, ...]) -> None:
-        """Ask wherever `seeds` are now; at most one such attempt is under way."""
+        """Resolve `seeds` again and contact them; at most one such attempt is under way."""
         if any(attempt.cause is Cause.REUNION for attempt in self._attempts.values()):
             return
-        # What the others have sent since we lost them is news, not history.
+        # Replay events: the others sent them while we were cut off, so we have missed them.
         self._begin(Attempt(Cause.REUNION, seeds, replay=True))
 
     def resolved(
         self, number: int, places: Mapping[str, tuple[Address, ...]], errors: Sequence[str], now: float
     ) -> None:
-        """The driver resolved the seeds of an attempt: `places` by seed, and an error for each without."""
+        """Take the resolved seeds of an attempt: `places` by seed, and an error for each that has none."""
         attempt = self._attempts.get(number)
         if attempt is None:
             return
@@ -149,7 +149,7 @@ class Join:
         self._go_on(number, attempt, now)
 
     def contact_ended(self, number: int, to: Address, error: str, *, met_others: bool, now: float) -> None:
-        """The driver is done with one address: `error` says why in vain; else the states were merged."""
+        """Take the result for one address: `error` says why it failed; if empty, the states were merged."""
         attempt = self._attempts.get(number)
         if attempt is None:
             return

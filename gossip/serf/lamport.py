@@ -1,27 +1,27 @@
 """Lamport clocks (Lamport 1978; Serf `lamport.go`): order without wall clocks.
 
 Serf starts each of its three clocks at 1, so that 0 can mean "never". A clock follows the times that it
-sees in messages, and 64 bits last as long as no message can use them up: how far one may take it is limited.
+sees in messages. A forged time could use up its 64 bits, so the advance per message is limited.
 """
 
 from gossip.errors import RemoteProtocolError
 from gossip.wire.serf_messages import MAX_U64
 
 LAST_TIME = MAX_U64 - 1
-"""The last time that anybody may stamp on a message: a peer must be able to step past it."""
+"""The highest time that a message may carry; a peer must be able to step past it."""
 
 MAX_TIME_AHEAD = 2**32
 """How far a message may be ahead of the clock.
 
-Members that hear each other differ by what was stamped since they last did. Two clusters that become one
-differ by all that either has ever stamped: 2^32 are a message a second for 136 years. To walk a clock to its
-end takes 2^32 forged messages.
+Members in contact differ only by the messages stamped since they last heard each other. Clusters that merge
+differ by all messages that either has ever sent: 2^32 is one a second for 136 years. Exhausting a clock takes
+2^32 forged messages.
 """
 
 MAX_JOIN_TIME = 2**63
-"""The latest time that this node takes over from a cluster that it asked to join, however late it comes.
+"""The highest clock that this node adopts from a cluster that it asked to join.
 
-It is above all that forged messages can do to a cluster within years, so that such a cluster can be joined.
+Forged messages need years to push a cluster's clocks above it, so a cluster under attack can still be joined.
 """
 
 
@@ -36,11 +36,11 @@ class LamportClock:
 
     @property
     def latest(self) -> int:
-        """The latest time that a message may bear at present."""
+        """The highest time that a message may currently carry."""
         return min(self.time + MAX_TIME_AHEAD, LAST_TIME)
 
     def increment(self) -> int:
-        """Return the present time and step past it: the stamp of something of our own."""
+        """Return the current time and step past it, to stamp a message of our own."""
         stamp = self.time
         self.time = min(stamp + 1, LAST_TIME)
         return stamp
@@ -52,11 +52,11 @@ class LamportClock:
             RemoteProtocolError: `time` is more than `MAX_TIME_AHEAD` ahead, or the last 64-bit number, past
                 which no peer could step.
         """
-        if time >= self.time:  # by far the most are not
+        if time >= self.time:  # most messages carry an older time
             self._step_past(time, self.latest)
 
     def join(self, time: int) -> None:
-        """Step past `time`, the present of a cluster that this node asked to join.
+        """Step past `time`, the clock of a cluster that this node asked to join.
 
         Raises:
             RemoteProtocolError: `time` is after `MAX_JOIN_TIME`, and not within reach of `witness`.

@@ -1,4 +1,4 @@
-"""Serf's part of a push/pull as this node says it (serf-wire 5.4; Serf `delegate.go`, LocalState)."""
+"""Serf's part of a push/pull as sent by this node (serf-wire 5.4; Serf `delegate.go`, LocalState)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LocalState:
         return self._roster.clock.time - 1, self._events.clock.time - 1, self._queries.clock.time - 1
 
     def saved(self) -> SavedState:
-        """Return what the next life of this member needs to know of the present one."""
+        """Return the state to keep for the next start of this member."""
         member_time, event_time, query_time = self.last_times
         return SavedState(
             member_time=member_time,
@@ -42,10 +42,10 @@ class LocalState:
         )
 
     def encoded(self) -> bytes:
-        """Return this node's part as it goes into a push/pull.
+        """Return this node's part, encoded for a push/pull.
 
-        A member that is leaving stands among those that left, at one less than the time of its leave: that
-        is the time at which Serf, and we, apply it. A status time alone would pass for a join.
+        A leaving member is listed among those that left, at one less than the time of its leave, because
+        receivers (Serf's and ours) add one. A status time alone would be taken for a join.
         """
         roster = self._roster
         times = {name: member.status_ltime for name, member in roster.members.items()}

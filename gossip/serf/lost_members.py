@@ -1,6 +1,6 @@
-"""Members that the roster no longer has, but that nobody knows to have left: they are looked for (ADR 28).
+"""Members that are no longer in the roster but are not known to have left, so we look for them (ADR 28).
 
-They failed so long ago that they were erased, or an earlier life of this node knew them.
+They were erased because they had failed long ago, or were known to an earlier life of this node.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_LOST = 256
 
 
 class LostMember(Struct, frozen=True, gc=False):
-    """A member that is missing, and where it was."""
+    """A missing member and its last address."""
 
     name: str
     address: Address
@@ -37,11 +37,11 @@ class LostMembers:
         self._timeout = timeout
 
     def __len__(self) -> int:
-        """Return how many are remembered."""
+        """Return the number of lost members."""
         return len(self._by_name)
 
     def __iter__(self) -> Iterator[LostMember]:
-        """Go through all of them, the one that was lost first at the front."""
+        """Iterate over the lost members, oldest loss first."""
         return iter(self._by_name.values())
 
     def add(self, name: str, address: Address, now: float) -> None:
@@ -52,11 +52,11 @@ class LostMembers:
         self._by_name[name] = LostMember(name, address, now)
 
     def forget(self, name: str) -> None:
-        """Stop looking: the member is back, or has left; names that are not lost are fine."""
+        """Stop looking: the member is back, or has left; unknown names are ignored."""
         self._by_name.pop(name, None)
 
     def missing(self, alive: Iterable[Address], now: float) -> list[LostMember]:
-        """Return those to look for; one whose address a member has now is lost for good."""
+        """Return the members to look for; drop those whose address another member has taken."""
         taken = frozenset(alive)
         self._by_name = {
             name: member

@@ -1,7 +1,7 @@
 """Serf's view of a member: a status that tells leaving from failing (Serf `serf.go`, memberState).
 
-SWIM says who answers; intents say who meant to go. `SerfMember` joins the two and is the row that every
-reader (CLI, IPC, load balancer) sees.
+SWIM reports which members answer; intents say which of them leave on purpose. `SerfMember` combines both and
+is the row that every reader (CLI, IPC, load balancer) sees.
 """
 
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ class SerfMember:
         self.alive = alive  # the last accepted Alive: name, address, metadata, versions
         self.status = status
         self.status_ltime = status_ltime  # Lamport time of the last intent about this member
-        self.is_hearsay = False  # a push/pull told that time, but not whether a join or a leave bears it
+        self.is_hearsay = False  # the time is from a push/pull: of a join or of a leave, unknown
         self.changed_at = now  # when `status` last changed, monotonic seconds
-        self.coordinate: Coordinate | None = None  # what it last said of itself, in answer to our ping
+        self.coordinate: Coordinate | None = None  # as last reported in an ack to our ping
         self.rtts: tuple[float, ...] = ()  # the last round trips to it, seconds
 
     @property
@@ -44,7 +44,7 @@ class SerfMember:
 
     @property
     def address(self) -> Address:
-        """Where the member's agent listens."""
+        """The gossip address of the member."""
         return unpack_address(self.alive.addr, self.alive.port)
 
     @property

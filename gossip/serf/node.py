@@ -1,8 +1,8 @@
 """`SerfNode`: a Serf member as a pure state machine; the object that both drivers hold (serf-wire section 5).
 
-It makes the parts, hands each input to the part that it is for, and wakes SWIM at the end of each, so that
-what was queued is sent. What SWIM tells this layer goes to `SerfDelegate`. A peer's datagram never makes it
-raise; streams raise `RemoteProtocolError`, so that the driver can close them.
+`SerfNode` creates the parts, dispatches each input to one of them, and wakes SWIM afterwards, so that queued
+broadcasts are sent. SWIM's callbacks go to `SerfDelegate`. Datagrams from peers never raise; streams raise
+`RemoteProtocolError`, so that the driver can close them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class LocalMember(Struct, frozen=True, gc=False):
     port: int
     tags: Mapping[str, str] = {}
     protocol: int = PROTOCOL_VERSIONS[-1]  # of Serf, as announced
-    incarnation: int = 1  # above that of the last life if possible: others may hold that one dead
+    incarnation: int = 1  # above that of the last start, if possible: peers may consider that life dead
 
 
 class SerfNode:
@@ -69,7 +69,7 @@ class SerfNode:
         now: float,
         saved: SavedState = FIRST_START,
     ) -> None:
-        """Create a node that knows nobody; `saved` is what its last life kept for this one.
+        """Create a node that knows no other members; `saved` is the state kept from its last start.
 
         Raises:
             LocalProtocolError: the tags do not fit into a message.
@@ -136,7 +136,7 @@ class SerfNode:
     ) -> None:
         """Merge a peer's whole state. With `initiated`, a join, and no `replay`, its old events are ignored.
 
-        `peer` is whom it is from, a name or ``host:port``: kept as evidence.
+        `peer` is the sender, a name or ``host:port``, kept as evidence.
 
         Raises:
             RemoteProtocolError: versions do not fit or Serf's part is broken; nothing was merged.
@@ -157,7 +157,7 @@ class SerfNode:
         self._swim.wake(now)
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
-        """Return the ack for a ping over a stream; None if it is meant for somebody else."""
+        """Return the ack for a ping over a stream; None if it is for another member."""
         return self._swim.answer_stream_ping(ping)
 
     def stream_ping_answered(self, seq: int, now: float) -> None:
@@ -209,7 +209,7 @@ class SerfNode:
     # --- commands -----------------------------------------------------------------------------------------
 
     def join(self, seeds: Sequence[str], *, replay: bool = False) -> int:
-        """Join through `seeds` once; return the number of the attempt, which `JoinEnded` bears.
+        """Join through `seeds` once; return the number of the attempt, which `JoinEnded` carries.
 
         Seeds that answer are asked again whenever the cluster is not whole, for as long as the node lives.
 
@@ -227,16 +227,16 @@ class SerfNode:
         max_attempts: int = 0,
         now: float,
     ) -> None:
-        """Join through `seeds` now and every `interval` seconds, until somebody else was met.
+        """Join through `seeds` now and every `interval` seconds, until another member was met.
 
-        Meanwhile a node that is alone asks them in the rounds of `rejoin` as well, which are not counted.
-        Each attempt ends with a `JoinEnded`. After `max_attempts` failures one more is the last; 0: never.
+        Meanwhile a node that is alone also contacts them in the rounds of `rejoin`, which do not count. Each
+        attempt ends with a `JoinEnded`. After `max_attempts` failures, one more is the last; 0: no limit.
         """
         self._join.keep_trying(seeds, replay=replay, interval=interval, max_attempts=max_attempts)
         self._rejoin.begin(now)
 
     def remember_seeds(self, seeds: Sequence[str]) -> None:
-        """Ask `seeds` whenever the cluster is not whole; nobody is contacted now."""
+        """Ask `seeds` whenever the cluster is not whole; no seed is contacted now."""
         self._seeds.remember(seeds)
 
     def seeds_resolved(
@@ -255,9 +255,9 @@ class SerfNode:
         self._swim.wake(now)
 
     def announce_join(self, now: float) -> None:
-        """Tell everybody that this node is in on purpose: after a join command reached somebody.
+        """Broadcast a join intent, after a join command has reached a seed.
 
-        Does nothing while leaving: a join that ends late must not take the leave back.
+        Does nothing while leaving: a join that completes late must not cancel the leave.
         """
         self._intents.announce_join(now)
         self._swim.wake(now)
@@ -280,9 +280,9 @@ class SerfNode:
                 self._leave.end()
 
     def force_leave(self, name: str, *, prune: bool, now: float) -> int:
-        """Declare that a failed member has left; `prune` erases it everywhere. Unknown names are fine.
+        """Declare that a failed member has left; `prune` erases it everywhere. Unknown names are accepted.
 
-        Returns the token of the `BroadcastFinished` to come, 0 if there is nobody to tell.
+        Returns the token of the `BroadcastFinished` that follows, 0 if no other member is alive.
         """
         token = self._broadcasts.new_token() if self._swim.any_other_alive() else 0
         self._intents.force_leave(name, token, prune=prune, now=now)
@@ -290,7 +290,7 @@ class SerfNode:
         return token
 
     def set_tags(self, tags: Mapping[str, str], now: float) -> int:
-        """Announce `tags` instead of the present ones; return a token as `force_leave` does.
+        """Replace this node's tags by `tags` and announce them; return a token as `force_leave` does.
 
         Raises:
             LocalProtocolError: they do not fit into 512 bytes, or the node is leaving; nothing changed.
@@ -309,7 +309,7 @@ class SerfNode:
         self._roster.updated(self._swim.table.me.alive)
 
     def user_event(self, name: str, payload: bytes, *, coalesce: bool, now: float) -> None:
-        """Send an event to everybody, this node included.
+        """Send a user event to all members, this node included.
 
         Raises:
             LocalProtocolError: it is longer than the limit (512 bytes); nothing was sent.
@@ -320,7 +320,7 @@ class SerfNode:
         self._swim.wake(now)
 
     def query(self, request: QueryRequest, now: float) -> int:
-        """Send a query to everybody, this node included; return the token of its effects.
+        """Send a query to all members, this node included; return the token of its effects.
 
         `QueryAcked` and `QueryAnswered` follow until `QueryFinished`.
 
@@ -343,7 +343,7 @@ class SerfNode:
     def check_paths(self, name: str, now: float) -> bool:
         """Ping a member by datagrams and a stream: `PathsChecked` follows within a probe interval.
 
-        Returns False if nobody has that name, its check is under way, or too many are; nothing follows then.
+        Returns False, and no effect follows, if the name is unknown, or its check or too many are under way.
         """
         return self._swim.check_paths(name, now)
 
@@ -354,11 +354,11 @@ class SerfNode:
             if member is not None:
                 self._swim.push_pull_with(member)
 
-    # --- what others read ---------------------------------------------------------------------------------
+    # --- read access --------------------------------------------------------------------------------------
 
     @property
     def swim(self) -> SwimNode:
-        """The layer below, for whoever watches a node's inside; nobody else changes it."""
+        """The layer below, for tools that inspect a node; treat it as read-only."""
         return self._swim
 
     def members(self) -> list[SerfMember]:
@@ -374,7 +374,7 @@ class SerfNode:
         return self._roster.count_alive()
 
     def coordinate(self, name: str) -> Coordinate | None:
-        """Return where the member `name` is in terms of round trips, None while that is not known."""
+        """Return the network coordinate of the member `name`, None while it is unknown."""
         return self._pings.coordinate(name) if self._pings else None
 
     @property
@@ -413,7 +413,7 @@ class SerfNode:
         return self._swim.rejected
 
     def retransmit_limit(self) -> int:
-        """Return how often each broadcast is sent in a cluster of the present size."""
+        """Return how often each broadcast is sent at the current cluster size."""
         return self._swim.retransmit_limit
 
     @property
@@ -422,11 +422,11 @@ class SerfNode:
         return self._state.last_times
 
     def saved_state(self) -> SavedState:
-        """Return what the next life of this member needs to know of the present one."""
+        """Return the state to keep for the next start of this member."""
         return self._state.saved()
 
     def stats(self) -> dict[str, str]:
-        """Return the figures of the `serf` section of Serf's stats; what the core cannot know is left out."""
+        """Return the `serf` section of Serf's stats, without the figures that only the agent knows."""
         resets = self._pings.resets if self._pings else None
         clocks = (self._roster.clock, self._events.clock, self._seen_queries.clock)
         return figures(self._swim.health, self._roster, clocks, self._broadcasts, resets)
@@ -442,7 +442,7 @@ class SerfNode:
     # --- parts of the above -------------------------------------------------------------------------------
 
     def _question_leave(self, name: str, now: float) -> None:
-        """Tell a member that has been leaving for long that we believe so; if that is wrong, it refutes."""
+        """Re-send the leave intent to a member stuck in `leaving`, so that it can refute it."""
         if name != self.name:
             self._swim.send_user(self._roster.members[name].address, self._intents.question_leave(name, now))
         elif self._swim.any_other_alive():

@@ -1,7 +1,7 @@
-"""Our own queries while they run: who acknowledged, who answered, until the deadline (Serf `query.go`).
+"""Queries of this node that still collect acks and responses (Serf `query.go`).
 
-Each member counts once for an ack and once for a response, however many relays repeat it, and there are no
-more of either than members were alive when the query was sent.
+Each member counts once for an ack and once for a response, however many relays repeat it, and the
+number of each is limited to the members that were alive when the query was sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class QueryEnds(Timer, frozen=True, gc=False):
-    """The query of ours with this token ends."""
+    """The deadline of our query with this token."""
 
     token: int
 
@@ -77,7 +77,7 @@ class OpenQueries:
         return self._last_token
 
     def receive(self, response: QueryResponse) -> None:
-        """Take an ack or a response; what is late, repeated or beyond the limit is dropped."""
+        """Take an ack or a response; drop it if it is late, repeated or above the limit."""
         for token, query in self._by_token.items():
             if (query.ltime, query.id) == (response.ltime, response.id):
                 self._count(token, query, response)
@@ -85,7 +85,7 @@ class OpenQueries:
         self.late += 1
 
     def finish(self, token: int) -> None:
-        """The deadline of a query has come."""
+        """End a query whose deadline has passed."""
         del self._by_token[token]
         self._emit(QueryFinished(token))
 

@@ -1,4 +1,4 @@
-"""What this node's acks carry, and what it learns from the acks of others (Serf `ping_delegate.go`)."""
+"""Network coordinates in acks: sending our own, learning from others (Serf `ping_delegate.go`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CoordinatePings:
-    """This node's network coordinate, and those that members tell; the latter stand in their rows."""
+    """Maintains this node's coordinate; the coordinates of other members are kept in their rows."""
 
     __slots__ = ("_client", "_me", "_payload", "_roster")
 
@@ -23,11 +23,11 @@ class CoordinatePings:
         self._me = me
         self._roster = roster
         self._client = CoordinateClient(rng)
-        self._payload = b""  # of the present coordinate; made when it is first wanted
+        self._payload = b""  # the encoded coordinate, made when first needed
 
     @property
     def resets(self) -> int:
-        """How often this node's coordinate became an impossible one, and went back to the origin."""
+        """How often this node's coordinate became invalid and was reset to the origin."""
         return self._client.resets
 
     def ack_payload(self) -> bytes:
@@ -44,7 +44,7 @@ class CoordinatePings:
         """
         member = self._roster.members.get(name)
         if member is None or not 0.0 <= rtt <= MAX_RTT:
-            return  # pruned while it was leaving; or it says nothing about the network
+            return  # pruned while it was leaving, or too slow to say anything about the network
         coordinate = decode_coordinate(payload)
         member.rtts, median = median_rtt(member.rtts, rtt)
         member.coordinate = coordinate
@@ -52,7 +52,7 @@ class CoordinatePings:
         self._payload = b""
 
     def coordinate(self, name: str) -> Coordinate | None:
-        """Return the coordinate of this node or of a member, None while it has told none."""
+        """Return the coordinate of this node or of a member, None if it has reported none."""
         if name == self._me:
             return self._client.coordinate
         member = self._roster.members.get(name)

@@ -1,4 +1,4 @@
-"""Queries: what they are made of, which are new, and for whom they are (serf-wire 5.6).
+"""Queries: parameters, de-duplication and filters (serf-wire 5.6).
 
 Every member re-gossips a query, whether or not its filters match.
 """
@@ -16,9 +16,9 @@ from gossip.wire.query_codec import NodeFilter, TagFilter, decode_filter, encode
 from gossip.wire.serf_messages import Query
 
 WANTS_ACK = 1
-"""Query flag: whoever the query is for acknowledges it. In a response: this is such an ack."""
+"""Query flag: members that match the filters send an ack. In a response: this is such an ack."""
 NO_REBROADCAST = 2
-"""Query flag: the sender reaches everybody itself."""
+"""Query flag: do not re-gossip the query."""
 INTERNAL_PREFIX = "_serf_"
 """Names of queries that agents answer by themselves."""
 
@@ -60,7 +60,7 @@ class Queries:
     __slots__ = ("clock", "recent")
 
     def __init__(self, config: SerfConfig, last: int = 0) -> None:
-        """Start after `last`, the last Lamport time of an earlier life: what it heard is not news again."""
+        """Start after `last`, the last Lamport time of an earlier life: older queries are not handled."""
         self.clock = LamportClock(last)
         self.recent: RecentTimes[int] = RecentTimes(config.buffered_times, config.buffered_messages, 0)
         self.recent.minimum = self.clock.time if last else 0
@@ -76,7 +76,7 @@ class Queries:
 
 
 def is_for(query: Query, name: str, tags: Mapping[str, str]) -> bool:
-    """Return whether all filters of `query` match a member; a filter that cannot be read matches nobody."""
+    """Return whether all filters of `query` match a member; a malformed filter matches no member."""
     for data in query.filters:
         try:
             wanted = decode_filter(data)
@@ -92,7 +92,7 @@ def is_for(query: Query, name: str, tags: Mapping[str, str]) -> bool:
 
 
 def filters_of(request: QueryRequest) -> tuple[bytes, ...]:
-    """Return the filters of a query as they stand in its message."""
+    """Return the encoded filters of a query."""
     nodes = (NodeFilter(request.nodes),) if request.nodes else ()
     tags = (TagFilter(tag, expression) for tag, expression in sorted(request.tags.items()))
     return tuple(map(encode_filter, (*nodes, *tags)))

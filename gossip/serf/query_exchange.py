@@ -1,8 +1,8 @@
-"""One node's part in queries: it asks, is asked, and answers (Serf `serf.go`, Query and handleQuery).
+"""Queries of this node and of others, sent and received (Serf `serf.go`, Query and handleQuery).
 
-`Queries` knows which queries are new, `OpenQueries` collects what comes back to ours, `Answers` says what we
-have to say. Queries that agents answer by themselves, and that need nothing but the member table, are
-answered here; those about keys go up like any other, because the keys are there.
+`Queries` tells which queries are new, `OpenQueries` collects the answers to ours, `Answers` sends acks and
+responses. Internal queries that need only the member table are answered here; those about keys are emitted as
+effects like any other, because the agent holds the keys.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 MAX_QUERY_ID = 2**31
 """Ids are drawn below this number, as Serf's are."""
 PING_QUERY = "_serf_ping"
-"""Asks for nothing but the ack."""
+"""Internal query that needs only an ack."""
 CONFLICT_QUERY = "_serf_conflict"
-"""Asks who is known under a name that two agents use."""
+"""Internal query for the address known for a name that two agents use."""
 
 
 class QueryExchange:
@@ -68,7 +68,7 @@ class QueryExchange:
         self._answers = Answers(config, swim, self._open)
 
     def ask(self, request: QueryRequest, now: float) -> tuple[bytes, int]:
-        """Return a new query's message, to be broadcast, and its token; this node has been asked already.
+        """Return the encoded query, to be broadcast, and its token; this node has handled it already.
 
         Raises:
             LocalProtocolError: it is too long, or too many queries are running; nothing changed.
@@ -99,7 +99,7 @@ class QueryExchange:
         return encoded, token
 
     def receive(self, query: Query, now: float) -> bool:
-        """Acknowledge and hand on a query that is new and for us; return whether to pass it on.
+        """Acknowledge and deliver a query that is new and for us; return whether to re-gossip it.
 
         Raises:
             RemoteProtocolError: its Lamport time is out of range.
@@ -132,11 +132,11 @@ class QueryExchange:
         self._answers.respond(query, payload, now)
 
     def finish(self, token: int) -> None:
-        """The deadline of a query of ours has come."""
+        """End a query of this node whose deadline has passed."""
         self._open.finish(token)
 
     def _answer_conflict(self, query: IncomingQuery, now: float) -> None:
-        """Say at which address we know the member whose name two agents use; ours is not for us to say."""
+        """Respond with the address known for a contested name; do not vote on our own name."""
         name = query.payload.decode("utf-8", "surrogateescape")
         if name != self._swim.table.me.name:
             self._answers.respond(query, encode_conflict_response(self._roster.describe(name)), now)

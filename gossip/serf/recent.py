@@ -1,6 +1,6 @@
 """De-duplication by Lamport time, for user events and queries (Serf `serf.go`, eventBuffer, queryBuffer).
 
-A ring of recent times, each with what was seen at that time. What is older than the ring counts as seen.
+A ring of recent times, each with the items seen at that time. Anything older than the ring counts as seen.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class RecentTimes(Generic[T]):
-    """What was seen at each of the last `size` Lamport times: at most `capacity` things of `capacity_bytes`.
+    """The items seen at each of the last `size` Lamport times: at most `capacity` items and `capacity_bytes`.
 
-    One time may hold any number of them: members that come up together send their first events at one time.
+    One time may hold any number of items: members that start together send their first events at one time.
     """
 
     __slots__ = ("_capacity", "_capacity_bytes", "_count", "_ring", "_size", "minimum", "size_bytes")
@@ -24,15 +24,15 @@ class RecentTimes(Generic[T]):
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._count = 0
-        self.size_bytes = 0  # of all that is remembered
-        # Sparse: most clusters use few of the slots. Things with their sizes, in the order of arrival.
+        self.size_bytes = 0  # total of all items
+        # Sparse: most clusters use few of the slots. Items with their sizes, in order of arrival.
         self._ring: dict[int, tuple[int, dict[T, int]]] = {}
-        self.minimum = 0  # earlier times are ignored: they were before our time, or made room
+        self.minimum = 0  # earlier times are ignored: from before the start, or dropped to make room
 
     def is_news(self, time: int, thing: T, clock: int, size: int = 0) -> bool:
-        """Record `thing` as seen at `time`, `clock` being the present; return whether it was new.
+        """Record `thing` as seen at `time`, `clock` being the current time; return whether it was new.
 
-        `size` is what it takes of the capacity in bytes. At a capacity the oldest times make room.
+        `size` counts against the capacity in bytes. When a capacity is reached, the oldest times are dropped.
 
         Raises:
             RemoteProtocolError: a capacity is used up by times no older than `time`; nothing was recorded.
@@ -41,7 +41,7 @@ class RecentTimes(Generic[T]):
             return False
         slot = time % self._size
         if slot in self._ring and self._ring[slot][0] != time:
-            self._forget(slot)  # a whole ring older
+            self._forget(slot)  # left over from the previous round of the ring
         if slot in self._ring and thing in self._ring[slot][1]:
             return False
         while self._count >= self._capacity or self.size_bytes + size > self._capacity_bytes:
@@ -52,11 +52,11 @@ class RecentTimes(Generic[T]):
         return True
 
     def __len__(self) -> int:
-        """Return how many things are remembered."""
+        """Return the number of items."""
         return self._count
 
     def __iter__(self) -> Iterator[tuple[int, list[T]]]:
-        """Iterate over times and what was seen, in the order of the slots."""
+        """Iterate over times and their items, in the order of the slots."""
         for slot in sorted(self._ring):
             time, things = self._ring[slot]
             yield time, list(things)
@@ -68,7 +68,7 @@ class RecentTimes(Generic[T]):
                 f"message of lamport time {time} dropped: {self._count} since then are remembered"
             )
         self._forget(oldest % self._size)
-        self.minimum = oldest + 1  # else it would be news again
+        self.minimum = oldest + 1  # otherwise the dropped items would count as new
 
     def _forget(self, slot: int) -> None:
         _, things = self._ring.pop(slot)

@@ -14,8 +14,9 @@ Intent = JoinIntent | LeaveIntent
 def overrides(intent: Intent, known: Intent) -> bool:
     """Tell whether `intent` is newer; at a tie a join overrides a leave.
 
-    Only a member itself says that it joins, and never at the time of its own leave: this leave is by somebody
-    else, who did not know better. Were the join ignored, the member would be leaving for ever.
+    Join intents come only from the member itself, and never at the time of its own leave, so a leave at the
+    same time is a force-leave by a peer that missed the join. If the join were ignored, the member would
+    never stop leaving.
     """
     if intent.ltime == known.ltime:
         return isinstance(intent, JoinIntent) and isinstance(known, LeaveIntent)
@@ -23,7 +24,7 @@ def overrides(intent: Intent, known: Intent) -> bool:
 
 
 class Heard(Struct, frozen=True, gc=False):
-    """An intent, and when it came in monotonic seconds."""
+    """An intent and its time of arrival in monotonic seconds."""
 
     intent: Intent
     at: float
@@ -40,13 +41,13 @@ class RecentIntents:
         self._timeout = timeout
 
     def __len__(self) -> int:
-        """Return how many names are remembered."""
+        """Return the number of names."""
         return len(self._by_name)
 
     def offer(self, intent: Intent, now: float) -> bool:
-        """Remember `intent` if it overrides what is known; return whether it did.
+        """Store `intent` if it overrides the one stored for its name; return whether it did.
 
-        At the limit the longest remembered name makes room.
+        At the limit the oldest name is dropped.
         """
         known = self._by_name.get(intent.node)
         if known is not None and not overrides(intent, known.intent):
@@ -58,17 +59,17 @@ class RecentIntents:
         return True
 
     def time_of(self, name: str) -> int:
-        """Return the Lamport time of what is known about `name`, 0 if nothing is."""
+        """Return the Lamport time of the intent stored for `name`, 0 if there is none."""
         heard = self._by_name.get(name)
         return heard.intent.ltime if heard else 0
 
     def take(self, name: str) -> Intent | None:
-        """Forget and return what is known about `name`."""
+        """Remove and return the intent stored for `name`."""
         heard = self._by_name.pop(name, None)
         return heard.intent if heard else None
 
     def expire(self, now: float) -> None:
-        """Forget what is older than the time-out."""
+        """Drop intents older than the time-out."""
         old = [name for name, heard in self._by_name.items() if now - heard.at > self._timeout]
         for name in old:
             del self._by_name[name]

@@ -1,7 +1,7 @@
 """Serf's member table: statuses, intents and reaping (Serf `serf.go`, handleNodeJoin and following).
 
-SWIM reports who answers and who does not; intents say who meant to go. The roster joins both into a status
-per member and emits an event for each change. It knows nothing of packets or queues.
+SWIM reports which members answer; intents say which of them leave on purpose. The roster combines both into a
+status per member and emits an event for each change. It knows nothing of packets or queues.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 
 
 class ReapDue(Timer, frozen=True, gc=False):
-    """Look for members that are gone for too long; set only while there is something to reap."""
+    """Time to erase members gone for too long; set only while there are any to reap."""
 
 
 REAP = ReapDue()
 
 
 class PruneDue(Timer, frozen=True, gc=False):
-    """Erase a member that was leaving when somebody asked to prune it."""
+    """Time to erase a member that was leaving when a prune was requested."""
 
     name: str
 
 
 class LeaveRecheck(Timer, frozen=True, gc=False):
-    """A member has been leaving for long; it may not know that we believe so."""
+    """Time to re-send the leave intent to a member stuck in `leaving`, so that it can refute it."""
 
     name: str
 
@@ -104,15 +104,15 @@ class Roster:
     def updated(self, alive: Alive) -> None:
         """A member announces other tags."""
         member = self.members.get(alive.node)
-        if member is not None:  # else pruned while it was leaving
+        if member is not None:  # otherwise it was pruned while leaving
             member.alive = alive
             self._emit(MemberUpdated(member))
 
     def gone(self, name: str, evidence: Evidence, now: float, *, has_left: bool) -> None:
-        """A member is gone. It left if it said so itself (`has_left`) or if an intent said so before.
+        """A member is gone. It has left if it said so itself (`has_left`), or if an intent said so before.
 
-        Serf asks for the intent. It spreads no better than the member's own word, and one that misses it
-        would report an orderly leave as a failure.
+        Serf requires the intent. But the intent is gossiped no more reliably than the leave broadcast, and a
+        node that missed it would report a graceful leave as a failure.
         """
         member = self.members.get(name)
         if member is None:
@@ -142,18 +142,18 @@ class Roster:
     # --- intents ------------------------------------------------------------------------------------------
 
     def is_stale(self, intent: Intent) -> bool:
-        """Tell whether something at least as new is known about the intent's member, which is known."""
+        """Tell whether an intent is outdated by the status time of its member, which must be known."""
         member = self.members[intent.node]
         if member.is_hearsay:
-            return intent.ltime < member.status_ltime  # which intent bears that very time is still news
+            return intent.ltime < member.status_ltime  # which kind of intent has that time is still unknown
         return intent.ltime <= member.status_ltime
 
     def status_time(self, name: str, ltime: int, now: float) -> None:
-        """Apply the status time that a peer tells of a member: that of a join, or of a leave under way.
+        """Apply a member's status time from a push/pull: that of a join, or of a leave in progress.
 
-        Serf takes it for a join, and a member that drains comes back to life wherever its leave was not heard
-        or is told again. Here it changes no status. A member that is leaving is asked at once: it refutes
-        with a join intent if it has come back.
+        Serf treats it as a join, so that a draining member turns alive again on peers that missed its leave
+        or hear of it a second time. Here the status does not change. If the member is leaving, it is asked at
+        once, and refutes with a join intent if it has come back.
         """
         member = self.members.get(name)
         if member is None:
@@ -166,7 +166,7 @@ class Roster:
                 self._deadlines.set(LeaveRecheck(name), now)
 
     def join_intent(self, intent: JoinIntent, now: float) -> bool:
-        """Apply a join intent that was witnessed; return whether to pass it on. At a tie it beats a leave."""
+        """Apply a join intent; return whether to pass it on. At a tie it beats a leave."""
         member = self.members.get(intent.node)
         if member is None:
             return self._remember(intent, now)
@@ -181,14 +181,14 @@ class Roster:
         return True
 
     def leave_intent(self, intent: LeaveIntent, now: float) -> bool:
-        """Apply a leave intent that was witnessed; return whether to pass it on."""
+        """Apply a leave intent; return whether to pass it on."""
         self.lost.forget(intent.node)
         member = self.members.get(intent.node)
         if member is None:
             return self._remember(intent, now)
         if self.is_stale(intent):
             return False
-        # Kept in every status: without it a stale join intent could later bring the member back to life.
+        # Stored whatever the status: otherwise a stale join intent could later revive the member.
         self._stamp(member, intent)
         if member.status is MemberStatus.ALIVE:
             self._become_leaving(member, now)
@@ -201,7 +201,7 @@ class Roster:
     # --- forgetting ---------------------------------------------------------------------------------------
 
     def reap(self, now: float) -> None:
-        """Erase members that failed or left too long ago, and old intents; go on while any are left."""
+        """Erase members that failed or left too long ago, and old intents; re-arm while any remain."""
         limits = {
             MemberStatus.FAILED: self._config.reconnect_timeout,
             MemberStatus.LEFT: self._config.tombstone_timeout,
@@ -216,34 +216,35 @@ class Roster:
             self._arm_reaper(now)
 
     def doubtful_leave(self, name: str, now: float) -> LeaveIntent:
-        """Return the leave intent that a leaving member is asked about; ask again after a while.
+        """Return the leave intent to re-send to a leaving member, and re-arm the timer.
 
-        At a time of hearsay it is one later: Serf does not refute a leave of the very time of its join.
+        If the status time is hearsay, the intent carries one later: Serf does not refute a leave at the exact
+        time of its join.
         """
         self._deadlines.set(LeaveRecheck(name), now + self._config.leave_recheck_interval)
         member = self.members[name]
         return LeaveIntent(min(member.status_ltime + member.is_hearsay, LAST_TIME), name)
 
     def prune_now(self, name: str, now: float) -> None:
-        """Erase a member whose prune had to wait for its leave; a comeback would have cancelled that.
+        """Erase a member whose prune had to wait for its leave; a return of the member cancels the prune.
 
-        Who still answers waits on: erased, a member that only we believe to be leaving would be missing here
-        for as long as it lives, as it is in Serf.
+        Don't erase a member that still answers probes: if only we think it is leaving, nothing would ever
+        re-add it. (Serf erases it.)
         """
         self._prune(self.members[name], now)
 
     def failed(self) -> list[LostMember]:
-        """Return the failed members, and since when they are."""
+        """Return the failed members with the times of their failure."""
         failed = self.with_status(MemberStatus.FAILED)
         return [LostMember(member.name, member.address, member.changed_at) for member in failed]
 
     def peers(self) -> tuple[KnownPeer, ...]:
-        """Return the other members that neither failed nor left, for the next life."""
+        """Return the other members that neither failed nor left, to be saved for the next start."""
         others = list(self.members.values())[1:]  # this node's own row is the first
         return tuple(KnownPeer(m.name, m.address) for m in others if m.status not in GONE)
 
     def missing_peers(self) -> tuple[KnownPeer, ...]:
-        """Return the members that failed or were lost, for the next life."""
+        """Return the members that failed or were lost, to be saved for the next start."""
         missing = {m.name: KnownPeer(m.name, m.address) for m in (*self.lost, *self.failed())}
         return tuple(missing.values())
 
@@ -252,7 +253,7 @@ class Roster:
         return {m.name: m.status_ltime for m in self.with_status(MemberStatus.LEAVING) if not m.is_hearsay}
 
     def describe(self, name: str) -> KnownMember | None:
-        """Return what this node knows of a member, for another that asks; None: nothing."""
+        """Return the conflict response about a member, None if the member is unknown."""
         member = self.members.get(name)
         if member is None:
             return None
@@ -294,7 +295,7 @@ class Roster:
         self._emit(MemberLeaving(member))
 
     def _stop_waiting(self, member: SerfMember) -> None:
-        """The member is back, or erased: its leave is nothing to wait for any more."""
+        """Cancel the timers of a leave, as the member is back or erased."""
         self._deadlines.cancel(LeaveRecheck(member.name))
         self._deadlines.cancel(PruneDue(member.name))
 
@@ -318,7 +319,7 @@ class Roster:
 
     def _make_room(self) -> None:
         if len(self.members) >= 2 * self._config.swim.max_members:
-            # SWIM's own table is smaller, so that somebody here must be gone; the longest known goes.
+            # SWIM's own table is smaller, so some member here must be gone; the one known longest is dropped.
             self._erase(self.gone_members()[0])
 
     def _arm_reaper(self, now: float) -> None:

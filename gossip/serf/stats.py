@@ -1,4 +1,4 @@
-"""The figures that a node shows of itself, under the names that Serf gives them (Serf `serf.go`, Stats)."""
+"""The `serf` section of a node's statistics, with Serf's names (Serf `serf.go`, Stats)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Serf's messages by type: each is decoded, handed to its part, and passed on if it is news (serf-wire 5.1).
+"""Serf's messages by type: decoded, dispatched, and re-gossiped if new (serf-wire 5.1).
 
-Intents, events and queries are gossip: equal bytes decode to the same object, and new ones are broadcast as
-they came. Answers and relays are for this node alone. Other types are never sent by themselves.
+Intents, events and queries are gossip: equal bytes decode to the same object, and new ones are re-broadcast
+unchanged. Answers and relays are for this node alone. The other types are never sent on their own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class UserMessages:
-    """Knows the part for each type of message; `receive` is the only way in."""
+    """Dispatches each message by its type; `receive` is the only entry point."""
 
     __slots__ = ("_broadcasts", "_events", "_intents", "_queries")
 
@@ -85,10 +85,10 @@ class UserMessages:
         self._queries.forward(relay.body)
 
     def _state(self, payload: bytes, now: float) -> None:
-        decode_serf_gossip(payload)  # says that this is not gossip
+        decode_serf_gossip(payload)  # raises: not a gossip message
 
     def _ignore(self, payload: bytes, now: float) -> None:
-        decode_serf(payload)  # says what is wrong with an unknown type
+        decode_serf(payload)  # raises for an unknown type
 
 
 _HANDLERS: Mapping[int, Callable[[UserMessages, bytes, float], None]] = {

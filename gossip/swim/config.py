@@ -1,4 +1,4 @@
-"""The knobs of SWIM and the times derived from them (memberlist `config.go`, `util.go`; Lifeguard section 4).
+"""SWIM's parameters and the times derived from them (memberlist `config.go`, `util.go`; Lifeguard section 4).
 
 `SwimConfig` holds what an operator chooses; the functions turn it and the cluster's size into time-outs.
 All times are seconds.
@@ -9,7 +9,7 @@ from math import ceil, log, log2, log10
 from msgspec import Struct
 
 PUSH_PULL_SCALE_THRESHOLD = 32
-"""Up to this many members push/pull keeps its interval; beyond, each doubling adds one interval."""
+"""Push/pull keeps its interval up to this many members; beyond, each doubling adds one interval."""
 
 LAMBDA_PER_MULT = 0.75
 """SWIM's lambda for each unit of memberlist's `RetransmitMult`: 3 for the LAN profile's 4."""
@@ -26,13 +26,13 @@ class SwimConfig(Struct, frozen=True, kw_only=True):
     retransmit_mult: int = 4
     memberlist_gossip: bool = False  # random targets and fewer transmissions, for comparison
     suspicion_mult: int = 4
-    suspicion_max_mult: int = 6  # 1: the time-out is fixed, and nobody's confirmation counts
-    confirmations: int | None = None  # that end a suspicion at its minimum; None: suspicion_mult - 2
+    suspicion_max_mult: int = 6  # 1: the time-out is fixed and confirmations do not count
+    confirmations: int | None = None  # needed to reach the minimum suspicion; None: suspicion_mult - 2
     push_pull_interval: float = 30.0
     gossip_to_the_dead: float = 30.0
     stream_timeout: float = 10.0
-    awareness_max: int = 8  # 1: local health stays out of it, and relays are not asked for nacks
-    tell_suspects: bool = True  # in the very ping that probes them (Lifeguard's buddy system)
+    awareness_max: int = 8  # 1: local health is not used, and relays are not asked for nacks
+    tell_suspects: bool = True  # in the ping that probes them (Lifeguard's buddy system)
     packet_budget: int = 1400  # bytes of one datagram before CRC, encryption and label
     packet_overhead: int = 0  # bytes that encryption and label add to a datagram
     max_members: int = 16_384
@@ -76,7 +76,7 @@ def transmissions(config: SwimConfig, n: int) -> int:
     """Return how often one broadcast is sent in a cluster of `n` members.
 
     ceil(0.75 * mult * ln(n+1)): with the LAN profile's multiplier this is SWIM's own lambda = 3 (section 5).
-    memberlist's steps of log10 are as high just above a power of ten, and too low before the next one.
+    memberlist's log10 steps give as many just above a power of ten, and too few below the next one.
     """
     if config.memberlist_gossip:
         return retransmit_limit(config.retransmit_mult, n)

@@ -1,4 +1,4 @@
-"""The one timer heap of a core: every wait is a `Timer` with a time, and drivers only ask for the next one.
+"""The timer heap of a core: every wait is a `Timer` with a deadline, and drivers only ask for the next one.
 
 Cancelled and moved entries stay in the heap until they surface; the heap is rebuilt when such leftovers
 outnumber the live entries, so its size is bounded by the number of timers.
@@ -11,14 +11,14 @@ from msgspec import Struct
 
 
 class Timer(Struct, frozen=True, gc=False):
-    """What is waited for; a subclass for each kind, with a field for what it is about, if it is about one."""
+    """A reason to wake up. Each kind is a subclass, with a field for its subject if it has one."""
 
 
 LEFTOVERS_TOLERATED = 64
 
 
 class Deadlines:
-    """Times by timer; ties are served in the order in which they were set."""
+    """Deadlines by timer; timers with equal deadlines fire in the order in which they were set."""
 
     __slots__ = ("_at", "_heap", "_serial")
 
@@ -28,19 +28,19 @@ class Deadlines:
         self._serial = 0
 
     def __len__(self) -> int:
-        """Return how many timers wait."""
+        """Return the number of pending timers."""
         return len(self._at)
 
     def __contains__(self, timer: Timer) -> bool:
-        """Tell whether `timer` waits."""
+        """Tell whether `timer` is pending."""
         return timer in self._at
 
     def when(self, timer: Timer) -> float:
-        """Return when `timer` falls due, `math.inf` if it does not wait."""
+        """Return the deadline of `timer`, `math.inf` if it is not pending."""
         return self._at[timer][0] if timer in self._at else inf
 
     def set(self, timer: Timer, at: float) -> None:
-        """Let `timer` fall due at `at`, replacing what was set before."""
+        """Set the deadline of `timer` to `at`, replacing an earlier one."""
         self._serial += 1
         self._at[timer] = (at, self._serial)
         heappush(self._heap, (at, self._serial, timer))
@@ -49,7 +49,7 @@ class Deadlines:
             heapify(self._heap)
 
     def cancel(self, timer: Timer) -> None:
-        """Forget `timer`; unknown ones are fine."""
+        """Cancel `timer`; do nothing if it is not pending."""
         self._at.pop(timer, None)
 
     def pop_due(self, now: float) -> Timer | None:
@@ -61,7 +61,7 @@ class Deadlines:
         return timer
 
     def next(self) -> float:
-        """Return the earliest time, `math.inf` if nothing waits."""
+        """Return the earliest deadline, `math.inf` if no timer is pending."""
         heap = self._heap
         while heap:
             at, serial, timer = heap[0]

@@ -1,7 +1,7 @@
 """The seam between SWIM and the layer above it (memberlist `delegate.go` and the like).
 
 SWIM calls these synchronously while it handles an input; an implementation changes its own state and emits
-effects, and never calls back into SWIM: it is whole before SWIM is.
+effects, and never calls back into SWIM, so that it can be constructed first.
 """
 
 from typing import Protocol
@@ -11,7 +11,7 @@ from gossip.swim.member import Member
 
 
 class Delegate(Protocol):
-    """What the layer above hears, and what it adds to packets and streams."""
+    """Callbacks to the layer above, and that layer's contributions to packets and streams."""
 
     def member_joined(self, member: Member, now: float) -> None:
         """A member is alive that was unknown, dead or left."""
@@ -23,10 +23,10 @@ class Delegate(Protocol):
         """A member is dead or has left; a dead one may still turn out to have left."""
 
     def member_suspected(self, member: Member, evidence: Evidence, now: float) -> None:
-        """A member did not answer the accuser, whose name is empty if a push/pull said so."""
+        """A member did not answer the accuser, whose name is empty if the suspicion came by push/pull."""
 
     def suspicion_confirmed(self, member: Member, evidence: Evidence, now: float) -> None:
-        """The reporter could not reach the suspected member, either."""
+        """The reporter could not reach the suspected member either."""
 
     def suspicion_refuted(self, member: Member, evidence: Evidence, now: float) -> None:
         """A suspected member announced itself with a greater incarnation."""
@@ -41,7 +41,7 @@ class Delegate(Protocol):
         """The broadcast queued under `token` was sent as often as it will be, or was replaced."""
 
     def ack_payload(self) -> bytes | None:
-        """Return what the answer to a member's ping carries."""
+        """Return the payload of acks to members."""
 
     def ping_completed(self, name: str, rtt: float, payload: bytes) -> None:
         """The member `name` answered our ping after `rtt` seconds, and its answer carried `payload`.

@@ -1,7 +1,8 @@
-"""The failure detector: who is probed when, and what silence means (SWIM section 3, Lifeguard 4.1 and 4.3).
+"""The failure detector: probes members in turn and accuses silent ones (SWIM section 3, Lifeguard 4.1, 4.3).
 
-One probe runs at a time. A success waits for the next tick of the probe interval; a failure has
-interval x (1 + local health) and the next probe follows at once. Suspects are told so first (buddy system).
+One probe runs at a time. After a success, the next probe starts at the next tick of the probe interval; a
+failure takes interval x (1 + local health), and the next probe starts at once. A ping to a suspect comes with
+the suspicion (buddy system).
 """
 
 from __future__ import annotations
@@ -52,15 +53,15 @@ VERDICT = VerdictDue()
 
 
 class RelayLate(Timer, frozen=True, gc=False):
-    """A ping made for somebody else, under our number `seq`, is late."""
+    """A ping relayed for another member, with our number `seq`, is late."""
 
     seq: int
 
 
 class FailureDetector:
-    """Probes members of the view, relays pings for others, accuses those who stay silent."""
+    """Probes members of the view, relays pings for others, and accuses members that do not answer."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it watches, what it tells, and what both layers share
+    def __init__(  # noqa: PLR0913, PLR0917 - its inputs, its outputs and the shared runtime
         self,
         config: SwimConfig,
         table: MemberTable,
@@ -86,16 +87,16 @@ class FailureDetector:
         self.relays = Relays(config.max_relays)
         self.probes = 0
         self.failed_probes = 0
-        self.stream_only_probes = 0  # answered by stream alone: datagrams do not pass
+        self.stream_only_probes = 0  # answered by stream only: datagrams do not get through
 
     def start(self, now: float) -> None:
-        """Begin probing, at a random offset so that a cluster's probes do not march in step."""
+        """Begin probing, at a random offset so that a cluster's probes are not synchronized."""
         self._deadlines.set(PROBE, now + self._rng.random() * self._config.probe_interval)
 
     # --- timers -----------------------------------------------------------------------------------------
 
     def probe_next(self, now: float) -> None:
-        """Start the next probe cycle, or wait an interval if there is nobody to probe."""
+        """Start the next probe cycle, or wait an interval if there is no member to probe."""
         target = self._next_target(now)
         if target is None:
             self._deadlines.set(PROBE, now + self._config.probe_interval)
@@ -108,7 +109,7 @@ class FailureDetector:
         self._deadlines.set(VERDICT, deadline)
 
     def ping_timed_out(self) -> None:
-        """The direct ping is late: ask others to try, and try a stream ourselves."""
+        """The direct ping is late: ask relays to ping the target, and ping it over a stream."""
         probe = self._probe
         assert probe is not None  # its end cancels this timer
         target = probe.target
@@ -134,7 +135,7 @@ class FailureDetector:
             self._view.accuse(probe.target.name, probe.incarnation, now, probe.record())
 
     def relay_timed_out(self, seq: int) -> None:
-        """A ping made for somebody is late: say so, if that was asked for."""
+        """A relayed ping is late: send a nack if the requester asked for one."""
         relay = self.relays.pop(seq)
         assert relay is not None  # its ack cancels this timer
         if relay.wants_nack:
@@ -143,7 +144,7 @@ class FailureDetector:
     # --- messages ---------------------------------------------------------------------------------------
 
     def receive_ping(self, ping: Ping, source: Address) -> None:
-        """Answer a ping that is meant for us; only a member gets the payload, as with piggyback."""
+        """Answer a ping addressed to this node; only members get the payload, as with piggyback."""
         if ping.node and ping.node != self._table.me.name:
             return
         to = _reply_address(ping, source)
@@ -154,7 +155,7 @@ class FailureDetector:
             self._emit(PingFromElsewhere(sender.name, source))
 
     def receive_indirect_ping(self, request: IndirectPing, source: Address, now: float) -> None:
-        """Ping the target in our own name and remember whom to tell."""
+        """Ping the target in our own name and remember the requester."""
         if self.relays.is_full:
             return
         target = unpack_address(request.target, request.port or self._table.me.alive.port)
@@ -164,9 +165,9 @@ class FailureDetector:
         self._deadlines.set(RelayLate(seq), now + self._config.probe_timeout)
 
     def receive_ack(self, ack: Ack, now: float) -> Probe | None:
-        """Take an ack for our probe or for a relayed ping; nobody may wait for it any more.
+        """Handle an ack for our probe or for a relayed ping; ignore one that is no longer expected.
 
-        Return our own probe if it ended that: then somebody hears us, and we hear somebody.
+        Returns our own probe if the ack ended it, which proves that packets pass in both directions.
         """
         relay = self.relays.pop(ack.seq)
         probe = self._probe
@@ -179,7 +180,7 @@ class FailureDetector:
         return None
 
     def receive_nack(self, nack: Nack, source: Address) -> None:
-        """A relay's own ping is late, but the relay lives."""
+        """Handle a nack: the relay's ping is late, but the relay is alive."""
         if self._probe is not None:
             self._probe.receive_nack(nack.seq, source)
 
@@ -189,17 +190,17 @@ class FailureDetector:
             self._probe.receive_stream_ack(seq)
 
     def receive_stream_failure(self, seq: int, reason: str) -> None:
-        """There is no stream to the target of a probe, or it broke."""
+        """The stream to the target of a probe could not be opened, or broke."""
         if self._probe is not None:
             self._probe.receive_stream_failure(seq, reason)
 
     # --- parts of the above -----------------------------------------------------------------------------
 
     def _reply(self, to: Address, message: bytes) -> None:
-        """Send what a packet asked for. Only a member gets piggyback.
+        """Send the answer to a request. Only members get piggyback.
 
-        Anybody can name any address in a ping: broadcasts would be used up on strangers, and 1,400 bytes sent
-        for 20.
+        Anyone can name any address in a ping: broadcasts would be used up on strangers, and 20 bytes received
+        would cause 1,400 bytes to be sent.
         """
         if to in self._table.name_at:
             self._piggyback.send(to, message)
@@ -226,7 +227,7 @@ class FailureDetector:
         if target.state is MemberState.ALIVE or not self._config.tell_suspects:
             self._piggyback.send(target.address, ping)
             return
-        # Buddy system: whoever is suspected hears it first, so that it can refute at once.
+        # Buddy system: the suspicion goes first, so that the suspect can refute at once.
         accusation = Suspect(target.incarnation, target.name, self._table.me.name)
         self._piggyback.send_to_member(target, (ping, encode(accusation)))
 
@@ -235,7 +236,7 @@ class FailureDetector:
 
 
 def _reply_address(message: Ping | IndirectPing, source: Address) -> Address:
-    """Return where the sender wants its answer: what it says of itself, else where the packet came from."""
+    """Return the address for the answer: the one given in the request, else the source of the packet."""
     if message.source_addr and message.source_port:
         return unpack_address(message.source_addr, message.source_port)
     return source

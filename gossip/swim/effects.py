@@ -1,7 +1,7 @@
-"""What SWIM asks of its driver: values, never calls.
+"""Effects: SWIM's requests to its driver, as values.
 
-A driver drains `effects()` after every input and carries each one out. The direct message stands first in
-a packet; what follows it is piggyback.
+A driver drains `effects()` after every input and carries each one out. The direct message comes first in a
+packet; the rest is piggyback.
 """
 
 from msgspec import Struct
@@ -52,7 +52,7 @@ class MessageRejected(Struct, frozen=True, gc=False):
 
 
 class NameConflict(Struct, frozen=True, gc=False):
-    """`theirs` claims the name of a member that lives at `mine`; the claim was ignored."""
+    """`theirs` claims the name of the member at `mine`; the claim was ignored."""
 
     name: str
     mine: Address
@@ -60,7 +60,7 @@ class NameConflict(Struct, frozen=True, gc=False):
 
 
 class PingFromElsewhere(Struct, frozen=True, gc=False):
-    """A ping in the name of `node` came from another host than the member announces."""
+    """A ping in the name of `node` came from a host other than the one that the member announces."""
 
     node: str
     source: Address

@@ -1,7 +1,7 @@
-"""Whose row makes room in a full table; memberlist has no limit, and no such rule.
+"""Which row to drop from a full member table; memberlist has neither a limit nor such a rule.
 
-A table is filled by forged announcements long before it is filled by members. Those who never let this node
-hear from them can be missed most.
+Forged announcements fill a table long before real members do. Members that this node has never heard from are
+the most expendable.
 """
 
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ EVICTION_INTERVAL = 0.1
 
 
 def least_missed(others: Iterable[Member], forget_before: float) -> Member | None:
-    """Return whose row to drop, None if all are needed.
+    """Return the member to drop, None if all are needed.
 
-    Rows that were due to be forgotten since `forget_before` go first, then members that were never heard; of
-    these the one that has had the longest time to speak, and so never a newcomer before the forged ones.
+    Rows that were due to be forgotten since `forget_before` go first, then members that were never heard,
+    the longest-known first, so that a newcomer is never dropped before older forgeries.
     """
     silent: Member | None = None
     for member in others:  # in the order of their admission

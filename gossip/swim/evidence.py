@@ -1,7 +1,7 @@
-"""Why a member is suspected or held gone: what this node heard of it, from whom, and what it tried itself.
+"""Evidence for a suspicion or a failure: the reporters, and this node's own probes.
 
-These values change nothing in the protocol (SWIM section 4.2, Lifeguard 4.1 and 4.2); they answer a person's
-"who said so?". They are made when a suspicion begins, is confirmed, refuted or ends in a death.
+The protocol does not use these values (SWIM section 4.2, Lifeguard 4.1 and 4.2); they explain a failure to an
+operator. They are made when a suspicion begins, is confirmed, is refuted, or ends in a failure.
 """
 
 from enum import Enum
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class Channel(Enum):
-    """How the word that began a suspicion reached this node."""
+    """How the message that began a suspicion reached this node."""
 
     OWN_PROBE = "own probe"
     GOSSIP = "gossip"
@@ -22,7 +22,7 @@ class Origin(Struct, frozen=True, gc=False):
 
     channel: Channel = Channel.GOSSIP
     sender: str = ""
-    """Who handed it to this node: a member's name, else ``host:port``; empty for our own probe."""
+    """The sender: a member's name, else ``host:port``; empty for our own probe."""
 
 
 class ProbeRecord(Struct, frozen=True, gc=False):
@@ -31,26 +31,26 @@ class ProbeRecord(Struct, frozen=True, gc=False):
     started: float
     """When the direct ping was sent, monotonic seconds."""
     relays: tuple[str, ...]
-    """Members that were asked to try for us; at most `indirect_checks`."""
+    """Relays that were asked for an indirect ping; at most `indirect_checks`."""
     nacked: tuple[str, ...]
-    """Those that answered that they, too, got nothing. The rest were silent: our own link may be bad."""
+    """Relays that sent a nack. The others were silent, so our own link may be bad."""
     deadline: float = 0.0
     """Until when an answer by any path would have counted, monotonic seconds."""
     health: int = 0
     """Lifeguard's local health when the probe began, 0 (healthy) upwards; it stretched the deadline."""
     stream: str | None = None
-    """What came of the ping over a stream: why it failed, empty for silence; None if none was sent."""
+    """Why the ping over a stream failed; empty for no answer, None if no such ping was sent."""
 
 
 class Evidence(Struct, frozen=True, gc=False):
-    """Who says that a member is suspected, or gone, and what came before."""
+    """The reporters of a suspicion or failure, and its course."""
 
     reporter: str = ""
-    """Who suspected, confirmed or declared it last; the member itself if it refuted or left."""
+    """The last member to suspect, confirm or declare it; the member itself if it refuted or left."""
     accuser: str = ""
-    """Who suspected it first; empty if this node had heard of no suspicion, or only by a push/pull."""
+    """The first to suspect it; empty without a suspicion, or if it came by push/pull."""
     witnesses: tuple[str, ...] = ()
-    """Who confirmed the suspicion, in the order of arrival."""
+    """The members that confirmed the suspicion, in order of arrival."""
     suspected_at: float = 0.0
     """When the suspicion began here, monotonic seconds; 0 if there was none."""
     probe: ProbeRecord | None = None
@@ -64,6 +64,6 @@ class Evidence(Struct, frozen=True, gc=False):
     confirmations: int = 0
     """How many confirmations count; with 0 the suspicion lasts `minimum` seconds."""
     health: int = 0
-    """This node's local health when the suspicion began: above 0 it doubted itself."""
+    """This node's local health when the suspicion began; above 0 it may have been at fault itself."""
     incarnation: int = 0
     """The member's incarnation that is suspected or gone, or the one with which it refuted."""

@@ -5,10 +5,10 @@ before it accuses others.
 """
 
 REFUTATION_COST_INTERVAL = 2.0
-"""Probe intervals in which, in the long run, one refutation costs health.
+"""Probe intervals per refutation that counts against health, in the long run.
 
-An answered probe gives a point back each interval. Anybody who can send a datagram can make this node refute
-as often as they like: were each refutation counted, its health would stay at the worst for as long.
+Each answered probe gives a point back. Anyone who can send a datagram can make this node refute at will: if
+every refutation counted, an attacker could keep its health at the worst value.
 """
 
 
@@ -26,7 +26,7 @@ class LocalHealth:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether there is any score but 0; if not, nobody need be asked for evidence."""
+        """Whether scores above 0 exist; if not, relays need not be asked for nacks."""
         return self._ceiling > 0
 
     def apply(self, delta: int) -> None:

@@ -1,8 +1,8 @@
-"""How fast incarnations may rise (SWIM section 4.2; memberlist `state.go`, nextIncarnation, skipIncarnation).
+"""Limits on the rise of incarnations (SWIM section 4.2; memberlist `state.go`, nextIncarnation).
 
-Only a member itself raises its incarnation, by one for each refutation and each change of metadata. 32 bits
-last as long as nobody can use them up with a forged claim, so the rise of each member is limited over time,
-and so is the incarnation at which a member may be seen first.
+Only a member itself raises its incarnation, by one for each refutation and each change of metadata. A forged
+claim must not use up the 32 bits, so the rise of each member is limited over time, and so is the incarnation
+at which a member may first appear.
 """
 
 from gossip.errors import RemoteProtocolError
@@ -12,8 +12,8 @@ from gossip.wire.messages import MAX_U32
 MAX_INCARNATION_RISE = 2**16
 """How far a known member's incarnation may rise within `RISE_WINDOW`.
 
-A member would have to refute a thousand times a second to need it. To walk a member from the first
-incarnation to the last takes 45 days of claims.
+A real member would need it only if it refuted a thousand times a second. Forged claims need 45 days to raise
+a member from the first incarnation to the last.
 """
 
 RISE_WINDOW = 60.0
@@ -28,22 +28,21 @@ LAST_INCARNATION = MAX_U32 - 1
 MAX_FIRST_INCARNATION = 2**32 - 2**24
 """The highest incarnation of a member that is not known yet, and of this node's own earlier life.
 
-Seconds since 1970, at which lives begin, fit until the year 2105. What is above is
-room for refutations.
+Lives begin at the seconds since 1970, which fit until the year 2105. The room above it is
+for refutations.
 """
 
 
 def first_incarnation(seconds: float) -> int:
-    """Return where a life begins that starts `seconds` after 1970: above every earlier life of the member.
+    """Return the first incarnation of a life that starts `seconds` after 1970, above all earlier lives.
 
-    Clocks that are wrong give something that is accepted, too; such a member refutes what is said of its
-    earlier life, as all members did before.
+    A wrong clock gives a valid incarnation too; the member then refutes messages about its earlier life.
     """
     return max(1, min(int(seconds), MAX_FIRST_INCARNATION))
 
 
 def verify_first(name: str, incarnation: int) -> None:
-    """Check the incarnation of a member of which no other is known.
+    """Check the incarnation of a member that is not known yet.
 
     Raises:
         RemoteProtocolError: it is above `MAX_FIRST_INCARNATION`.
@@ -68,7 +67,7 @@ def verify_rise(member: Member, incarnation: int, now: float, present: int = 0) 
     """Check that `member` may be at `incarnation`.
 
     Lives begin at the seconds since 1970: a member that restarts rises by the time since its last start. The
-    core has no such clock; `present` is where this node would begin now, counted from its own beginning.
+    core has no such clock; `present` is the incarnation at which this node would begin now.
 
     Raises:
         RemoteProtocolError: it would rise by more than `MAX_STEP`, and by more than `MAX_INCARNATION_RISE`

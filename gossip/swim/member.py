@@ -1,6 +1,6 @@
 """One row of SWIM's member table, and the precedence of messages about it (SWIM section 4.2).
 
-`LEAST_RISE` is the only place that decides whether a message overrides what is held.
+`LEAST_RISE` alone decides whether a message overrides the known state.
 """
 
 from gossip.wire.address import Address, unpack_address
@@ -14,7 +14,7 @@ STREAM_PING_SINCE_PROTOCOL = 3
 ALIVE, SUSPECT, DEAD, LEFT = MemberState
 
 LEAST_RISE = {
-    # (what a message says, what is held): how much greater its incarnation must be
+    # (state in the message, known state): how much greater the message's incarnation must be
     (ALIVE, ALIVE): 1,
     (ALIVE, SUSPECT): 1,
     (ALIVE, DEAD): 1,
@@ -26,12 +26,12 @@ LEAST_RISE = {
     (LEFT, SUSPECT): 0,
     (LEFT, DEAD): 0,
 }
-"""The precedence of messages. A pair that is not here never overrides: a suspicion of the dead, say, or a
-second death. *Left* is the member's own word, so that it beats a death at the same incarnation."""
+"""The precedence of messages. A pair that is missing never overrides, such as a suspicion of a dead member or
+a second death. *Left* comes from the member itself, so it beats a death at the same incarnation."""
 
 
 def supersedes(state: MemberState, incarnation: int, old_state: MemberState, old_incarnation: int) -> bool:
-    """Tell whether a message of `state` at `incarnation` overrides what is held: what `LEAST_RISE` says."""
+    """Tell whether a message of `state` at `incarnation` overrides the known one, by `LEAST_RISE`."""
     least = LEAST_RISE.get((state, old_state))
     return least is not None and incarnation - old_incarnation >= least
 
@@ -45,14 +45,14 @@ class Member:
         self.name = alive.node
         self.alive = alive
         self.incarnation = alive.incarnation
-        self.is_heard = False  # ever: a packet came from its address, or it answered a probe of ours
+        self.is_heard = False  # whether a packet ever came from its address, or it answered a probe
         self.state = MemberState.ALIVE
         self.since = now  # when `state` was entered
-        self.rise_from = alive.incarnation  # what the incarnation was at `rise_since`
+        self.rise_from = alive.incarnation  # the incarnation at `rise_since`
         self.rise_since = now
 
     def enter(self, state: MemberState, incarnation: int, now: float) -> None:
-        """Accept a claim; the time changes only with the state."""
+        """Accept a message; `since` changes only with the state."""
         if state is not self.state:
             self.since = now
         self.state = state
@@ -60,7 +60,7 @@ class Member:
 
     @property
     def address(self) -> Address:
-        """Where the member listens."""
+        """The gossip address of the member."""
         return unpack_address(self.alive.addr, self.alive.port)
 
     @property

@@ -1,11 +1,12 @@
 """The member table and its ring (SWIM section 4.3, memberlist `state.go`, nextNode and resetNodes).
 
-Words: a `Member` is a row, the `MemberTable` holds all rows, the `View` applies to them what is said of
-members. Serf's list above, which remembers members that SWIM has forgotten, is the `Roster`.
+A `Member` is a row, the `MemberTable` holds all rows, and the `View` applies messages about members to them.
+Serf's table, which also remembers members that SWIM has forgotten, is the `Roster`.
 
 The ring is a list that probes walk in order, shuffled at each end, so that every member is probed once per
-round; a newcomer enters at a random place. Gossip walks the same ring at its own place, many times in a round
-of probes: successive targets differ. Choices draw from the ring, never from a set or dict order.
+round; a newcomer enters at a random place. Gossip walks the same ring at a position of its own, many times
+per round of probes, so that successive targets differ. Choices draw from the ring, never from a set or dict
+order.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class MemberTable:
     def __init__(self, me: Member, rng: Random) -> None:
         self.me = me
         self.by_name: dict[str, Member] = {}
-        self.name_at: dict[Address, str] = {}  # who listens where, others only
+        self.name_at: dict[Address, str] = {}  # names of other members by gossip address
         self._ring: list[Member] = []
         self._probe_place = 0
         self._gossip_place = 0
@@ -48,7 +49,7 @@ class MemberTable:
         self.list_address(member)
 
     def drop(self, member: Member) -> None:
-        """Take `member` out, wherever the round is."""
+        """Remove `member`, at any point of the round."""
         place = self._ring.index(member)
         del self._ring[place]
         del self.by_name[member.name]
@@ -57,13 +58,13 @@ class MemberTable:
         self._gossip_place -= place < self._gossip_place
 
     def list_address(self, member: Member) -> None:
-        """Note that `member` listens where it announces; the newest to announce an address has it."""
+        """Map the announced address to `member`; the latest member to announce an address has it."""
         self.name_at[member.address] = member.name
 
     def unlist_address(self, member: Member) -> None:
-        """Forget where `member` listens, before that changes.
+        """Remove the address of `member` before it changes.
 
-        The address may have passed on to somebody else meanwhile: containers reuse addresses.
+        By then another member may have the address, as containers reuse addresses.
         """
         if self.name_at.get(member.address) == member.name:
             del self.name_at[member.address]
@@ -94,7 +95,7 @@ class MemberTable:
         return dropped
 
     def next_listeners(self, k: int, eligible: Callable[[Member], bool]) -> Iterator[Member]:
-        """Yield the next up to `k` different eligible members of the ring; one not taken stays next."""
+        """Yield up to `k` different eligible members from the ring; one that is not consumed stays next."""
         for _ in range(len(self._ring)):
             if k <= 0:
                 return
@@ -122,7 +123,7 @@ class MemberTable:
         return chosen
 
     def any_other_alive(self) -> bool:
-        """Tell whether somebody else would still answer, as far as we know."""
+        """Tell whether any other member is alive or suspected, as far as we know."""
         return any(m is not self.me and not m.is_gone for m in self._ring)
 
     def _insert(self, member: Member) -> None:

@@ -1,9 +1,9 @@
 """`SwimNode`: memberlist's semantics without its sockets, clocks and locks (SWIM; Lifeguard; serf-wire 3).
 
-It takes packets, streams' contents and the time, and dispatches them to the parts: `View` (what is said of
+It takes packets, streams' contents and the time, and dispatches them to the parts: `View` (messages about
 members), `FailureDetector` (probes), `Piggyback` and `BroadcastQueue` (dissemination), `Deadlines` (timers).
-It holds no arithmetic of its own. Rules for its owner: hand `now` in as monotonic seconds that never go back,
-carry out what is emitted, pop `deadlines` when they are due.
+It contains no arithmetic of its own. Its owner passes `now` as monotonic seconds that never go back, carries
+out the emitted effects, and pops `deadlines` when they are due.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ class SwimNode:
     ) -> None:
         rng = runtime.rng
         self.config = config
-        self._size = 0  # of the cluster, as the retransmit limit last saw it
+        self._size = 0  # of the cluster, when the retransmit limit was last computed
         self.rejected = 0  # messages that broke the protocol
         self.last_heard = float("-inf")  # packet or stream of a known, not suspect member; or our probe's ack
-        self._asked: list[bytes] = []  # requests of the present datagram that were answered
+        self._asked: list[bytes] = []  # requests of the current datagram that were answered
         self._delegate = delegate
         self._rng = rng
         self._emit = emit
@@ -132,8 +132,8 @@ class SwimNode:
     def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> Sequence[bytes]:
         """Handle the messages of one datagram; return those of the upper layer, in their order.
 
-        Broken ones are counted and reported, the others count. For a message of its own that it takes, the
-        upper layer calls `heard_from`.
+        Malformed ones are counted and reported; the rest are still handled. The upper layer calls
+        `heard_from` for each message that it accepts.
         """
         user_messages: list[bytes] = []
         by_name = self.table.by_name
@@ -162,7 +162,7 @@ class SwimNode:
         return user_messages
 
     def local_state(self, *, join: bool) -> PushPull:
-        """Return what this node says in a push/pull, on either side of it."""
+        """Return this node's rows for a push/pull, on either side of it."""
         rows = tuple(member.row() for member in self.table.by_name.values())
         return PushPull(join, rows, self._delegate.local_user_state())
 
@@ -172,8 +172,8 @@ class SwimNode:
         """Merge a peer's rows; the upper layer merges its own part afterwards.
 
         `joining`: this node asked to join the peer's cluster, which may know an earlier life of it. A row
-        that breaks the protocol is rejected alone: one bad member must not cut us off from its peers. `peer`
-        is whom the rows are from, a name or ``host:port``, for the evidence alone.
+        that breaks the protocol is rejected on its own: one bad member must not cut us off from its peers.
+        `peer` is the sender, a name or ``host:port``, used only as evidence.
 
         Raises:
             RemoteProtocolError: none of the alive rows has versions that fit ours; nothing was merged.
@@ -190,7 +190,7 @@ class SwimNode:
         self._settle(now)
 
     def answer_stream_ping(self, ping: Ping) -> Ack | None:
-        """Return the ack for a ping over a stream; None if it is meant for somebody else."""
+        """Return the ack for a ping over a stream; None if it is for another member."""
         return None if ping.node and ping.node != self.table.me.name else Ack(ping.seq)
 
     def stream_ping_answered(self, seq: int) -> None:
@@ -199,7 +199,7 @@ class SwimNode:
         self._path_checks.receive_ack(seq)
 
     def stream_ping_failed(self, seq: int, reason: str) -> None:
-        """The driver could not carry out `OpenStreamPing`: evidence, should the probe fail."""
+        """The driver could not carry out `OpenStreamPing`; kept as evidence in case the probe fails."""
         self.detector.receive_stream_failure(seq, reason)
 
     # --- time -------------------------------------------------------------------------------------------
@@ -254,12 +254,12 @@ class SwimNode:
         self._settle(now)
 
     def leave(self, now: float, token: int) -> None:
-        """Tell everybody that this node is gone; the node goes on answering until its driver stops."""
+        """Send the leave broadcast; the node keeps answering until its driver stops."""
         self.view.leave(token, now)
         self._settle(now)
 
     def check_paths(self, name: str, now: float) -> bool:
-        """Ping a member in three ways; `PathsChecked` follows. False: nobody has that name, or too many."""
+        """Ping a member in three ways; `PathsChecked` follows. False: unknown name, or too many."""
         member = self.table.by_name.get(name)
         return member is not None and self._path_checks.begin(member, now)
 
@@ -272,11 +272,11 @@ class SwimNode:
         self._piggyback.send_alone(to, USER + payload)
 
     def wake(self, now: float) -> None:
-        """Something was queued from above: see to it that it is sent."""
+        """Arm the gossip timer, after the upper layer has queued broadcasts."""
         self._settle(now)
 
     def heard_from(self, source: Address, now: float) -> None:
-        """A message from `source` was taken, of whichever layer."""
+        """Note that a message from `source` was accepted, by either layer."""
         name = self.table.name_at.get(source)
         if name is None:
             return
@@ -292,12 +292,12 @@ class SwimNode:
             self._emit(MessageRejected(source, str(error)))
 
     def any_other_alive(self) -> bool:
-        """Tell whether somebody else would still answer."""
+        """Tell whether any other member is alive or suspected."""
         return self.table.any_other_alive()
 
     @property
     def retransmit_limit(self) -> int:
-        """How often each broadcast is sent in a cluster of the present size."""
+        """How often each broadcast is sent at the current cluster size."""
         return self._piggyback.limit
 
     # --- parts of the above -----------------------------------------------------------------------------
@@ -347,7 +347,7 @@ class SwimNode:
         self._path_checks.receive_ack(ack.seq)
         if probe is None:
             return
-        self.last_heard = now  # from whatever address: the peer may have several
+        self.last_heard = now  # from any address, as the peer may have several
         rtt = now - probe.started
         if ack.payload and rtt < self.config.probe_timeout:  # a later one may have been relayed
             self._delegate.ping_completed(probe.target.name, rtt, ack.payload)
@@ -359,9 +359,10 @@ class SwimNode:
             self.reject(name, error)
 
     def _repeat_leave(self, message: Suspect | Dead) -> None:
-        """Tell the reporter that the member it accuses has left by its own word, which it missed.
+        """Tell the reporter that the member it accuses has left: the reporter missed the leave broadcast.
 
-        One packet for one packet. Without it the reporter declares a failure, and keeps it until a push/pull.
+        Costs one packet per accusation. Otherwise the reporter would declare a failure, and keep it until the
+        next push/pull.
         """
         accused, reporter = map(self.table.by_name.get, (message.node, message.reporter))
         if (
@@ -375,7 +376,7 @@ class SwimNode:
             self._piggyback.send_to_member(reporter, (encode(left),))
 
     def _is_answered(self, request: bytes) -> bool:
-        """Tell whether to answer a request of the present datagram: not again, and not any number of them."""
+        """Tell whether to answer a request of the current datagram: no repeats, and a limited number."""
         if request in self._asked:
             return False
         if sum(known[0] == request[0] for known in self._asked) >= MAX_REQUESTS:
@@ -389,7 +390,7 @@ class SwimNode:
         choose = self.table.choose if is_random else self.table.next_listeners
         for member in choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
             if not self._piggyback.gossip_to(member) or not self._piggyback.pending():
-                return  # before the ring goes on: the next member is the first of the next tick
+                return  # before the ring advances, so that the next member is the first of the next tick
 
     def _has_audience(self, now: float) -> bool:
         return any(self._hears_gossip(member, now) for member in self.table.by_name.values())
@@ -397,7 +398,7 @@ class SwimNode:
     def _hears_gossip(self, member: Member, now: float) -> bool:
         if member is self.table.me:
             return False
-        # The gone are told for a while, so that a member that did not die, or did not leave, can refute.
+        # Gossip to dead and left members for a while, so that one that is in fact alive can refute.
         return not member.is_gone or now - member.since <= self.config.gossip_to_the_dead
 
     def _push_pull(self, now: float) -> None:
@@ -433,7 +434,7 @@ class SwimNode:
             self._piggyback.limit = transmissions(self.config, n)
 
 
-# What `_receive` calls, by the type byte; the other two types are handled before it, where the hot path is.
+# Handlers of `_receive` by type byte; the other two types are handled earlier, on the hot path.
 RECEIVERS: dict[int, Callable[[SwimNode, bytes, Address, float], None]] = {
     MessageType.PING: SwimNode._receive_ping,
     MessageType.INDIRECT_PING: SwimNode._receive_indirect_ping,

@@ -1,8 +1,8 @@
 """Checks of the paths to one member, on demand: a small datagram, a full one, and a stream.
 
-For a person who looks for the fault, not for the failure detector: the outcome changes nothing that the node
-believes. All of it is memberlist's own ping (serf-wire 1.4), which every peer answers; the full one carries
-a field that peers skip.
+The checks help an operator to find a fault; the failure detector does not use their results. Each is
+memberlist's own ping (serf-wire 1.4), which every peer answers; the full one carries an extra field that
+peers skip.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class PathCheckLate(Timer, frozen=True, gc=False):
 
 
 MAX_PATH_CHECKS = 32
-"""Members whose paths are checked at once; each costs two datagrams and a stream."""
+"""Members whose paths may be checked at the same time; each costs two datagrams and a stream."""
 SMALL, FULL, STREAM = range(3)
 
 
 class PathCheck:
-    """The checks of one member that are under way: what each ping was numbered, and which were answered."""
+    """The checks of one member in progress: the number of each ping, and the answers so far."""
 
     __slots__ = ("answered", "seqs")
 
@@ -84,7 +84,7 @@ class PathChecks:
         return True
 
     def receive_ack(self, seq: int) -> None:
-        """An answer arrived, by datagram or stream; it may be to another ping."""
+        """Handle an ack by datagram or stream; ignore it if it is for another ping."""
         for name, check in self._checks.items():
             if seq in check.seqs:
                 check.answered[check.seqs.index(seq)] = True
@@ -93,7 +93,7 @@ class PathChecks:
                 return
 
     def finish(self, name: str) -> None:
-        """Tell what the checks of a member found: all were answered, or the time is up."""
+        """Emit the results of a member's checks, once all are answered or the time is up."""
         self._runtime.deadlines.cancel(PathCheckLate(name))
         small, full, stream = self._checks.pop(name).answered
         self._emit(PathsChecked(name, small, full, stream))

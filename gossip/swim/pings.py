@@ -1,7 +1,7 @@
-"""The pings that this node writes (serf-wire 2.1): in its own name, with numbers that nobody can guess.
+"""The pings of this node (serf-wire 2.1), with sequence numbers that cannot be guessed.
 
-An ack with such a number was written by a receiver of the ping. Where the ack comes from proves nothing, as
-members with several addresses answer from any of them.
+An ack with such a number proves that its sender received the ping. The source address of the ack proves
+nothing, as members with several addresses answer from any of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Pings:
         return encode(self._numbered(seq, name))
 
     def indirect(self, seq: int, target: Member, *, nack: bool) -> bytes:
-        """Return the request to ping `target`, and with `nack` to say so if it does not answer."""
+        """Return the request to ping `target`; with `nack`, the relay reports a missing answer."""
         me, it = self._me.alive, target.alive
         return encode(IndirectPing(seq, it.addr, it.port, it.node, nack, me.addr, me.port, me.node))
 

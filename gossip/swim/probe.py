@@ -1,6 +1,6 @@
 """One probe cycle: direct ping, then indirect and stream pings, then a verdict (SWIM 3.1, Lifeguard 4.1).
 
-A `Probe` only remembers who was asked and who answered; when to ask for its verdict is its owner's business.
+A `Probe` records the members asked and the answers; its owner decides when to evaluate them.
 """
 
 from gossip.swim.evidence import ProbeRecord
@@ -8,7 +8,7 @@ from gossip.swim.member import Member
 from gossip.wire.address import Address
 
 MAX_REASON_LENGTH = 200
-"""Characters that are kept of why a stream failed; a peer may have written them."""
+"""Characters kept of the reason why a stream failed; a peer may have chosen the text."""
 
 
 class Probe:
@@ -31,20 +31,20 @@ class Probe:
 
     def __init__(self, target: Member, seq: int, now: float, deadline: float, health: int = 0) -> None:
         self.target = target
-        self.incarnation = target.incarnation  # a newer one during the cycle must not be accused
+        self.incarnation = target.incarnation  # a newer one seen during the cycle must not be accused
         self.seq = seq
         self.started = now
         self.deadline = deadline
         self.health = health  # our own, which stretched the deadline
         self._is_acked = False
         self._is_answered_by_stream = False
-        self._relays: dict[Address, str] = {}  # whom we asked, by where they listen
+        self._relays: dict[Address, str] = {}  # names of the relays by address
         self._stream: str | None = None  # why the ping over a stream failed; "" while there is no answer
         self._nacks_expected = 0
-        self._nacks: list[Address] = []  # where nacks came from, each once
+        self._nacks: list[Address] = []  # sources of nacks, each once
 
     def ask(self, relay: Member, *, can_nack: bool) -> None:
-        """One more relay was asked to try; with `can_nack` it owes a nack if its own ping is late."""
+        """Add a relay that was asked; with `can_nack` it must send a nack if its own ping is late."""
         self._relays[relay.address] = relay.name
         self._nacks_expected += can_nack
 
@@ -86,16 +86,16 @@ class Probe:
 
     @property
     def health_delta(self) -> int:
-        """What the cycle says about ourselves: -1 for an answer, else the nacks that stayed out.
+        """The change in local health: -1 for an answer, else the number of missing nacks.
 
-        With no relay that could nack, a failure counts as one.
+        If no relay supports nacks, a failure counts as 1.
         """
         if self.succeeded:
             return -1
         return self._nacks_expected - len(self._nacks) if self._nacks_expected else 1
 
     def record(self) -> ProbeRecord:
-        """Return what remains of the cycle when it has failed."""
+        """Return the record of a failed cycle."""
         nacked = tuple(self._relays.get(source, str(source)) for source in self._nacks)
         relays = tuple(self._relays.values())
         return ProbeRecord(self.started, relays, nacked, self.deadline, self.health, self._stream)

@@ -6,7 +6,7 @@ A member that is believed to be alive is pinged more often before its name moves
 agents have one name.
 
 An announcement is kept as a `Claim` for up to `CLAIM_LIFETIME`, because an old process answers until it has
-stopped. This node's own name never moves: a claim to it only asks whether anybody answers there.
+stopped. This node's own name never moves: a claim to it only checks whether another agent answers there.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ PINGS = 3
 """Pings to each address, so that one or two lost packets do not give a name away."""
 
 PINGS_OF_THE_LIVING = 5
-"""Times that each address is pinged while the owner is believed to be alive.
+"""Pings to each address while the owner is believed to be alive.
 
-Where one datagram in ten is lost, an owner that answers is taken for silent once in 4,000 times.
+At 10 % packet loss, an owner that answers is taken for silent once in 4,000 times.
 """
 
 PING_SPACING = 0.5
@@ -182,7 +182,7 @@ class Reclaims:
         return None
 
     def _rest(self, member: Member, claim: Claim, until: float, now: float) -> None:
-        """The name stays: ask nobody until then, or until it is claimed again a little later."""
+        """Keep the name where it is, and pause the pings until then or until a later claim."""
         if claim.claimant_answers:
             self._emit(NameConflict(member.name, member.address, claim.address))
         claim.pings, claim.owner_answers, claim.claimant_answers = 0, False, False

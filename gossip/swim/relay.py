@@ -1,4 +1,4 @@
-"""Pings made on behalf of others: the middle man of an indirect probe (SWIM 3.1; nacks: Lifeguard 4.1)."""
+"""Pings on behalf of other members, for their indirect probes (SWIM 3.1; nacks: Lifeguard 4.1)."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from gossip.wire.address import Address
 
 
 class Relay(Struct, frozen=True, gc=False):
-    """Whom to tell, under which of the requester's sequence numbers."""
+    """The requester, and its sequence number."""
 
     requester: Address
     seq: int
@@ -28,7 +28,7 @@ class Relays:
 
     @property
     def is_full(self) -> bool:
-        """Whether a further request must be refused: the requester then counts us as unreachable."""
+        """Whether further requests are refused; the requester then counts this node as unreachable."""
         return len(self._by_seq) >= self._limit
 
     def add(self, seq: int, relay: Relay) -> None:

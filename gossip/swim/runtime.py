@@ -1,6 +1,6 @@
-"""What both layers of one node share while it runs: timers, random numbers, and the ends of broadcasts.
+"""State shared by both layers of a node: timers, random numbers, and tokens of finished broadcasts.
 
-It is made before any part, so that every part is whole when it is constructed, whichever layer it is of.
+It is created before all parts, so that the parts of both layers are complete once constructed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """One node's timers and generator, and the tokens of broadcasts that are done, of all its queues."""
+    """The timers and random generator of a node, and the tokens of finished broadcasts of all queues."""
 
     __slots__ = ("deadlines", "finished", "rng")
 

@@ -1,7 +1,7 @@
-"""A suspicion: a rumour of death whose deadline shrinks as others confirm it (Lifeguard section 4.2).
+"""A suspicion of a member; its deadline shrinks as other members confirm it (Lifeguard section 4.2).
 
 A confirmation is independent only if its reporter probed the member itself. A row of a push/pull repeats
-somebody else's word without saying whose, so it may begin a suspicion, as `HEARSAY`, but never confirms one.
+an accusation without naming the accuser, so it may begin a suspicion, as `HEARSAY`, but never confirms one.
 The module knows nothing of messages or timers: the owner reads `deadline` after each confirmation.
 """
 
@@ -15,7 +15,7 @@ the accused can refute it. No member has an empty name."""
 
 
 def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: float, maximum: float) -> float:
-    """Return the seconds left after `confirmations` of the `k` that matter (may be negative).
+    """Return the seconds left after `confirmations` of the `k` that count (may be negative).
 
     Formula of memberlist's `suspicion.go`: max - (max - min) x ln(c+1)/ln(k+1), floored to a millisecond,
     never under the minimum.
@@ -26,7 +26,7 @@ def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: flo
 
 
 class Suspicion:
-    """One suspected member: who says so, and until when it may refute."""
+    """The suspicion of one member: its accuser, its confirmers and its deadline."""
 
     __slots__ = (
         "confirmers",
@@ -51,11 +51,11 @@ class Suspicion:
         self.minimum = minimum
         self.maximum = maximum
         self.started = now
-        # With nobody to confirm, there is nothing to wait for beyond the minimum.
+        # Without possible confirmers, there is nothing to wait for beyond the minimum.
         self.deadline = now + (minimum if k < 1 else maximum)
 
     def confirm(self, reporter: str) -> bool:
-        """Count `reporter` as an independent confirmation; return whether its word should be passed on.
+        """Count `reporter` as an independent confirmation; return whether to re-gossip its message.
 
         The first reporter with a name after `HEARSAY` becomes the accuser: the hearsay may have been its own.
         """
@@ -73,7 +73,7 @@ class Suspicion:
         return True
 
     def evidence(self, reporter: str, incarnation: int) -> Evidence:
-        """Return what stands behind the suspicion when `reporter` begins, confirms, or ends it.
+        """Return the evidence when `reporter` begins, confirms, or ends the suspicion.
 
         `incarnation` is the suspected one, or the one that refutes.
         """

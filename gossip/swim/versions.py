@@ -1,8 +1,8 @@
 """Protocol compatibility of the members of one table (memberlist `memberlist.go`, verifyProtocol).
 
-Six bytes per member: minimum, maximum and current version, of memberlist's protocol and of Serf's. Everybody
-must understand what everybody speaks; a peer that finds otherwise in a push/pull refuses all of it. A row
-that does not fit would make the cluster unjoinable, and is kept out of the table.
+Six bytes per member: minimum, maximum and current version, of memberlist's protocol and of Serf's. Every
+member must understand the version that every other member speaks; otherwise a peer refuses the whole
+push/pull. An incompatible row would make the cluster unjoinable, so it is kept out of the table.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from gossip.wire.layout import VERSION_BYTES
 from gossip.wire.messages import MemberState, NodeState
 
 KINDS = (("protocol", 0, 1, 2), ("delegate protocol", 3, 4, 5))
-"""What each pair of ranges is called, and where its minimum, maximum and current version stand."""
+"""The name of each version range, and the positions of its minimum, maximum and current version."""
 
 
 class Versions:
@@ -29,17 +29,17 @@ class Versions:
             counts[version] = counts.get(version, 0) + 1
 
     def remove(self, versions: bytes) -> None:
-        """Take back what was added."""
+        """Remove a member's six bytes from the count."""
         for counts, version in zip(self._counts, versions, strict=True):
             counts[version] -= 1
             if not counts[version]:
                 del counts[version]
 
     def verify(self, name: str, versions: bytes) -> None:
-        """Check that everybody would still understand everybody with `name` in the table.
+        """Check that all members would still understand each other with `name` in the table.
 
         Raises:
-            RemoteProtocolError: not so; this member must stay out.
+            RemoteProtocolError: the versions are incompatible; the member must stay out.
         """
         for kind, low, high, current in KINDS:
             floor = max(versions[low], *self._counts[low])
@@ -59,11 +59,11 @@ class Versions:
     def verify_any(self, rows: Iterable[NodeState]) -> None:
         """Check that at least one of the alive `rows`, if there are any, could be in the table.
 
-        A peer that does not fit says only such rows. Otherwise each row is judged by itself: that a stranger
-        of other versions is among a peer's members says nothing against the peer.
+        An incompatible peer sends only incompatible rows. Otherwise each row is judged on its own: one
+        incompatible member among a peer's rows is no reason to refuse the peer.
 
         Raises:
-            RemoteProtocolError: none could; the whole merge must be refused.
+            RemoteProtocolError: none is compatible; the whole merge must be refused.
         """
         problem: RemoteProtocolError | None = None
         tried: set[bytes] = set()  # a cluster has a handful of different versions

@@ -1,4 +1,4 @@
-"""This node's view of the cluster: what it believes about whom (serf-wire 3.3 to 3.7, memberlist `state.go`).
+"""This node's view of the cluster: messages applied to members (serf-wire 3.3 to 3.7, memberlist `state.go`).
 
 Messages (alive, suspect, dead) come from packets, from anti-entropy and from our own probes; one handler each
 decides, records, re-gossips the *same bytes*, and tells the delegate. The view owns incarnation, refutation
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
     from gossip.swim.reclaim import Reclaims
 
 MAX_FORMER_ADDRESSES = 8
-"""Addresses of this node's own past that are remembered; what is said of an older one is a name conflict."""
+"""Earlier addresses of this node to remember; a message about an older one is a name conflict."""
 
 
 class SuspicionEnds(Timer, frozen=True, gc=False):
-    """The time of a suspected member is up."""
+    """The deadline of a suspicion."""
 
     name: str
 
 
 class View:
-    """Applies what is said of members to the member table."""
+    """Applies messages about members to the member table."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it changes, and all that hear of it
+    def __init__(  # noqa: PLR0913, PLR0917 - the state it changes, and its listeners
         self,
         config: SwimConfig,
         table: MemberTable,
@@ -80,19 +80,19 @@ class View:
         self.suspicions: dict[str, Suspicion] = {}
         self.versions = Versions()
         self.versions.add(self._me.alive.versions)
-        self._former: list[tuple[bytes, int]] = []  # where this node was before, in this life
+        self._former: list[tuple[bytes, int]] = []  # earlier addresses of this node, in this life
         self.is_leaving = False
-        self.is_joining = False  # hears what a cluster that it asked for holds of its earlier life
+        self.is_joining = False  # merging the state of a cluster that may know an earlier life of this node
         self.refutations = 0
         self.refused_members = 0  # newcomers beyond `max_members`
-        self.evicted_members = 0  # who made room for newcomers
+        self.evicted_members = 0  # dropped to make room for newcomers
         self._evicted_at = float("-inf")
         queue.enqueue(encode(self._me.alive), key=self._me.name)
 
     # --- messages ---------------------------------------------------------------------------------------
 
     def handle_alive(self, alive: Alive, encoded: bytes | None, now: float) -> None:
-        """Handle the message that a member lives; `encoded` is how it came, None to encode it anew."""
+        """Handle an alive message; `encoded` is its bytes as received, None to encode it here."""
         if not _is_usable(alive):
             return
         _verify_length(alive)
@@ -112,7 +112,7 @@ class View:
         origin: Origin = Origin(),  # noqa: B008 - frozen
         probe: ProbeRecord | None = None,
     ) -> None:
-        """Handle the message that a member does not answer; `probe` is our own, if that says so."""
+        """Handle a suspect message; `probe` is our own failed probe, if that is its source."""
         member = self._table.by_name.get(suspect.node)
         if member is None or suspect.incarnation < member.incarnation:
             return
@@ -143,7 +143,7 @@ class View:
         )
 
     def handle_dead(self, dead: Dead, encoded: bytes | None, now: float, token: int = 0) -> None:
-        """Handle the message that a member is dead, or, if it says so itself, has left."""
+        """Handle a dead message: the member has died, or has left if it is the sender itself."""
         member = self._table.by_name.get(dead.node)
         if member is None:
             return
@@ -167,8 +167,8 @@ class View:
     def merge(self, row: NodeState, now: float, peer: str = "") -> None:
         """Merge a row of a push/pull with `peer`.
 
-        A member that others hold dead is only suspected here, and may still refute. Such a suspicion is
-        hearsay: memberlist merges it in the receiver's name, so that every push/pull confirms it once more.
+        A member that the peer considers dead is only suspected here, and may still refute. Such a suspicion
+        is hearsay. (memberlist merges it in the receiver's name, so that every push/pull confirms it again.)
         """
         if row.state is MemberState.ALIVE:
             known = self._table.by_name.get(row.name)
@@ -180,10 +180,10 @@ class View:
             message = Suspect(row.incarnation, row.name, HEARSAY)
             self.handle_suspect(message, None, now, Origin(Channel.PUSH_PULL, peer))
 
-    # --- our own doing ----------------------------------------------------------------------------------
+    # --- own decisions ----------------------------------------------------------------------------------
 
     def accuse(self, name: str, incarnation: int, now: float, probe: ProbeRecord) -> None:
-        """Our own `probe` of a member failed, which had `incarnation` when the probe began."""
+        """Suspect a member whose `probe` failed; `incarnation` is the one it had when the probe began."""
         message = Suspect(incarnation, name, self._me.name)
         self.handle_suspect(message, None, now, Origin(Channel.OWN_PROBE), probe)
 
@@ -193,7 +193,7 @@ class View:
         self.handle_dead(Dead(member.incarnation, name, self._me.name), None, now)
 
     def announce(self, meta: bytes, token: int) -> None:
-        """Announce this node anew with `meta`, under the next incarnation.
+        """Announce this node with `meta`, under the next incarnation.
 
         Raises:
             LocalProtocolError: the node is leaving, or its incarnations are used up.
@@ -208,7 +208,7 @@ class View:
         self._queue.enqueue(encode(self._me.alive), key=self._me.name, token=token)
 
     def move(self, addr: bytes) -> None:
-        """Announce this node anew at `addr`, under the next incarnation; raises as `announce` does."""
+        """Announce this node at `addr`, under the next incarnation; raises as `announce` does."""
         me = self._me.alive
         self._former = [*self._former, (me.addr, me.port)][-MAX_FORMER_ADDRESSES:]
         self._me.alive = Alive(me.incarnation, me.node, addr, me.port, me.meta, me.versions)
@@ -219,22 +219,22 @@ class View:
             raise
 
     def leave(self, token: int, now: float) -> None:
-        """Declare this node gone, by its own word."""
+        """Declare that this node has left."""
         self.is_leaving = True
         self.handle_dead(Dead(self._me.incarnation, self._me.name, self._me.name), None, now, token)
 
     def reclaim_timed_out(self, name: str, now: float) -> None:
-        """The pings for a claim to `name` are late: the name passes on if its owner was silent.
+        """Evaluate the pings for a claim to `name`; the name moves if its owner was silent.
 
         Raises:
-            RemoteProtocolError: it would, but the claim breaks a rule for any announcement.
+            RemoteProtocolError: the name would move, but the claim is not a valid announcement.
         """
         claim = self._reclaims.timed_out(name, now)
         if claim is not None:
             self._accept(self._table.by_name[name], claim.alive, claim.encoded, now)
 
     def forget(self, members: Iterable[Member]) -> None:
-        """Drop what is known about members that left the table."""
+        """Drop the version counts and claims of members that were removed from the table."""
         for member in members:
             self.versions.remove(member.alive.versions)
             self._reclaims.drop(member.name)
@@ -284,7 +284,7 @@ class View:
             self._accept(member, alive, encoded, now)
 
     def _accept(self, member: Member, alive: Alive, encoded: bytes | None, now: float) -> None:
-        """Let `member` be alive as `alive` says, wherever that is and at whatever incarnation.
+        """Update `member` from `alive`, whose address and incarnation may both be new.
 
         Raises:
             RemoteProtocolError: the incarnation rises too fast, or the versions fit no other member.
@@ -353,7 +353,7 @@ class View:
         self._become(max(self._me.incarnation, accused) + 1, self._me.alive.meta)
         self._health.refuted(now)
         self.refutations += 1
-        # Keyed by address, as memberlist does: it must not replace a queued message about ourselves. Nor may
+        # Keyed by address, as in memberlist: it must not replace a queued message about ourselves. Nor may
         # a member's message replace it: the key is no text, as a member may bear any name.
         self._queue.enqueue(encode(self._me.alive), key=self._me.address)
 
@@ -382,7 +382,7 @@ class View:
 
 
 def _is_usable(alive: Alive) -> bool:
-    """Tell whether this can be a member at all: counted incarnations, versions, an address to send to.
+    """Tell whether the announcement is valid: an incarnation, versions, an address to send to.
 
     Only peers from before memberlist's protocol 2 leave versions out, or send port 0 for their own port.
     Admitted here, a row without versions would make every other peer refuse our push/pulls.
@@ -409,7 +409,7 @@ def _verify_length(alive: Alive) -> None:
 
 
 def _says_more(row: NodeState, known: Member) -> bool:
-    """Tell whether a row could change what is known; most rows of anti-entropy say nothing new."""
+    """Tell whether a row could change the table; most rows of a push/pull are known already."""
     alive = known.alive
     return row.incarnation > known.incarnation or row.addr != alive.addr or row.port != alive.port
 
