@@ -1,4 +1,4 @@
-"""What Serf has and this project leaves out on purpose, and what to use instead (serf-wire 8.1, 8.2)."""
+"""Serf's flags and keys that are deliberately unsupported, with alternatives (serf-wire 8.1, 8.2)."""
 
 _SYSLOG = "the log goes to standard error; pipe it into logger(1), or run the agent under systemd"
 _STATS = "no metrics are sent; read the counters with 'gossip info --format json'"
@@ -21,16 +21,16 @@ _FLAGS = {
 
 
 def absent_key(key: str) -> str:
-    """Return what to use instead of a key of Serf's files that is left out; empty if it is none."""
+    """Return the alternative to an unsupported key of Serf's files; empty for any other key."""
     return _KEYS.get(key, "")
 
 
 def absent_flag(flag: str) -> str:
-    """Return what to use instead of a flag of ``serf agent`` that is left out; empty if it is none."""
+    """Return the alternative to an unsupported flag of ``serf agent``; empty for any other flag."""
     return _FLAGS.get(flag, "")
 
 
 def everything() -> list[tuple[str, str]]:
-    """Return all keys, then all flags with Serf's one dash, each with what to use instead."""
+    """Return all unsupported keys, then flags (with one dash, as in Serf), each with its alternative."""
     flags = [(flag.removeprefix("-"), advice) for flag, advice in _FLAGS.items()]
     return [*_KEYS.items(), *flags]

@@ -20,10 +20,10 @@ MAX_FILES = 1000
 
 
 def read_config_files(kind: type[Struct], paths: Iterable[Path]) -> list[Source]:
-    """Return what the files at `paths`, or in directories there, set, in their order.
+    """Return one source for each file at `paths`, or in directories there, in order.
 
     Raises:
-        ConfigError: one cannot be read, or has keys that mean nothing.
+        ConfigError: a file cannot be read, or has unknown keys.
     """
     return [_read(kind, file) for path in paths for file in _files(path)]
 
@@ -31,7 +31,7 @@ def read_config_files(kind: type[Struct], paths: Iterable[Path]) -> list[Source]
 def _read(kind: type[Struct], path: Path) -> Source:
     text = read_text(path, "configuration")
     if path.suffix == JSON or text.lstrip().startswith("{"):
-        from gossip.settings.serf_json import serf_source  # most agents have no file of Serf's
+        from gossip.settings.serf_json import serf_source  # most agents have no Serf file
 
         return serf_source(kind, path, text)
     return toml_source(kind, path, text)

@@ -1,6 +1,6 @@
-"""From what a source says to the value of a setting: type, spelling, range.
+"""Conversion of a source's raw value to the value of a setting: type, spelling, range.
 
-A reason says what was expected and what was given; it never repeats a secret.
+An error names the expected and the given value, but never repeats a secret.
 """
 
 import shlex
@@ -20,7 +20,7 @@ def convert(item: Declared, value: object, *, is_text: bool) -> object:
     """Return the value of the setting `item` for `value`; with `is_text` texts are read as numbers and so on.
 
     Raises:
-        ValueError: it cannot be; the reason says what was expected and what was given.
+        ValueError: the value is invalid; the message names the expected and the given value.
     """
     value = _split(item, value, is_text=is_text)
     try:
@@ -86,7 +86,7 @@ def _checked(item: Declared, value: object) -> object:
 
 
 def _reason(item: Declared, value: object, text: str) -> str:
-    """Return why msgspec refuses `value`, in our words."""
+    """Return the reason why msgspec refuses `value`, in our wording."""
     reason, _, path = text.partition(" - at `$")
     if isinstance(item.kind, type) and issubclass(item.kind, Struct):
         return _nested(reason, path)

@@ -1,4 +1,4 @@
-"""A configuration as it stands: each setting with its value and where that came from, as a TOML document."""
+"""The effective configuration as a TOML document: each setting with its value and source."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from gossip.toml_text import inline_text
 
 
 def explain(merged: Merged[C]) -> Iterator[str]:
-    """Yield a line for each setting; a secret's value, and what is not set, stand in comments."""
+    """Yield a line for each setting; secrets and settings without a value become comments."""
     for name, item in settings_of(type(merged.config)).items():
         origins = merged.origins.get(name)
         value = _plain(getattr(merged.config, name))
@@ -25,7 +25,7 @@ def explain(merged: Merged[C]) -> Iterator[str]:
 
 
 def _plain(value: object) -> object:
-    """Return `value` as lists, tables and texts; a Struct is a table of what differs from its defaults."""
+    """Return `value` as lists, tables and texts; a Struct becomes a table of its non-default fields."""
     if isinstance(value, Struct):
         fields = {name: getattr(value, name) for name in value.__struct_fields__}
         return {name: _plain(each) for name, each in fields.items() if each != getattr(type(value)(), name)}

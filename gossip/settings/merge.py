@@ -1,4 +1,4 @@
-"""Sources become one configuration: later sources win, and where each value came from is kept.
+"""Merges sources into one configuration: later sources win, and the origin of each value is kept.
 
 As in Serf (serf-wire 8.2), lists of later sources are appended and tables are merged, where the setting says
 so. Each source is checked on its own, so that an error names the source, the key and the value.
@@ -18,7 +18,7 @@ C = TypeVar("C", bound=Struct)
 
 
 class Merged(NamedTuple, Generic[C]):
-    """A configuration, and for each setting that a source gave, where it stands."""
+    """A configuration, and the origin of each setting that a source gave."""
 
     config: C
     origins: Mapping[str, tuple[str, ...]]
@@ -28,7 +28,7 @@ def merge(kind: type[C], sources: Iterable[Source]) -> Merged[C]:
     """Return the configuration `kind` that `sources` give, the last one strongest.
 
     Raises:
-        ConfigError: a value cannot be used; one line that says where it stands, and what is expected.
+        ConfigError: a value is invalid; one line with its origin and the expected value.
     """
     declared = settings_of(kind)
     values: dict[str, object] = {}

@@ -1,8 +1,8 @@
-"""Serf's configuration files, taken as they are (serf-wire 8.2).
+"""Serf's configuration files, read unchanged (serf-wire 8.2).
 
-A file is an object with Serf's keys, in upper or lower case. As in Serf, an empty text, a zero, false and
-null say nothing: a later file can add to an earlier one but not undo it. Only `enable_compression` can be
-false.
+A file is an object with Serf's keys, in upper or lower case. As in Serf, an empty text, zero, false and
+null count as not set: a later file can add to an earlier one but not undo it. Only `enable_compression`
+can be false.
 """
 
 import json
@@ -17,11 +17,11 @@ from gossip.settings.setting import Declared, settings_of
 from gossip.settings.source import Source
 
 _WITHOUT_EFFECT = ("syslog_facility",)
-"""Keys that mean nothing without another one that is refused."""
+"""Keys without a meaning of their own: each modifies a key that is refused."""
 
 
 def serf_source(kind: type[Struct], path: Path, text: str) -> Source:
-    """Return what the file of Serf at `path` sets, which holds `text`.
+    """Return the source for the Serf file at `path` with the content `text`.
 
     Raises:
         ConfigError: it is not a JSON object, or has a key that Serf does not know or that is left out here.
@@ -43,7 +43,7 @@ def serf_source(kind: type[Struct], path: Path, text: str) -> Source:
 
 
 def says_something(item: Declared, value: object) -> bool:
-    """Return whether Serf heeds `value`: what is empty, zero or off is as if it were not there."""
+    """Return whether Serf heeds `value`; it treats an empty, zero or false value as not set."""
     if value is False and item.setting.serf_opposite:
         return True
     return bool(value) and not (item.is_duration and value in ("0", "0s"))

@@ -1,4 +1,4 @@
-"""The declaration of a setting: what it means, and what it is called in each source.
+"""The declaration of a setting: its meaning, and its name in each source.
 
 The settings of a program are the fields of a Struct. A field gives the name, the type and the default; the
 `Setting` in its annotation gives the rest. Flags, file reading, the environment, help texts and the reference
@@ -18,7 +18,7 @@ from gossip.settings.duration import Seconds, duration_text
 
 
 class Serf(Enum):
-    """How ``serf agent`` knows a setting (serf-wire 8.1, 8.2)."""
+    """The names of a setting in ``serf agent`` (serf-wire 8.1, 8.2)."""
 
     NOT = "not at all"
     KEY = "as a key of its files"
@@ -34,7 +34,7 @@ class Words(Enum):
 
 
 class Setting(Struct, frozen=True):
-    """What one setting means, and its names; the name of the field is its key in our own files.
+    """The meaning and names of a setting; the name of the field is its key in our own files.
 
     `default` describes a default that the value itself does not show. `is_live` settings are applied when a
     running program reloads its configuration; the others need a restart.
@@ -46,8 +46,8 @@ class Setting(Struct, frozen=True):
     serf: Serf = Serf.NOT
     off_flag: str = ""  # of a switch; empty: "--no-" and the flag
     default: str = ""
-    serf_opposite: str = ""  # Serf's key, where it says the opposite of ours
-    serf_variable: str = ""  # a variable of Serf's own command line that sets it, too
+    serf_opposite: str = ""  # Serf's key, if it has the opposite meaning
+    serf_variable: str = ""  # a variable of Serf's command line that also sets it
     words: Words = Words.COMMAS
     adds: bool = False  # to what earlier sources gave, instead of replacing it
     is_table: bool = False  # in files only: neither flag nor variable
@@ -62,7 +62,7 @@ class Setting(Struct, frozen=True):
 
 
 class Declared(NamedTuple):
-    """A setting with what its field says about it."""
+    """A setting, with the name, type and default of its field."""
 
     name: str
     kind: object  # a type as in annotations
@@ -101,7 +101,7 @@ class Declared(NamedTuple):
 
     @property
     def off_flag(self) -> str:
-        """The flag that switches it off; empty for what is no switch."""
+        """The flag that switches it off; empty if the setting is not a switch."""
         flag = self.setting.flag
         return self.setting.off_flag or f"--no-{flag.removeprefix('--')}" if self.is_switch and flag else ""
 

@@ -1,4 +1,4 @@
-"""The sources of settings: files, the environment, flags. Each says what is set, and where.
+"""The sources of settings: files, the environment, flags. Each has the values it sets and their location.
 
 A source only finds values and gives them the names of settings; `gossip.settings.conversion` reads them.
 """
@@ -16,14 +16,14 @@ from gossip.settings.setting import settings_of
 from gossip.toml_file import parse_toml
 
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
-"""What Kubernetes, and Docker's links, tell containers of each service."""
+"""Suffixes of the variables that Kubernetes and Docker links set in containers for each service."""
 
 
 class Source(NamedTuple):
-    """What one source sets.
+    """The values that one source sets.
 
-    `where` says for a setting where the source has it: an error begins with it. Values of a source that
-    `is_text` are texts that are to be read as numbers and so on.
+    `where` has the location of each setting in the source, with which errors begin. If `is_text`, the values
+    are texts that still have to be parsed as numbers and so on.
     """
 
     values: Mapping[str, object]
@@ -32,7 +32,7 @@ class Source(NamedTuple):
 
 
 def flag_source(kind: type[Struct], given: Mapping[str, object]) -> Source:
-    """Return what flags set: `given` has the values by setting; None and an empty tuple mean "not given"."""
+    """Return the source for flags: `given` has values by setting, None or an empty tuple if not given."""
     declared = settings_of(kind)
     values = {name: value for name, value in given.items() if value is not None and value != ()}
     return Source(values, lambda name: declared[name].setting.flag or name, is_text=True)
@@ -41,14 +41,14 @@ def flag_source(kind: type[Struct], given: Mapping[str, object]) -> Source:
 def environment_source(
     kind: type[Struct], environ: Mapping[str, str], prefix: str, other_prefixes: tuple[str, ...] = ()
 ) -> Source:
-    """Return what variables set: `prefix` and the setting's name in capitals; our own win over Serf's.
+    """Return the source for variables: `prefix` and the setting's name in capitals; our own win over Serf's.
 
-    A variable with our prefix that sets nothing is refused: a misspelt one would be ignored without a word.
-    Not ours are those that begin with one of `other_prefixes`, and those that an orchestrator sets for each
-    service, which may be called as we are.
+    An unknown variable with our prefix is refused: otherwise a misspelt one would be ignored silently.
+    Exempt are those that begin with one of `other_prefixes`, and those that an orchestrator sets for each
+    service, as a service may have our name.
 
     Raises:
-        ConfigError: a variable sets nothing.
+        ConfigError: a variable with our prefix is unknown.
     """
     variables: dict[str, str] = {}  # to the setting
     for name, item in settings_of(kind).items():
@@ -66,10 +66,10 @@ def environment_source(
 
 
 def toml_source(kind: type[Struct], path: Path, text: str, table: str = "") -> Source:
-    """Return what a TOML file sets, which holds `text`: at the top, or in its one table called `table`.
+    """Return the source for a TOML file with the content `text`: its top level, or its table `table`.
 
     Raises:
-        ConfigError: it is not TOML, or has keys that mean nothing here.
+        ConfigError: it is not TOML, or has unknown keys.
     """
     content = parse_toml(text, str(path))
     if table:
@@ -83,7 +83,7 @@ def toml_source(kind: type[Struct], path: Path, text: str, table: str = "") -> S
 
 
 def unknown_key(key: str, known: Iterable[str], inside: str = "") -> str:
-    """Return what to say of a key that is no setting; `inside` tells where it stands."""
+    """Return the error for an unknown key; `inside` is its location."""
     if advice := absent_key(key):
         return f"{key} is left out on purpose: {advice}"
     return f"unknown key {key!r}{inside}{_nearest(key, known)}"

@@ -1,6 +1,6 @@
 """memberlist's messages as bytes: a type byte, then a msgpack map (memberlist `net.go`; serf-wire 1.4, 2.2).
 
-What each message consists of is declared in `messages`; this module finds the declaration by type. It knows
+The fields of each message are declared in `messages`; this module finds the declaration by type. It knows
 nothing of packets and streams, which carry these bytes, nor of Serf, whose messages are the opaque payload of
 a user message.
 
@@ -38,7 +38,7 @@ from gossip.wire.messages import (
 )
 
 MAX_GOSSIP_BYTES = 2048
-"""Longest alive, suspect or dead. Nobody could pass a longer one on: memberlist's packets hold 1400 bytes."""
+"""Longest alive, suspect or dead. Peers could not pass on more: memberlist's packets hold 1400 bytes."""
 
 REMEMBERED_GOSSIP = 8192
 """How many decoded gossip messages are kept; times the limit above, this bounds the memory."""
@@ -50,7 +50,7 @@ SHORTEST_PADDING = 256
 
 
 class _PaddedPing(Ping, frozen=True, gc=False):
-    """A ping of some length, for the sake of the length."""
+    """A ping padded to a given length."""
 
     padding: Annotated[bytes, Wire("Padding", BYTES)] = b""
 
@@ -115,7 +115,7 @@ def read_node_state(fields: Fields) -> NodeState | None:
     """Return the row of a push/pull, or None if it is well-formed but describes no possible member.
 
     A Go peer may keep, and repeat, a row whose address or state makes no sense; refusing the exchange for
-    it would let one bad member cut everybody off.
+    it would let one bad member cut off all others.
 
     Raises:
         RemoteProtocolError: a field has the wrong type or range.

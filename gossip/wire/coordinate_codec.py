@@ -1,4 +1,4 @@
-"""Network coordinates as bytes: what acks to direct pings carry (Serf `ping_delegate.go`; serf-wire 5.9).
+"""Network coordinates as bytes, the payload of acks to direct pings (Serf `ping_delegate.go`; serf-wire 5.9).
 
 A version byte, then a msgpack map. A coordinate that no honest member can have is refused: every member that
 hears one moves towards it.

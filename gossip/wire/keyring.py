@@ -141,8 +141,8 @@ class Keyring:
         Args:
             version: 1, or 0 to pad as very old peers do.
             nonce: 12 bytes that were never used with this key; draw them at random.
-            plaintext: What to hide.
-            aad: What is sent beside it in the clear and must arrive unchanged.
+            plaintext: The bytes to encrypt.
+            aad: Additional data, sent in the clear and authenticated.
 
         Raises:
             LocalProtocolError: `version` or the length of `nonce` is wrong.
@@ -191,7 +191,7 @@ def nonce_of(payload: bytes) -> bytes:
 
 
 def fingerprint(key: bytes) -> str:
-    """Return a short name of `key` for logs: 32 bits of its SHA-256, of no use to anybody else."""
+    """Return a short name of `key` for logs: 32 bits of its SHA-256, of no use to an attacker."""
     from hashlib import sha256  # most agents have no key
 
     return sha256(key).hexdigest()[:8]

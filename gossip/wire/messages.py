@@ -43,7 +43,7 @@ MAX_USER_BYTES = 8 * 2**20
 """The user state of a push/pull, or a user message over TCP; memberlist takes 20 MiB."""
 
 PROTOCOL_VERSIONS = bytes((1, 5, 2, 2, 5, 5))
-"""What we announce: memberlist protocol minimum, maximum, current; Serf's minimum, maximum, current."""
+"""Announced versions: memberlist protocol minimum, maximum, current; Serf's minimum, maximum, current."""
 
 
 class MessageType(IntEnum):
@@ -97,12 +97,12 @@ STATE = WireType(_read_state, int)
 
 
 class Ping(Struct, frozen=True, gc=False):
-    """A probe. Whoever is called `node` answers with an ack to the source."""
+    """A probe. The member named `node` answers with an ack to the source."""
 
     TYPE: ClassVar = MessageType.PING
 
     seq: Annotated[int, Wire("SeqNo", U32)]
-    node: Annotated[str, Wire("Node", TEXT)] = ""  # who is meant; empty: anyone
+    node: Annotated[str, Wire("Node", TEXT)] = ""  # the member addressed; empty: any
     source_addr: Annotated[bytes, Wire("SourceAddr", SOURCE_ADDRESS)] = b""
     source_port: Annotated[int, Wire("SourcePort", SOURCE_PORT)] = 0
     source_node: Annotated[str, Wire("SourceNode", SOURCE_NODE)] = ""
@@ -182,7 +182,7 @@ class UserMessage(Struct, frozen=True, gc=False):
 
 
 class UserMessageHeader(Struct, frozen=True, gc=False):
-    """What a user message over TCP begins with; the bytes follow."""
+    """The header of a user message over TCP; the bytes follow."""
 
     TYPE: ClassVar = MessageType.USER
 
@@ -210,7 +210,7 @@ class NodeState(Struct, frozen=True, gc=False):
 
 
 class PushPullHeader(Struct, frozen=True, gc=False):
-    """What a push/pull begins with; `nodes` rows and `user_bytes` bytes of user state follow."""
+    """The header of a push/pull; `nodes` rows and `user_bytes` bytes of user state follow."""
 
     TYPE: ClassVar = MessageType.PUSH_PULL
 

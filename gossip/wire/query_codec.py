@@ -1,4 +1,4 @@
-"""What queries carry: filters, relays, and the answers to Serf's own queries (serf-wire 5.1, 5.6).
+"""Payloads of queries: filters, relays, and the answers to Serf's internal queries (serf-wire 5.1, 5.6).
 
 A relay is a header with the member to forward to, then a whole message. Filters are a type byte and a body.
 Conflict and key messages are payloads of responses to the queries whose names begin with ``_serf_``.

@@ -1,8 +1,8 @@
-"""Encrypted messages that were seen before (serf-wire 4.4; ADR 27). memberlist has no such check.
+"""Detection of replayed encrypted messages (serf-wire 4.4; ADR 27). memberlist has no such check.
 
 Each encrypted packet and frame carries a nonce of twelve random bytes, and no sender uses one twice. A
-nonce that comes again within the window is therefore a copy: made by an attacker without the key, who can
-repeat what was recorded but write nothing new, or by the network. Both are dropped and counted.
+nonce repeated within the window therefore marks a copy, made by the network or by an attacker without the
+key, who can repeat recorded messages but not write new ones. Both are dropped and counted.
 
 Only a message that a key has opened is remembered. Otherwise anyone could spend a nonce, read from the wire,
 on a forged packet that overtakes the genuine one.

@@ -1,7 +1,7 @@
 """Serf's messages as bytes: a type byte, then a msgpack map (Serf `messages.go`; serf-wire 5.1, 5.4).
 
 These bytes travel as the payload of memberlist's user messages; push/pull state travels behind the rows of
-memberlist's own push/pull. What only queries carry inside them (types 6 to 9) is handed on undecoded.
+memberlist's own push/pull. Payloads inside queries (types 6 to 9) are passed on undecoded.
 
 Push/pull state may be 20 MiB of a stranger's bytes, so it is read element by element with flat limits:
 built in one go, a hostile nest of empty maps would take sixty bytes of memory for each of its bytes.
@@ -218,7 +218,7 @@ class _PushPullReader:
                 case b"Events":
                     count = self._enter_array(b"Events", MAX_U32)
                     events = [self._next_past_event() for _ in range(min(count, MAX_EVENTS_PER_TIME))]
-                    # Cut, not refused: who overfills a slot of our peers must not cut us off from them.
+                    # Cut, not refused: one that overfills a slot of our peers must not cut us off from them.
                     self._skip(count - len(events))
                 case _:
                     self._unpacker.skip()

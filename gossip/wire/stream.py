@@ -49,11 +49,11 @@ MAX_OBJECT_BYTES = 64 * 1024
 """One header or row; a row is a name, an address and 512 bytes of tags."""
 
 SLICE_BYTES = 4096
-"""How much is handed to msgpack at a time, lest it build a far too large object before we can object."""
+"""Bytes handed to msgpack at a time, so that an oversized object is noticed before it is built."""
 
 NOT_CONFIGURED = "Remote state is encrypted and encryption is not configured"
 NOT_ENCRYPTED = "Encryption is configured but remote state is not encrypted"
-"""What members tell each other in an error message; both texts are Serf's."""
+"""Texts of error messages between members; both are Serf's."""
 
 COMPRESS, ENCRYPT = MessageType.COMPRESS.byte, MessageType.ENCRYPT.byte
 
@@ -130,7 +130,7 @@ class StreamReader:
         """Return the message, once; None before (more data is needed) and after it.
 
         Raises:
-            RemoteProtocolError: the bytes so far, or their end, break the protocol; and again ever after.
+            RemoteProtocolError: the bytes so far, or their end, break the protocol; later calls raise too.
         """
         if self._error is not None:
             raise RemoteProtocolError(self._error)
@@ -185,7 +185,7 @@ def seal_stream(
 
 
 class _Envelope:
-    """What must be around the message."""
+    """The layers required around the message."""
 
     __slots__ = ("encryption", "header", "label", "nonce", "replays")
 
