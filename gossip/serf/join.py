@@ -44,8 +44,14 @@ class Cause(Enum):
     """A single join command."""
     RETRY = auto()
     """The retry-join: repeated until another member was met."""
+    RETURN = auto()
+    """All other members are missing: this node is alone."""
     REUNION = auto()
-    """Members are missing."""
+    """Members are missing, but not all of them."""
+
+
+LOOKING = (Cause.RETURN, Cause.REUNION)
+"""Reasons that come from this node itself; no `JoinEnded` follows, except one that ends a retry-join."""
 
 
 class Attempt:
@@ -124,12 +130,13 @@ class Join:
         """Whether this node is leaving, so that no attempts start."""
         return self._intents.has_announced_leave
 
-    def reunite(self, seeds: tuple[str, ...]) -> None:
+    def reunite(self, seeds: tuple[str, ...], *, is_alone: bool) -> None:
         """Resolve `seeds` again and contact them; at most one such attempt is under way."""
-        if any(attempt.cause is Cause.REUNION for attempt in self._attempts.values()):
+        if any(attempt.cause in LOOKING for attempt in self._attempts.values()):
             return
         # Replay events: the others sent them while we were cut off, so we have missed them.
-        self._begin(Attempt(Cause.REUNION, seeds, replay=True))
+        cause = Cause.RETURN if is_alone else Cause.REUNION
+        self._begin(Attempt(cause, seeds, replay=True))
 
     def resolved(
         self, number: int, places: Mapping[str, tuple[Address, ...]], errors: Sequence[str], now: float
@@ -160,7 +167,8 @@ class Join:
             attempt.contacted += 1
             attempt.others += met_others
             self._seeds.answered(to)
-            if attempt.contacted == 1:
+            # A node with company never left: a join intent from each that asks would flood a large cluster.
+            if attempt.contacted == 1 and attempt.cause is not Cause.REUNION:
                 self._intents.announce_join(now)
         self._go_on(number, attempt, now)
 
@@ -193,7 +201,7 @@ class Join:
             if not gave_up:
                 retry_in = self._retry.interval
                 self._deadlines.set(JOIN, now + retry_in)
-        if attempt.cause is not Cause.REUNION:
+        if attempt.cause not in LOOKING:
             self._emit(
                 JoinEnded(
                     number,

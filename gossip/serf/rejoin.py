@@ -176,7 +176,7 @@ class Rejoin:
             if self._runtime.rng.random() < share:
                 self._ask(self._drawn_from(missing), join=False)
         if seeds and self._runtime.rng.random() < ASKERS / len(alive):
-            self._join.reunite(seeds)
+            self._join.reunite(seeds, is_alone=is_alone)
         self._pause = min(2 * self._pause, self._config.rejoin_interval)
         self._runtime.deadlines.set(REJOIN, now + self._drawn(self._pause))
 

@@ -303,6 +303,31 @@ def test_seeds_at_the_addresses_of_members_are_not_asked_any_more():
     assert asks(rig) == []
 
 
+def test_a_node_with_company_that_reaches_a_seed_again_broadcasts_nothing():
+    rig = rig_of("n1", "n2")
+    rig.node.remember_seeds(["seed"])
+    rig.leave("n1")
+    rig.advance(2.0)
+    (attempt,) = [effect.attempt for effect in rig.emitted(ResolveSeeds)]
+    rig.quiet()
+    rig.node.seeds_resolved(attempt, {"seed": (home("n2"),)}, (), rig.now)
+    rig.node.contact_ended(attempt, home("n2"), "", met_others=True, now=rig.now)
+    assert rig.node.stats()["intent_queue"] == "0"
+
+
+def test_a_lone_node_that_reaches_a_seed_again_announces_that_it_is_in():
+    rig = rig_of()
+    rig.node.remember_seeds(["seed"])
+    rig.meet("n1")
+    rig.leave("n1")
+    rig.advance(2.0)
+    (attempt,) = [effect.attempt for effect in rig.emitted(ResolveSeeds)]
+    rig.quiet()
+    rig.node.seeds_resolved(attempt, {"seed": (home("n1"),)}, (), rig.now)
+    rig.node.contact_ended(attempt, home("n1"), "", met_others=True, now=rig.now)
+    assert rig.node.stats()["intent_queue"] == "1"
+
+
 def test_a_node_that_is_alone_asks_its_seeds_for_life():
     rig = rig_of()
     rig.node.remember_seeds(["seed"])
