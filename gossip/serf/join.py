@@ -192,23 +192,27 @@ class Join:
 
     def _end(self, number: int, attempt: Attempt, now: float) -> None:
         retry_in, gave_up = 0.0, False
+        is_retry = attempt.cause is Cause.RETRY
         if attempt.cause is Cause.COMMAND and attempt.contacted:
             self._seeds.remember(attempt.seeds)
-        if attempt.cause is Cause.RETRY and not attempt.others:
+        if attempt.cause is Cause.RETURN and attempt.others and JOIN in self._deadlines:
+            self._deadlines.cancel(JOIN)  # the retry-join need not go on: this attempt did its work
+            is_retry = True
+        if is_retry and not attempt.others:
             assert self._retry is not None
             self._retry.attempts += 1
             gave_up = 0 < self._retry.max_attempts < self._retry.attempts
             if not gave_up:
                 retry_in = self._retry.interval
                 self._deadlines.set(JOIN, now + retry_in)
-        if attempt.cause not in LOOKING:
+        if is_retry or attempt.cause is Cause.COMMAND:
             self._emit(
                 JoinEnded(
                     number,
                     attempt.contacted,
                     (*attempt.errors, *filter(None, attempt.failures.values())),
                     attempt.others,
-                    is_retry=attempt.cause is Cause.RETRY,
+                    is_retry=is_retry,
                     retry_in=retry_in,
                     gave_up=gave_up,
                 )

@@ -5,7 +5,8 @@ from random import Random
 import pytest
 
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import ResolveSeeds
+from gossip.serf.effects import JoinEnded, ResolveSeeds
+from gossip.serf.join import JOIN
 from gossip.serf.lost_members import MAX_LOST
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.rejoin import AGAIN, AGAIN_AFTER, MAX_AGAIN, REJOIN
@@ -326,6 +327,22 @@ def test_a_lone_node_that_reaches_a_seed_again_announces_that_it_is_in():
     rig.node.seeds_resolved(attempt, {"seed": (home("n1"),)}, (), rig.now)
     rig.node.contact_ended(attempt, home("n1"), "", met_others=True, now=rig.now)
     assert rig.node.stats()["intent_queue"] == "1"
+
+
+def test_a_lone_node_that_finds_company_in_its_rounds_ends_its_retry_join():
+    rig = rig_of()
+    rig.node.keep_joining(["seed"], now=rig.now, interval=30.0)
+    answer_all(rig)  # the retry-join found nobody and waits for its interval
+    rig.meet("n1")
+    rig.leave("n1")
+    rig.forget()
+    rig.advance(2.0)
+    (attempt,) = [effect.attempt for effect in rig.emitted(ResolveSeeds)]
+    rig.node.seeds_resolved(attempt, {"seed": (home("n1"),)}, (), rig.now)
+    rig.node.contact_ended(attempt, home("n1"), "", met_others=True, now=rig.now)
+    (ended,) = rig.emitted(JoinEnded)
+    assert (ended.is_retry, ended.others, ended.retry_in, ended.gave_up) == (True, 1, 0.0, False)
+    assert JOIN not in rig.node._deadlines
 
 
 def test_a_node_that_is_alone_asks_its_seeds_for_life():
