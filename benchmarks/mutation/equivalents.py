@@ -14,6 +14,56 @@ class Equivalent:
 
 EQUIVALENTS = (
     Equivalent(
+        "class QueryFinished(Struct, frozen=True, gc=False):",
+        "class QueryFinished(Struct, frozen=True, gc=True):",
+        "the collector looks at it; only costs more",
+    ),
+    Equivalent(
+        "class QueryAcked(Struct, frozen=True, gc=False):",
+        "class QueryAcked(Struct, frozen=True, gc=True):",
+        "the collector looks at it; only costs more",
+    ),
+    Equivalent(
+        "class PathsChecked(Struct, frozen=True, gc=False):",
+        "class PathsChecked(Struct, frozen=True, gc=True):",
+        "the collector looks at it; only costs more",
+    ),
+    Equivalent(
+        "difference = [a - b for a, b in zip(to, start, strict=True)]",
+        "difference = [a - b for a, b in zip(to, start, strict=False)]",
+        "all vectors have the same length: the codec refuses others",
+    ),
+    Equivalent(
+        "options.never_capture = True",
+        "options.never_capture = False",
+        "groups that nobody reads are captured; only costs more",
+    ),
+    Equivalent(
+        "if row.state is MemberState.ALIVE",
+        "if row.state == MemberState.ALIVE",
+        "there is one object per state",
+    ),
+    Equivalent(
+        "elif row.state is MemberState.LEFT:",
+        "elif row.state == MemberState.LEFT:",
+        "there is one object per state",
+    ),
+    Equivalent(
+        "if self.stage is not LeaveStage.IN:",
+        "if self.stage != LeaveStage.IN:",
+        "there is one object per stage",
+    ),
+    Equivalent(
+        "def force_leave(self, name: str, *, prune: bool, now: float) -> int:",
+        "def force_leave(self, name: str, /, prune: bool, now: float) -> int:",
+        "every caller passes the name by position and the rest by name",
+    ),
+    Equivalent(
+        "handle = _HANDLERS.get(payload[0] if payload else -1, UserMessages._ignore)",
+        "handle = _HANDLERS.get(payload[0] if payload else +1, UserMessages._ignore)",
+        "an empty message is refused by every handler, with the same error",
+    ),
+    Equivalent(
         "for _ in range(TRIES_PER_CHOICE * k):",
         "for _ in []:",
         "the search of the whole ring, which follows, is as random; it only costs more",

@@ -72,6 +72,13 @@ def test_a_series_of_measurements_moves_us_as_it_moves_serf():
         assert estimate(client.coordinate, other) == pytest.approx(step["distance_after_s"], abs=1e-9)
 
 
+def test_two_at_the_same_place_part_in_any_direction_and_keep_their_heights():
+    client = client_at(at(0.0, height=0.02))
+    client.update(at(0.0, height=0.02), 0.1)
+    assert any(client.coordinate.vec)
+    assert client.coordinate.height == pytest.approx(0.02, abs=1e-6)  # gravity moves it by less
+
+
 def test_the_median_is_the_upper_one_of_the_last_three():
     assert median_rtt((), 0.5) == ((0.5,), 0.5)
     assert median_rtt((0.5,), 0.1) == ((0.5, 0.1), 0.5)
