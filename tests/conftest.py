@@ -19,6 +19,7 @@ settings.register_profile("soak", max_examples=20_000, deadline=None, print_blob
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, loudly, what needs a program that is not here; leave `soak` to those who ask for it."""
     from tests.containers.engine import missing

@@ -10,6 +10,8 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from gossip.serf.effects import ContactSeed, LeaveAnnounced, LeaveFinished, ResolveSeeds
 from gossip.sim.host import MAX_BACKLOG, Absence, Host, Stall
 from gossip.sim.streams import Streams
@@ -186,6 +188,8 @@ class Driver:
     def _leave_is_over(self, host: Host, life: int) -> None:
         if host.life == life and host.node is not None:
             self.note(host.name, "has left")
+            # As in a snapshot: the clocks outlive the leave, the members do not.
+            host.saved = replace(host.node.saved_state(), peers=(), failed=())
             self.stop(host, Absence.LEFT)
 
     def _when_able(self, host: Host, action: Callable[[], None]) -> None:

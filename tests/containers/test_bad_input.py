@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 MISTAKES = [
     ("web", {"GOSSIP_ENCRYPT_FILE": "/none"}, 2, "cannot read encrypt_file /none: no such file"),
     ("haproxy", {"GOSSIP_ENCRYPT_FILE": "/none"}, 2, "cannot read encrypt_file /none: no such file"),
-    ("web", {"GOSSIP_ENCRYPT_KEY": "abc"}, 2, "encrypt_key: expected base64 of 16, 24 or 32 bytes"),
+    ("web", {"GOSSIP_ENCRYPT_KEY": "abc"}, 2, "GOSSIP_ENCRYPT_KEY: expected base64 of 16, 24 or 32 bytes"),
     ("web", {"GOSSIP_BIND": "0.0.0.0:8000"}, 1, "cannot bind tcp 0.0.0.0:8000: address already in use"),
     ("web", {"GOSSIP_TAGZ": "a=b"}, 2, "GOSSIP_TAGZ sets nothing (did you mean GOSSIP_TAGS?)"),
     ("haproxy", {"GOSSIP_LB_LISTENN": ":80"}, 2, "sets nothing (did you mean GOSSIP_LB_LISTEN?)"),

@@ -7,7 +7,7 @@ import pytest
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.serf.config import SerfConfig
-from gossip.serf.effects import PushPullReceived, QueueDeep, UserEventReceived
+from gossip.serf.effects import PushPullReceived, QueueDeep, SuspicionConfirmed, UserEventReceived
 from gossip.serf.lamport import LAST_TIME, MAX_TIME_AHEAD
 from gossip.serf.members import MemberStatus
 from gossip.serf.node import LocalMember, SerfNode
@@ -32,6 +32,7 @@ from gossip.wire.messages import (
     Nack,
     Ping,
     PushPull,
+    Suspect,
     UserMessage,
 )
 from gossip.wire.serf_codec import encode_serf
@@ -719,3 +720,36 @@ def test_a_timer_that_nobody_knows_is_an_error():
     rig.node.swim.deadlines.set(Unknown(), rig.now)
     with pytest.raises(AssertionError, match="nobody handles Unknown"):
         rig.advance(0.0)
+
+
+def test_a_node_that_moves_announces_its_new_address():
+    rig = rig_of("n1")
+    rig.quiet()
+    rig.node.move(host("n7"), rig.now)
+    assert rig.node.member(ME).address == home("n7")
+    assert len(rig.node.swim.queue) == 1
+
+
+def test_the_paths_to_a_member_are_checked_and_to_a_stranger_not():
+    rig = rig_of("n1")
+    assert rig.node.check_paths("n1", rig.now)
+    assert not rig.node.check_paths("nobody", rig.now)
+
+
+def test_a_second_witness_of_a_suspicion_is_told():
+    rig = rig_of("n1", "n2", "n3", "n4")
+    rig.hear(Suspect(1, "n1", "n2"))
+    rig.forget()
+    rig.hear(Suspect(1, "n1", "n3"))
+    (confirmed,) = rig.emitted(SuspicionConfirmed)
+    assert (confirmed.member.name, confirmed.evidence.reporter) == ("n1", "n3")
+
+
+def test_a_stream_that_fails_while_no_probe_runs_accuses_nobody():
+    rig = rig_of("n1")
+    rig.node.stream_ping_failed(7, "connection refused", rig.now)
+    assert rig.node.suspects() == []
+
+
+def test_the_clocks_of_a_node_that_has_heard_nothing_are_at_their_start():
+    assert len(rig_of().node.clocks) == 3

@@ -115,3 +115,8 @@ def test_without_coordinates_none_are_told_kept_or_counted():
     assert rig.node.coordinate(ME) is None
     assert payload_for(rig, "n1") is None
     assert "coordinate_resets" not in rig.node.stats()
+
+
+def test_a_coordinate_that_did_not_change_is_said_again_as_it_was():
+    rig = Rig(members=["n1"])
+    assert payload_for(rig, "n1") == payload_for(rig, "n1")

@@ -388,3 +388,11 @@ def test_seeds_of_a_join_that_nobody_answered_are_not_kept():
     rig.leave("n1")
     rig.advance(60.0)
     assert asks(rig) == []
+
+
+def test_after_a_restart_with_company_the_missing_are_asked_with_certainty():
+    rig = next_life(peers=peers(3))
+    rig.meet("n1")
+    rig.forget()
+    rig.advance(2.0)
+    assert tried(rig)

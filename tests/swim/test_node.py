@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gossip.errors import RemoteProtocolError
 from gossip.swim.config import SwimConfig
+from gossip.swim.deadlines import Timer
 from gossip.swim.effects import MessageRejected, OpenPushPull
 from gossip.swim.node import (
     GOSSIP,
@@ -619,3 +620,16 @@ def test_a_push_pull_reply_is_merged_like_a_request():
     rig = rig_of()
     rig.node.merge_remote_state(PushPull(True, (row("n1"),), b""), rig.now)
     assert rig.state("n1") is MemberState.ALIVE
+
+
+def test_a_timer_that_no_part_set_is_a_bug():
+    rig = Rig()
+    with pytest.raises(AssertionError, match="nobody handles"):
+        rig.node.handle_timeout(Timer(), rig.now)
+
+
+def test_a_direct_message_goes_alone_to_one_address():
+    rig = Rig(members=("n1", "n2"))
+    rig.forget()
+    rig.node.send_user(home("n1"), b"payload")
+    assert [(packet.to, packet.parts) for packet in rig.packets()] == [(home("n1"), (b"\x08payload",))]

@@ -6,7 +6,7 @@ from gossip.swim.config import SwimConfig
 from gossip.swim.effects import OpenStreamPing, PathsChecked, PingFromElsewhere
 from gossip.swim.path_check import MAX_PATH_CHECKS
 from gossip.wire.codec import decode
-from gossip.wire.messages import MemberState, Ping
+from gossip.wire.messages import Ack, MemberState, Ping
 from tests.swim.rig import STRANGER, Rig, home
 
 
@@ -93,3 +93,24 @@ def test_a_ping_in_the_name_of_a_member_from_another_host_is_told():
     rig.hear(Ping(8, "me", source_node="n1"), source=STRANGER)
     rig.hear(Ping(9, "me", source_node="nobody"), source=STRANGER)
     assert rig.emitted(PingFromElsewhere) == [PingFromElsewhere("n1", STRANGER)]
+
+
+def test_an_answer_counts_for_the_member_that_was_asked():
+    rig, *_ = checking()
+    rig.forget()
+    assert rig.node.check_paths("n2", rig.now)
+    (small, _), _ = rig.sent(Ping)
+    rig.hear(Ack(small.seq), source=home("n2"))
+    rig.advance(2.0)
+    assert set(rig.emitted(PathsChecked)) == {
+        PathsChecked("n1", False, False, False),
+        PathsChecked("n2", True, False, False),
+    }
+
+
+def test_a_stream_that_fails_while_no_probe_runs_changes_nothing():
+    rig = Rig()
+    rig.forget()
+    rig.node.stream_ping_failed(7, "connection refused")
+    assert rig.emitted(PathsChecked) == []
+    assert rig.node.health.score == 0
