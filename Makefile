@@ -23,10 +23,13 @@ check: $(VENV)/ready  ## style, types, layers
 	$(BIN)/python tests/tools/ceilings.py
 
 unit: $(VENV)/ready peers  ## all tests, then coverage of the pure parts by their own tests
-	@# Coverage needs one core and the tests mostly wait: side by side they take as long as the tests alone.
+	@# Most tests wait, so three processes share two cores, with coverage beside them. Containers come afterwards:
+	@# their tests measure what a site loses while it changes, and need the machine to themselves.
 	$(BIN)/python tests/tools/own_coverage.py > .own_coverage.log 2>&1 & coverage=$$!; \
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup tests; tests=$$?; \
-	wait $$coverage; covered=$$?; cat .own_coverage.log; rm .own_coverage.log; exit $$((tests | covered))
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile tests --ignore tests/containers; tests=$$?; \
+	wait $$coverage; covered=$$?; cat .own_coverage.log; rm .own_coverage.log; \
+	$(BIN)/python -m pytest -q tests/containers; containers=$$?; \
+	exit $$((tests | covered | containers))
 
 soak: $(VENV)/ready peers  ## long: 20,000 examples per property, 50,000 of the state machine, 1,000 seeds, 20 mixed clusters
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -m 'not soak' tests/wire tests/swim tests/serf tests/lb --timeout 3600

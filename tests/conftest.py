@@ -19,12 +19,10 @@ settings.register_profile("soak", max_examples=20_000, deadline=None, print_blob
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, loudly, what needs a program that is not here; leave `soak` to those who ask for it."""
     from tests.containers.engine import missing
 
-    _group(items)
     wants_soak = "soak" in (config.getoption("-m") or "")
     lacks_engine = any(item.get_closest_marker("docker") for item in items) and missing()
     for item in items:
@@ -37,11 +35,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=lacks_engine))
         if item.get_closest_marker("soak") and not wants_soak:
             item.add_marker(pytest.mark.skip(reason="long: run by `make soak`"))
-
-
-def _group(items: list[pytest.Item]) -> None:
-    """Keep what shares costly fixtures in one process when tests run in several (`--dist loadgroup`)."""
-    for item in items:
-        path = item.path.relative_to(item.config.rootpath)
-        shares_images = path.parts[:2] == ("tests", "containers")
-        item.add_marker(pytest.mark.xdist_group("containers" if shares_images else str(path)))
