@@ -15,8 +15,8 @@ from tests.agents import OURS, Agent, Agents, agents, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
-EARLIER = "a14fea8"
-"""The version before snapshots, coordinates and joins that are repeated for life."""
+EARLIER = "c88a032"
+"""The first version whose lives begin at the time of day; those before it refuse such incarnations."""
 
 KEY = "AAECAwQFBgcICQoLDA0ODw=="
 GOSSIP = 20.0

@@ -51,7 +51,7 @@ def test_stopped_container_leaves_and_no_request_fails(site: Site) -> None:
         time.sleep(0.5)
     assert leaver.exit_code == 0
     assert tally.failed == 0, tally.failures
-    steps = ("the agent leaves", "leaving gracefully", "member left", "the application ends", '"stopped"')
+    steps = ("the agent leaves", "leaving gracefully", "member left", "the application finishes", '"stopped"')
     found = [leaver.logs.find(step) for step in steps]
     assert -1 not in found
     assert found == sorted(found)
