@@ -1,7 +1,4 @@
-"""The command ``gossip-lb``: run a load balancer, check whether one could run, watch one, simulate many.
-
-Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.
-"""
+"""The command ``gossip-lb``: run a load balancer, check whether one could run, watch one, simulate many."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +9,7 @@ import click
 
 import gossip
 from gossip.cli.dialect import SerfCommand, SerfGroup
+from gossip.cli.program import DONE, run_process, run_program, version_option
 from gossip.cli.settings_flags import (
     SettingsCommand,
     config_files_option,
@@ -19,13 +17,11 @@ from gossip.cli.settings_flags import (
     setting_flags,
 )
 from gossip.cli.simulator.command import sim_commands
-from gossip.errors import CommandFailedError, ConfigError
 
 if TYPE_CHECKING:
     from gossip.sim.observer import Riders
 
 PROGRAM = "gossip-lb"
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 _LB_FILE = click.option(
     "--lb-config", "lb_config_file", type=click.Path(path_type=Path), help="TOML file with a table [lb]."
@@ -45,31 +41,21 @@ def _all_flags() -> Iterable[click.Parameter]:
     return (*_lb_flags(), *setting_flags(AgentConfig, leave_out=LbConfig.__struct_fields__))
 
 
-def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
-        click.echo(gossip.__version__)
-        ctx.exit()
+def _show_version() -> None:
+    click.echo(gossip.__version__)
 
 
 @click.group(cls=SerfGroup, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "-v",
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_version,
-    help="Show the version and exit.",
-)
+@version_option(_show_version)
 def cli() -> None:
     """Let the members of a gossip cluster be the servers of HAProxy."""
 
 
-@cli.command(cls=SettingsCommand, settings=_all_flags)
+@cli.command("run", cls=SettingsCommand, settings=_all_flags)
 @_LB_FILE
 @config_files_option
 @print_config_option
-def run(
+def run_balancer(
     config_files: tuple[Path, ...], lb_config_file: Path | None, print_config: bool, **flags: object
 ) -> int:
     """Run a load balancer until it is told to leave (SIGINT, SIGTERM).
@@ -82,9 +68,9 @@ def run(
     if print_config:
         return _print_config(overrides, lb_overrides, config_files, lb_config_file)
 
-    from lb.run import main as run_agent
+    from lb.run import main as start
 
-    return run_agent(overrides, lb_overrides, config_files, lb_config_file)
+    return start(overrides, lb_overrides, config_files, lb_config_file)
 
 
 @cli.command("stop-haproxy", cls=SettingsCommand, settings=_lb_flags)
@@ -158,23 +144,11 @@ def _split(flags: dict[str, object]) -> tuple[dict[str, object], dict[str, objec
     )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
-    try:
-        result = cli.main(args, PROGRAM, standalone_mode=False)
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else PROGRAM
-        reason = error.format_message().rstrip(".")
-        return _fail(MISUSED, f"{command}: {reason[:1].lower()}{reason[1:]} (see '{command} --help')")
-    except ConfigError as error:
-        return _fail(MISUSED, f"{PROGRAM}: {error}")
-    except CommandFailedError as error:
-        return _fail(FAILED, str(error))
-    except click.Abort:
-        return INTERRUPTED
-    return result if isinstance(result, int) else DONE
+def main() -> int:
+    """Run the command line of this process, which is to end with the exit code returned."""
+    return run_process(cli, PROGRAM)
 
 
-def _fail(code: int, text: str) -> int:
-    click.echo(text, err=True)
-    return code
+def run(args: Sequence[str]) -> int:
+    """Run the command line `args` and return its exit code."""
+    return run_program(cli, PROGRAM, args)

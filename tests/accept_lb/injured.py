@@ -13,7 +13,7 @@ import trio
 from gossip.agent.driver import Driver
 from gossip.agent.ipc_server import IpcServer
 from gossip.agent.reload import Reloader
-from lb.cli import main
+from lb.cli import run as gossip_lb
 from lb.controller import Balancer
 from lb.deploy.deployer import Deployment
 from lb.haproxy.outage import OutageWatch
@@ -66,4 +66,4 @@ if __name__ == "__main__":
     where = Path(sys.argv[1])
     for key, (owner, method) in (TASKS | CORE).items():
         setattr(owner, method, breakable(key, where, getattr(owner, method)))
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(gossip_lb(sys.argv[2:]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lb.cli import main
+from lb.cli import run as gossip_lb
 from lb.config_sources import load_lb_config
 from lb.deploy.config_file import ConfigFile
 from lb.haproxy.config_check import Validator
@@ -32,7 +32,7 @@ def check_command(site: Site, *more: str) -> list[str]:
 
 
 def check(site: Site, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, list[str]]:
-    code = main(check_command(site, *more))
+    code = gossip_lb(check_command(site, *more))
     return code, capsys.readouterr().out.splitlines()
 
 
@@ -205,5 +205,5 @@ def test_beside_a_running_load_balancer_it_says_that_one_runs(
 
 
 def test_wrong_configuration_of_a_check_is_exit_2(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(check_command(site, "--backend", "a b")) == 2
+    assert gossip_lb(check_command(site, "--backend", "a b")) == 2
     assert capsys.readouterr().err.startswith("gossip-lb: backend 'a b'")

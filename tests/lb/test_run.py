@@ -17,7 +17,7 @@ from gossip.agent import service
 from gossip.agent.config import AgentConfig
 from gossip.agent.service import EXIT_LEFT, Agent
 from gossip.errors import ConfigError
-from lb.cli import main
+from lb.cli import run as gossip_lb
 from lb.config import LbConfig
 from lb.config_sources import load_lb_config
 from lb.controller import MAX_REMEMBERED_DRAINS, _words
@@ -315,7 +315,7 @@ backend web
 def test_file_of_somebody_else_is_refused(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     foreign = foreign_file(site)
     site.config.write_bytes(foreign)
-    assert main(command(site)) == 2
+    assert gossip_lb(command(site)) == 2
     assert "gossip-lb did not write it (--take-over keeps it as" in capsys.readouterr().err
     assert site.config.read_bytes() == foreign
 
@@ -533,16 +533,16 @@ async def test_haproxy_goes_on_serving_after_a_leave_until_it_is_told_to_stop(
     stop = ["stop-haproxy", "--config-path", str(site.config), "--master-socket", str(site.sockets.master)]
     with started(site, flags) as running:
         await eventually(lambda: "haproxy supervised" in log_of(site))
-        assert await trio.to_thread.run_sync(main, stop) == 2
+        assert await trio.to_thread.run_sync(gossip_lb, stop) == 2
         assert f"process {running.pid} holds it" in capsys.readouterr().err
         running.terminate()
         assert await trio.to_thread.run_sync(partial(running.wait, 60)) == 0
     assert "haproxy keeps serving" in log_of(site)
     master = (await ask_master(site)).master
-    assert await trio.to_thread.run_sync(main, stop) == 0
+    assert await trio.to_thread.run_sync(gossip_lb, stop) == 0
     assert capsys.readouterr().out == f"stopped haproxy process {master}\n"
     assert not is_alive(master)
-    assert await trio.to_thread.run_sync(main, stop) == 1
+    assert await trio.to_thread.run_sync(gossip_lb, stop) == 1
     assert "no haproxy that gossip-lb started" in capsys.readouterr().out
 
 
@@ -599,7 +599,7 @@ def test_second_load_balancer_on_the_same_file_is_refused(
     config = lb_config(site)
     balancer = LoadBalancer(config, config.plan(allow_loopback=True))
     balancer.open()
-    assert main(command(site)) == 2
+    assert gossip_lb(command(site)) == 2
     assert f"process {os.getpid()} holds it" in capsys.readouterr().err
     balancer.close()
 
@@ -621,7 +621,7 @@ def test_second_load_balancer_on_the_same_file_is_refused(
 def test_wrong_start_is_one_line_and_an_exit_code(
     site: Site, capsys: pytest.CaptureFixture[str], more: list[str], code: int, words: str
 ) -> None:
-    assert main([*command(site), *more]) == code
+    assert gossip_lb([*command(site), *more]) == code
     error = capsys.readouterr().err
     assert words in error.lower() or words in error
     assert error.count("\n") == 1
@@ -632,5 +632,5 @@ def test_template_with_a_syntax_error_is_a_configuration_error(
 ) -> None:
     template = site.directory / "t.j2"
     template.write_text("{% if %}")
-    assert main([*command(site), "--template", str(template)]) == 2
+    assert gossip_lb([*command(site), "--template", str(template)]) == 2
     assert "cannot read the template: line 1" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from gossip.agent.config import AgentConfig
 from gossip.cli.main import run as gossip
 from gossip.settings.setting import Serf, settings_of
-from lb.cli import main as gossip_lb
+from lb.cli import run as gossip_lb
 from lb.config import LbConfig
 
 AGENT, BALANCER = settings_of(AgentConfig), settings_of(LbConfig)

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from gossip.cli.main import DONE, FAILED, MISUSED, run
+from gossip.cli.main import run
+from gossip.cli.program import DONE, FAILED, MISUSED
 
 GOOD = 'nodes = 4\nprofile = "local"\nduration = 10\n[[acts]]\ndo = "crash"\nnode = "n1"\nat = 2\n'
 BAD = 'nodes = 3\nduration = 20\nsettle = 1\n[[acts]]\ndo = "partition"\none = ["n2"]\n'

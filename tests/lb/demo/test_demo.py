@@ -15,7 +15,7 @@ from random import Random
 import pytest
 import trio
 
-from lb.cli import main
+from lb.cli import run as gossip_lb
 from lb.demo import load as load_module
 from lb.demo.cast import Cast
 from lb.demo.http import MAX_BODY_BYTES, HttpError, make_answer, make_request, parse_answer
@@ -507,7 +507,7 @@ def test_whole_demonstration_comes_true_within_90_seconds(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     start = time.monotonic()
-    code = main(["demo", "--plain", "--rate", "100"])
+    code = gossip_lb(["demo", "--plain", "--rate", "100"])
     out = capsys.readouterr().out
     assert code == 0, out
     assert time.monotonic() - start < 90
@@ -540,7 +540,7 @@ def test_load_balancer_that_cannot_start_fails_the_demonstration(
 ) -> None:
     monkeypatch.setenv("GOSSIP_LB_MIN_BACKENDS", "nonsense")
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    assert main(["demo"]) == 1
+    assert gossip_lb(["demo"]) == 1
     out = capsys.readouterr().out
     assert "EXPECTATION NOT MET: " in out
     assert "environment variable GOSSIP_LB_MIN_BACKENDS: expected a whole number, got 'nonsense'" in out

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from gossip.cli.main import run as gossip
-from lb.cli import DONE, FAILED, MISUSED, main
+from gossip.cli.program import DONE, FAILED, MISUSED
+from lb.cli import run as gossip_lb
 
 CUT_OFF = """
 nodes = 5
@@ -35,12 +36,12 @@ def scenario(tmp_path):
 
 
 def test_a_run_reports_swaps(scenario, capsys):
-    assert main(["sim", "run", scenario(CUT_OFF)]) == DONE
+    assert gossip_lb(["sim", "run", scenario(CUT_OFF)]) == DONE
     assert "swaps 3, later undone 1, backends emptied by failures alone 0\n" in capsys.readouterr().out
 
 
 def test_the_swarm_reports_swaps_per_run_and_in_sum(capsys):
-    assert main(["sim", "swarm", "--seeds", "0..4", "--most-nodes", "6"]) == DONE
+    assert gossip_lb(["sim", "swarm", "--seeds", "0..4", "--most-nodes", "6"]) == DONE
     out = capsys.readouterr().out
     per_run = [int(number) for number in re.findall(r"^seed \d+: swaps (\d+)", out, re.MULTILINE)]
     assert len(per_run) == 5
@@ -51,15 +52,15 @@ def test_the_swarm_reports_swaps_per_run_and_in_sum(capsys):
 def test_jobs_share_the_seeds_and_change_nothing(capsys):
     outputs = []
     for jobs in ("1", "2"):
-        main(["sim", "swarm", "--seeds", "0..5", "--most-nodes", "5", "--digests", "--jobs", jobs])
+        gossip_lb(["sim", "swarm", "--seeds", "0..5", "--most-nodes", "5", "--digests", "--jobs", jobs])
         outputs.append(capsys.readouterr().out)
     assert outputs[0] == outputs[1]
 
 
 def test_the_run_has_the_same_trace_without_balancers(scenario, capsys):
-    main(["sim", "replay", "3", "--most-nodes", "6"])
+    gossip_lb(["sim", "replay", "3", "--most-nodes", "6"])
     with_balancers = capsys.readouterr().out.splitlines()
-    main(["sim", "replay", "3", "--most-nodes", "6", "--print"])
+    gossip_lb(["sim", "replay", "3", "--most-nodes", "6", "--print"])
     printed = scenario(capsys.readouterr().out)
     assert gossip(["sim", "run", printed]) == DONE
     without = capsys.readouterr().out.splitlines()
@@ -68,7 +69,7 @@ def test_the_run_has_the_same_trace_without_balancers(scenario, capsys):
 
 
 def test_a_broken_rule_is_a_failure(scenario, capsys):
-    assert main(["sim", "run", scenario(BAD)]) == FAILED
+    assert gossip_lb(["sim", "run", scenario(BAD)]) == FAILED
     captured = capsys.readouterr()
     assert "swaps " in captured.out
     assert "broken rule: after all faults the core agrees" in captured.err
@@ -83,7 +84,7 @@ def test_a_broken_rule_is_a_failure(scenario, capsys):
     ],
 )
 def test_misuse_is_told_in_one_line(args, complaint, capsys):
-    assert main(["sim", *args]) == MISUSED
+    assert gossip_lb(["sim", *args]) == MISUSED
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1
