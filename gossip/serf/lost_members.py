@@ -57,6 +57,8 @@ class LostMembers:
 
     def missing(self, alive: Iterable[Address], now: float) -> list[LostMember]:
         """Return the members to look for; drop those whose address another member has taken."""
+        if not self._by_name:
+            return []
         taken = frozenset(alive)
         self._by_name = {
             name: member

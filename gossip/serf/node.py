@@ -106,12 +106,15 @@ class SerfNode:
     def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
         """Handle the messages of one datagram; broken ones are counted, reported and change nothing."""
         user_messages = self._swim.receive_packet(parts, source, now)
+        accepted = len(user_messages)
         for payload in user_messages:
             try:
                 self._messages.receive(payload, now)
-                self._swim.heard_from(source, now)
             except RemoteProtocolError as error:
+                accepted -= 1
                 self._swim.reject(str(source), error)
+        if accepted:
+            self._swim.heard_from(source, now)
         if user_messages:
             self._swim.wake(now)
 

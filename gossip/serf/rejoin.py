@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from gossip.wire.messages import NodeState
 
 T = TypeVar("T")
-HERE = (MemberStatus.ALIVE, MemberStatus.LEAVING)
 
 
 class RejoinDue(Timer, frozen=True, gc=False):
@@ -158,11 +157,11 @@ class Rejoin:
 
     def round(self, now: float) -> None:
         """Ask some of those who are missing; the next round follows if anybody is."""
-        alive = {member.address for member in self._roster.members.values() if member.status in HERE}
-        is_alone = len(alive) <= 1
-        lost = self._roster.lost.missing(alive, now)
+        alive = self._roster.count_alive()
+        is_alone = alive <= 1
+        lost = self._roster.lost.missing(self._roster.addresses(), now)
         missing = [*lost, *self._roster.failed()]
-        seeds = self._seeds.names() if is_alone else self._seeds.unseen(alive)
+        seeds = self._seeds.names() if is_alone else self._seeds.unseen(self._roster.addresses())
         if self._join.is_over or not (missing or seeds):
             return
         if is_alone:
@@ -172,10 +171,10 @@ class Rejoin:
             # Soon after a restart, or after somebody was lost: do not leave it to chance whom gossip missed.
             self._ask(self._drawn_from(lost), join=False)
         elif missing:
-            share = len(missing) / len(alive) * self._pause / self._config.reconnect_interval
+            share = len(missing) / alive * self._pause / self._config.reconnect_interval
             if self._runtime.rng.random() < share:
                 self._ask(self._drawn_from(missing), join=False)
-        if seeds and self._runtime.rng.random() < ASKERS / len(alive):
+        if seeds and self._runtime.rng.random() < ASKERS / alive:
             self._join.reunite(seeds, is_alone=is_alone)
         self._pause = min(2 * self._pause, self._config.rejoin_interval)
         self._runtime.deadlines.set(REJOIN, now + self._drawn(self._pause))

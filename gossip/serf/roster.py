@@ -29,12 +29,13 @@ from gossip.wire.query_codec import KnownMember
 from gossip.wire.serf_messages import JoinIntent, LeaveIntent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gossip.serf.config import SerfConfig
     from gossip.serf.effects import Effect
     from gossip.swim.deadlines import Deadlines
     from gossip.swim.evidence import Evidence
+    from gossip.wire.address import Address
     from gossip.wire.messages import Alive
 
 
@@ -170,8 +171,8 @@ class Roster:
         member = self.members.get(intent.node)
         if member is None:
             return self._remember(intent, now)
-        is_tie = intent.ltime == member.status_ltime and member.status is MemberStatus.LEAVING
-        if self.is_stale(intent) and not is_tie:
+        is_tie = member.status is MemberStatus.LEAVING and intent.ltime == member.status_ltime
+        if not is_tie and self.is_stale(intent):
             return False
         self._stamp(member, intent)
         if member.status is MemberStatus.LEAVING:
@@ -270,6 +271,10 @@ class Roster:
     def count_alive(self) -> int:
         """Return how many members have neither failed nor left."""
         return len(self.members) - len(self.gone_members())
+
+    def addresses(self) -> Iterator[Address]:
+        """Iterate over the addresses of the members that have neither failed nor left."""
+        return (m.address for m in self.members.values() if m.status not in GONE)
 
     def gone_members(self) -> list[SerfMember]:
         """Return the members that failed or left."""

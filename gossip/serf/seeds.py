@@ -60,5 +60,7 @@ class Seeds:
 
     def unseen(self, alive: Iterable[Address]) -> tuple[str, ...]:
         """Return the seeds that are not known to be here, `alive` being the addresses of members."""
+        if not self._places:
+            return ()
         here = {*alive, *self._answered}
         return tuple(name for name, found in self._places.items() if not found or not here.issuperset(found))

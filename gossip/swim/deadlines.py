@@ -23,7 +23,7 @@ class Deadlines:
     __slots__ = ("_at", "_heap", "_serial")
 
     def __init__(self) -> None:
-        self._at: dict[Timer, tuple[float, int]] = {}
+        self._at: dict[Timer, tuple[float, int, Timer]] = {}  # the entry of the heap that counts
         self._heap: list[tuple[float, int, Timer]] = []
         self._serial = 0
 
@@ -42,10 +42,10 @@ class Deadlines:
     def set(self, timer: Timer, at: float) -> None:
         """Set the deadline of `timer` to `at`, replacing an earlier one."""
         self._serial += 1
-        self._at[timer] = (at, self._serial)
-        heappush(self._heap, (at, self._serial, timer))
+        entry = self._at[timer] = (at, self._serial, timer)
+        heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._at) + LEFTOVERS_TOLERATED:
-            self._heap = [(at, serial, timer) for timer, (at, serial) in self._at.items()]
+            self._heap = list(self._at.values())
             heapify(self._heap)
 
     def cancel(self, timer: Timer) -> None:
@@ -64,8 +64,8 @@ class Deadlines:
         """Return the earliest deadline, `math.inf` if no timer is pending."""
         heap = self._heap
         while heap:
-            at, serial, timer = heap[0]
-            if self._at.get(timer) == (at, serial):
-                return at
+            entry = heap[0]
+            if self._at.get(entry[2]) is entry:
+                return entry[0]
             heappop(heap)
         return inf

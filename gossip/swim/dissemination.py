@@ -5,7 +5,7 @@ Fewest transmissions go first; among equals the longest that still fits, then th
 key replaces the one queued under the same key. Bytes are queued as they came and never encoded again.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from operator import attrgetter
 
 from gossip.wire.address import Address
@@ -75,7 +75,8 @@ class BroadcastQueue:
             self.dropped += 1
         if key is not None:
             self._by_key[key] = broadcast
-        self._place(broadcast)
+        self._size += 1
+        self._place([broadcast])
 
     def discard(self, key: object) -> None:
         """Forget what is queued under `key`, if anything is; it counts as finished."""
@@ -87,42 +88,50 @@ class BroadcastQueue:
 
         Each is counted as transmitted; at `limit` transmissions it is finished.
         """
-        if not self._size:
-            return []
-        taken: list[Broadcast] = []
+        taken: list[list[Broadcast]] = []  # each of equal length and transmissions, oldest first
         for tier in self.tiers:
-            budget = self._take_from(tier, budget, room, taken)
+            if not tier:
+                continue
+            for length in sorted(tier, reverse=True):
+                stack = tier[length]
+                cost = length + COMPOUND_ENTRY_BYTES
+                count = min(len(stack), room, budget // cost)
+                if count <= 0:
+                    continue
+                budget -= count * cost
+                room -= count
+                taken.append(stack[-count:])
+                del stack[-count:]
+                if not stack:
+                    del tier[length]
         # Only now, so that none is taken twice.
-        for broadcast in taken:
-            broadcast.transmits += 1
-            if broadcast.transmits >= limit:
+        for group in taken:
+            self._count_transmission(group, limit)
+        return [broadcast.data for group in taken for broadcast in reversed(group)]
+
+    def _count_transmission(self, group: list[Broadcast], limit: int) -> None:
+        transmits = group[0].transmits + 1
+        if transmits >= limit:
+            self._size -= len(group)
+            for broadcast in reversed(group):
                 self._finish(broadcast)
-        for broadcast in reversed(taken):  # oldest first, so that most go on top
-            if broadcast.transmits < limit:
-                self._place(broadcast)
-        return [broadcast.data for broadcast in taken]
+            return
+        for broadcast in group:
+            broadcast.transmits = transmits
+        self._place(group)
 
-    def _take_from(self, tier: Tier, budget: int, room: int, taken: list[Broadcast]) -> int:
-        for length in sorted(tier, reverse=True):
-            cost = length + COMPOUND_ENTRY_BYTES
-            stack = tier[length]
-            while stack and cost <= budget and len(taken) < room:
-                taken.append(stack.pop())
-                self._size -= 1
-                budget -= cost
-            if not stack:
-                del tier[length]
-        return budget
-
-    def _place(self, broadcast: Broadcast) -> None:
-        while len(self.tiers) <= broadcast.transmits:
+    def _place(self, group: list[Broadcast]) -> None:
+        """Put broadcasts of equal length and transmissions, oldest first, into their tier."""
+        transmits, length = group[0].transmits, len(group[0].data)
+        while len(self.tiers) <= transmits:
             self.tiers.append({})
-        stack = self.tiers[broadcast.transmits].setdefault(len(broadcast.data), [])
-        if stack and stack[-1].serial > broadcast.serial:
-            insort(stack, broadcast, key=_serial)
-        else:
-            stack.append(broadcast)
-        self._size += 1
+        tier = self.tiers[transmits]
+        stack = tier.setdefault(length, group)
+        if stack is not group:
+            is_newer = group[0].serial > stack[-1].serial
+            stack += group
+            if not is_newer:
+                stack.sort(key=_serial)
 
     def _drop(self, broadcast: Broadcast) -> None:
         tier = self.tiers[broadcast.transmits]
