@@ -106,14 +106,13 @@ class SerfNode:
     def receive_packet(self, parts: Sequence[bytes], source: Address, now: float) -> None:
         """Handle the messages of one datagram; broken ones are counted, reported and change nothing."""
         user_messages = self._swim.receive_packet(parts, source, now)
-        accepted = len(user_messages)
+        rejected = self._swim.rejected
         for payload in user_messages:
             try:
                 self._messages.receive(payload, now)
             except RemoteProtocolError as error:
-                accepted -= 1
                 self._swim.reject(str(source), error)
-        if accepted:
+        if self._swim.rejected - rejected < len(user_messages):
             self._swim.heard_from(source, now)
         if user_messages:
             self._swim.wake(now)
@@ -353,8 +352,7 @@ class SerfNode:
     def push_pull_now(self, names: Sequence[str]) -> None:
         """Ask the driver for a push/pull with each of the known members `names`."""
         for name in names:
-            member = self._swim.table.by_name.get(name)
-            if member is not None:
+            if (member := self._swim.table.by_name.get(name)) is not None:
                 self._swim.push_pull_with(member)
 
     # --- read access --------------------------------------------------------------------------------------

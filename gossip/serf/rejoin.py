@@ -157,12 +157,16 @@ class Rejoin:
 
     def round(self, now: float) -> None:
         """Ask some of those who are missing; the next round follows if anybody is."""
+        if self._join.is_over:
+            return
         alive = self._roster.count_alive()
         is_alone = alive <= 1
         lost = self._roster.lost.missing(self._roster.addresses(), now)
         missing = [*lost, *self._roster.failed()]
-        seeds = self._seeds.names() if is_alone else self._seeds.unseen(self._roster.addresses())
-        if self._join.is_over or not (missing or seeds):
+        asks_seeds = is_alone or self._runtime.rng.random() < ASKERS / alive
+        # A large cluster rarely needs to know which seeds are absent.
+        seeds = self._absent_seeds(is_alone=is_alone) if asks_seeds or not missing else ()
+        if not (missing or seeds):
             return
         if is_alone:
             for member in self._in_turn(missing, now):
@@ -174,7 +178,7 @@ class Rejoin:
             share = len(missing) / alive * self._pause / self._config.reconnect_interval
             if self._runtime.rng.random() < share:
                 self._ask(self._drawn_from(missing), join=False)
-        if seeds and self._runtime.rng.random() < ASKERS / alive:
+        if seeds and asks_seeds:
             self._join.reunite(seeds, is_alone=is_alone)
         self._pause = min(2 * self._pause, self._config.rejoin_interval)
         self._runtime.deadlines.set(REJOIN, now + self._drawn(self._pause))
@@ -188,6 +192,9 @@ class Rejoin:
         asked = sorted(missing, key=lambda m: before.get(m.name, float("-inf")))[:ALONE_CONTACTS]
         self._asked_at |= {member.name: now for member in asked}
         return asked
+
+    def _absent_seeds(self, *, is_alone: bool) -> tuple[str, ...]:
+        return self._seeds.names() if is_alone else self._seeds.unseen(self._roster.addresses())
 
     def _ask(self, member: LostMember, *, join: bool) -> None:
         # A lone node joins: clocks there may be far ahead, and an earlier life of this node may be held dead.

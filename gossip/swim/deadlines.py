@@ -65,7 +65,7 @@ class Deadlines:
         heap = self._heap
         while heap:
             entry = heap[0]
-            if self._at.get(entry[2]) is entry:
+            if self._at.get(entry[2]) == entry:
                 return entry[0]
             heappop(heap)
         return inf
