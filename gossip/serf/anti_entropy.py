@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip.errors import RemoteProtocolError
-from gossip.serf.roster import GONE
 from gossip.wire.messages import MemberState
 from gossip.wire.serf_codec import decode_serf
 from gossip.wire.serf_messages import LeaveIntent, SerfPushPull, UserEvent
@@ -122,8 +121,11 @@ class AntiEntropy:
             ltime = state.status_ltimes.get(name, 0)
             if ltime >= limit:
                 skipped += 1
-            elif name in leaving or self._may_have_left(name):
+            elif name in leaving or name == self._me:
                 self._intents.receive_leave(LeaveIntent(ltime + 1, name), now)
+            else:
+                clock.witness(ltime)
+                self._roster.has_left(name, ltime, now)
         members, latest = self._roster.members, 0
         for name, ltime in state.status_ltimes.items():
             if ltime > limit or name in left:
@@ -146,12 +148,3 @@ class AntiEntropy:
         if count:
             error = RemoteProtocolError(f"lamport times of {count} {what}: expected at most {latest}")
             self._swim.reject("push/pull", error)
-
-    def _may_have_left(self, name: str) -> bool:
-        """Tell whether to believe that a member left: not while it answers, as it may have come back.
-
-        Serf marks such a member as leaving, at one past its status time, which is a guess. Its next join
-        intent may carry the same time, and then the member would never stop leaving.
-        """
-        member = self._roster.members.get(name)
-        return member is not None and (name == self._me or member.status in GONE)

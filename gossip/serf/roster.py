@@ -90,6 +90,8 @@ class Roster:
             member.alive = alive
             if member.status is MemberStatus.FAILED and now - member.changed_at < self._config.flap_timeout:
                 self.flaps += 1
+            # If it was lost while it drained, the leave that we know of still stands, and is news again.
+            member.is_hearsay = member.is_hearsay or member.status is MemberStatus.LEFT
             member.become(MemberStatus.ALIVE, now)
             self._stop_waiting(member)
             self._emit(MemberJoined(member))
@@ -165,6 +167,19 @@ class Roster:
             member.is_hearsay = True
             if member.status is MemberStatus.LEAVING:
                 self._deadlines.set(LeaveRecheck(name), now)
+
+    def has_left(self, name: str, ltime: int, now: float) -> None:
+        """Believe a peer that a member has left, unless it answers here; `ltime` is the peer's status time.
+
+        Serf marks it as left, or leaving, at one past that time. That is a guess, and later than the leave
+        itself: a member that was lost while it drained, and answers again, would never be leaving here.
+        """
+        member = self.members.get(name)
+        if member is None or member.status not in GONE or ltime < member.status_ltime:
+            return
+        self.status_time(name, ltime, now)
+        if member.status is MemberStatus.FAILED:
+            self._become_left(member, now)
 
     def join_intent(self, intent: JoinIntent, now: float) -> bool:
         """Apply a join intent; return whether to pass it on. At a tie it beats a leave."""
