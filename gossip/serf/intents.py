@@ -85,18 +85,27 @@ class Intents:
         Raises:
             RemoteProtocolError: its Lamport time is out of range.
         """
-        self._roster.clock.witness(intent.ltime)
-        return self._apply_leave(intent, now)
+        clock = self._roster.clock
+        is_highest = intent.ltime >= clock.latest
+        clock.witness(intent.ltime)
+        is_news = self._apply_leave(intent, now)
+        if is_highest and self._refutes(intent):
+            # Members that have not heard the leave refuse a join after it, unless they get there first.
+            self._queue(JoinIntent(intent.ltime, self._name))
+        return is_news
 
     # --- parts of the above -------------------------------------------------------------------------------
 
     def _apply_leave(self, intent: LeaveIntent, now: float) -> bool:
-        if intent.node == self._name and not self.has_announced_leave:
+        if self._refutes(intent):
             # We are not leaving. At a tie, others may have received the leave before our join intent.
             if intent.ltime >= self._roster.members[self._name].status_ltime:
                 self.announce_join(now)
             return False
         return self._roster.leave_intent(intent, now)
+
+    def _refutes(self, intent: LeaveIntent) -> bool:
+        return intent.node == self._name and not self.has_announced_leave
 
     def _queue(self, intent: JoinIntent | LeaveIntent, token: int = 0) -> None:
         self._broadcasts.send(self._broadcasts.intents, encode_serf(intent), token)

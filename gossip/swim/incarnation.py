@@ -64,21 +64,28 @@ def verify_accusation(member: Member, incarnation: int, now: float, present: int
 
 
 def verify_rise(member: Member, incarnation: int, now: float, present: int = 0) -> None:
-    """Check that `member` may be at `incarnation`.
-
-    Lives begin at the seconds since 1970: a member that restarts rises by the time since its last start. The
-    core has no such clock; `present` is the incarnation at which this node would begin now.
+    """Check that `member` may be at `incarnation`, which `highest_incarnation` limits.
 
     Raises:
-        RemoteProtocolError: it would rise by more than `MAX_STEP`, and by more than `MAX_INCARNATION_RISE`
-            within `RISE_WINDOW` or above `present`; or above `LAST_INCARNATION`.
+        RemoteProtocolError: it would rise too far.
     """
-    if now - member.rise_since >= RISE_WINDOW:
-        member.rise_from, member.rise_since = member.incarnation, now
-    limit = max(max(member.rise_from, present) + MAX_INCARNATION_RISE, member.incarnation + MAX_STEP)
-    limit = min(limit, LAST_INCARNATION)
+    limit = highest_incarnation(member, now, present)
     if incarnation > limit:
         raise RemoteProtocolError(
             f"incarnation of {member.name!r} would rise from {member.incarnation} to {incarnation}: "
             f"expected at most {limit}"
         )
+
+
+def highest_incarnation(member: Member, now: float, present: int = 0) -> int:
+    """Return how far `member` may rise now.
+
+    That is by `MAX_STEP`, or by `MAX_INCARNATION_RISE` within `RISE_WINDOW` or above `present`, but never
+    above `LAST_INCARNATION`. Lives begin at the seconds since 1970: a member that restarts rises by the time
+    since its last start. The core has no such clock; `present` is the incarnation at which this node would
+    begin now.
+    """
+    if now - member.rise_since >= RISE_WINDOW:
+        member.rise_from, member.rise_since = member.incarnation, now
+    limit = max(max(member.rise_from, present) + MAX_INCARNATION_RISE, member.incarnation + MAX_STEP)
+    return min(limit, LAST_INCARNATION)

@@ -15,7 +15,13 @@ from gossip.swim.deadlines import Timer
 from gossip.swim.effects import Effect
 from gossip.swim.eviction import EVICTION_INTERVAL, least_missed
 from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
-from gossip.swim.incarnation import LAST_INCARNATION, verify_accusation, verify_first, verify_rise
+from gossip.swim.incarnation import (
+    LAST_INCARNATION,
+    highest_incarnation,
+    verify_accusation,
+    verify_first,
+    verify_rise,
+)
 from gossip.swim.member import Member, supersedes
 from gossip.swim.suspicion import HEARSAY, Suspicion
 from gossip.swim.versions import Versions
@@ -308,10 +314,12 @@ class View:
             self._delegate.member_updated(member, now)
 
     def _verify_accusation(self, member: Member, incarnation: int, now: float) -> None:
-        if member is self._me and self.is_joining:
-            verify_first(member.name, incarnation)
-        else:
+        if member is not self._me:
             verify_accusation(member, incarnation, now, self._present(now))
+        elif self.is_joining:
+            verify_first(member.name, incarnation)
+        else:  # unlike an accusation of another: the members that accepted the claim also accept a step above
+            verify_rise(member, incarnation, now, self._present(now))
 
     def _present(self, now: float) -> int:
         """Return the incarnation at which this node would begin if it started now."""
@@ -350,17 +358,24 @@ class View:
             raise RemoteProtocolError(
                 f"message about this node at the last incarnation ({accused}): cannot refute"
             )
+        is_highest = accused >= highest_incarnation(self._me, now, self._present(now))
         self._become(max(self._me.incarnation, accused) + 1, self._me.alive.meta)
         self._health.refuted(now)
         self.refutations += 1
         # Keyed by address, as in memberlist: it must not replace a queued message about ourselves. Nor may
         # a member's message replace it: the key is no text, as a member may bear any name.
         self._queue.enqueue(encode(self._me.alive), key=self._me.address)
+        if is_highest:
+            # Members that have not heard the claim refuse an answer above it, unless they get there first.
+            self._gossip(self._me.name, encode(self._at(accused, self._me.alive.meta)))
 
     def _become(self, incarnation: int, meta: bytes) -> None:
-        me = self._me.alive
-        self._me.alive = Alive(incarnation, me.node, me.addr, me.port, meta, me.versions)
+        self._me.alive = self._at(incarnation, meta)
         self._me.incarnation = incarnation
+
+    def _at(self, incarnation: int, meta: bytes) -> Alive:
+        me = self._me.alive
+        return Alive(incarnation, me.node, me.addr, me.port, meta, me.versions)
 
     def _gossip(self, name: str, encoded: bytes) -> None:
         self._queue.enqueue(encoded, key=name)

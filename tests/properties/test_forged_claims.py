@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from gossip.serf.config import SerfConfig
+from gossip.serf.lamport import MAX_TIME_AHEAD
 from gossip.serf.members import MemberStatus
 from gossip.sim.cluster import Cluster
 from gossip.swim.incarnation import MAX_INCARNATION_RISE
@@ -88,6 +89,30 @@ def test_claims_at_the_last_incarnation_that_a_member_can_surpass_are_refuted():
     advance(cluster, 5.0)
     assert is_whole(cluster)
     assert {alive.meta for _, _, alive in rows_about_the_victim(cluster)} == {b"\xff\x80"}
+
+
+@pytest.mark.parametrize("to", [HEARER, VICTIM])
+@pytest.mark.parametrize("claim", [slice(0, 1), slice(1, 2), slice(2, 3), slice(None), slice(None, None, -1)])
+def test_claims_at_the_last_incarnation_that_anybody_accepts_are_refuted_everywhere(to, claim):
+    """Others accept an announcement there and no accusation, unless they heard the announcement before."""
+    cluster = formed(1)
+    before = rows_about_the_victim(cluster)
+    forge(cluster, *claims_about_the_victim(LAST_ALLOWED)[claim], to=to)
+    advance(cluster, 2.0)
+    assert is_whole(cluster)
+    (row,) = rows_about_the_victim(cluster)
+    assert row[2].meta == b"\xff\x80"
+    assert row in before or row[1] == LAST_ALLOWED + 1
+
+
+@pytest.mark.parametrize("to", [HEARER, VICTIM])
+def test_members_keep_a_common_clock_after_a_leave_at_the_latest_time_that_they_accept(to):
+    cluster = formed(1)
+    latest = 1 + MAX_TIME_AHEAD
+    forge(cluster, UserMessage(encode_serf(LeaveIntent(latest, VICTIM))), to=to)
+    advance(cluster, 2.0)
+    assert is_whole(cluster)
+    assert {int(node.stats()["member_time"]) for node in nodes(cluster)} == {latest + 2}
 
 
 def test_a_member_of_foreign_versions_does_not_keep_newcomers_out():

@@ -358,6 +358,36 @@ def test_a_leave_intent_of_the_same_time_as_our_join_is_refuted_as_others_may_ha
     assert rig.queued() == [JoinIntent(2, ME)]
 
 
+@pytest.mark.parametrize(
+    ("time", "answers"),
+    [
+        (MAX_TIME_AHEAD, [MAX_TIME_AHEAD + 1]),
+        (1 + MAX_TIME_AHEAD, [2 + MAX_TIME_AHEAD, 1 + MAX_TIME_AHEAD]),
+        (2 + MAX_TIME_AHEAD, []),
+    ],
+)
+def test_a_leave_of_ours_at_the_latest_time_that_others_accept_is_answered_in_two_steps(time, answers):
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(time, ME))
+    assert rig.queued() == [JoinIntent(answer, ME) for answer in answers]
+    assert rig.status(ME) is ALIVE
+    assert rig.node.rejected == (not answers)
+
+
+def test_a_leaver_does_not_answer_a_leave_of_its_own_at_the_latest_time():
+    rig = rig_of("n1")
+    rig.node.begin_leave(rig.now)
+    rig.drain_queues()
+    rig.say(LeaveIntent(2 + MAX_TIME_AHEAD, ME))
+    assert JoinIntent(2 + MAX_TIME_AHEAD, ME) not in rig.queued()
+
+
+def test_a_leave_of_another_at_the_latest_time_is_not_ours_to_answer():
+    rig = rig_of("n1")
+    rig.say(LeaveIntent(1 + MAX_TIME_AHEAD, "n1"))
+    assert rig.queued() == [LeaveIntent(1 + MAX_TIME_AHEAD, "n1")]
+
+
 def test_a_join_is_stamped_with_the_present_and_the_clock_steps_past_it():
     rig = rig_of("n1")
     rig.node.announce_join(rig.now)

@@ -734,6 +734,16 @@ def test_a_claim_about_us_at_the_limit_is_refuted(claim):
 
 
 @pytest.mark.parametrize("claim", ABOUT)
+def test_a_claim_about_us_as_high_as_others_accept_is_answered_in_two_steps(claim):
+    highest = 1 + MAX_INCARNATION_RISE
+    rig = rig_of("n1")
+    rig.hear(claim(highest, ME, "n1"))
+    assert refutations(rig) == [highest + 1, highest]
+    told = [m for m in rig.queued() if isinstance(m, Alive) and m.node == ME]
+    assert {(m.addr, m.port, m.meta) for m in told} == {(host(ME), PORT, b"")}
+
+
+@pytest.mark.parametrize("claim", ABOUT)
 def test_the_refutation_of_a_claim_at_the_limit_is_accepted(claim):
     rig = rig_of("n1", "n2")
     rig.hear(claim(MAX_INCARNATION_RISE, "n1", "n2"), alive("n1", MAX_INCARNATION_RISE + 1))
@@ -759,7 +769,7 @@ def test_a_newcomer_at_the_limit_is_admitted_and_none_above():
 def test_a_joining_node_refutes_an_earlier_life_however_long_it_was():
     rig = rig_of()
     rig.merge(row("n1"), row(ME, MAX_FIRST_INCARNATION, SUSPECT), joining=True)
-    assert refutations(rig) == [MAX_FIRST_INCARNATION + 1]
+    assert refutations(rig) == [MAX_FIRST_INCARNATION + 1, MAX_FIRST_INCARNATION]
 
 
 def test_after_the_join_the_limit_holds_again():
