@@ -55,6 +55,18 @@ def test_a_burst_of_refutations_costs_all_health_at_once():
     assert health.score == 7
 
 
+@pytest.mark.parametrize("rest", [14.0, 16.0, 1e6])
+def test_after_a_rest_as_many_refutations_count_as_in_a_burst_and_no_more(rest):
+    health, counted = LocalHealth(8, 1.0), []
+    for now in (100.0, 100.0 + rest):
+        for _ in range(9):
+            health.score = 0
+            health.refuted(now)
+            counted.append(health.score)
+    restored = min(8, int(rest / REFUTATION_COST_INTERVAL))
+    assert counted == [1] * 8 + [0] + [1] * restored + [0] * (9 - restored)
+
+
 def test_a_refutation_beyond_the_burst_counts_again_after_two_probe_intervals():
     health = LocalHealth(8, 5.0)
     for _ in range(9):

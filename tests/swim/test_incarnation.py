@@ -57,10 +57,12 @@ def test_several_rises_count_together_until_the_window_ends():
     verify_rise(it, TOP + MAX_INCARNATION_RISE, 100.0 + RISE_WINDOW)
 
 
-def test_a_small_step_is_always_possible():
+def test_a_small_step_is_always_possible_and_no_larger_one():
     it = member()
     it.incarnation = TOP
     verify_rise(it, TOP + MAX_STEP, 100.0)
+    with pytest.raises(RemoteProtocolError, match=f"expected at most {TOP + MAX_STEP}$"):
+        verify_rise(it, TOP + MAX_STEP + 1, 100.0)
 
 
 def test_a_member_may_be_accused_at_its_incarnation_whatever_that_is():
