@@ -1,7 +1,7 @@
-"""Answers to queries of others: acks, responses and their relays (Serf `serf.go`, handleQuery; `query.go`).
+"""Answers to others' queries: acks, responses and their relays (Serf `serf.go`, handleQuery; `query.go`).
 
-An answer goes straight to the member that asked, and with a relay factor also through random others. Answers
-go to known members only: anyone can put any address into a query, and every member would answer to it.
+An answer goes straight to the member that asked; with a relay factor, random other members repeat it. Answers
+go to known members only: anyone can put any address into a query, and every member would answer it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from gossip.wire.address import Address
 
 MAX_UNANSWERED = 1024
-"""Queries that wait for a response of ours; beyond that the oldest can no longer be answered."""
+"""Queries that wait for a response of ours; beyond this, the oldest can no longer be answered."""
 MAX_RELAYS = 16
-"""Most members through which one answer is relayed; a query may ask for 255."""
+"""Most members that relay one answer; a query may ask for 255."""
 RELAYS_SINCE_PROTOCOL = 5
 
 
@@ -36,14 +36,14 @@ class Answers:
     __slots__ = ("_config", "_open_queries", "_swim", "_unanswered", "strangers")
 
     def __init__(self, config: SerfConfig, swim: SwimNode, open_queries: OpenQueries) -> None:
-        self.strangers = 0  # answers and relays that were not sent, because nobody is known at the address
+        self.strangers = 0  # answers and relays not sent, because no known member has the address
         self._config = config
         self._swim = swim
         self._open_queries = open_queries
-        self._unanswered: dict[tuple[int, int], None] = {}  # time and id of queries, the oldest first
+        self._unanswered: dict[tuple[int, int], None] = {}  # time and id of each query, oldest first
 
     def admit(self, query: Query, now: float) -> IncomingQuery:
-        """Acknowledge a query that is for us, if it wants that, and return it for a response."""
+        """Acknowledge a query that is for us if it asks for an ack, and return it, to be answered."""
         deadline = now + max(0, query.timeout_ns) / 1e9
         incoming = IncomingQuery(
             query.ltime,
@@ -64,10 +64,10 @@ class Answers:
         return incoming
 
     def respond(self, query: IncomingQuery, payload: bytes, now: float) -> None:
-        """Send the response to `query`; there is only one.
+        """Send the one response to `query`.
 
         Raises:
-            LocalProtocolError: there was one already, the deadline has passed, or `payload` is too long.
+            LocalProtocolError: it was sent already, the deadline has passed, or `payload` is too long.
         """
         if now > query.deadline:
             raise LocalProtocolError("response is past the deadline")
@@ -81,7 +81,7 @@ class Answers:
         self._send(query, response)
 
     def forward(self, body: bytes) -> None:
-        """Forward a relayed message to the member that it is for.
+        """Forward a relayed message to its recipient.
 
         Raises:
             RemoteProtocolError: the relay is malformed.

@@ -93,7 +93,7 @@ class AntiEntropy:
             try:
                 for event in past.events:
                     self._events.deliver(UserEvent(past.ltime, event.name, event.payload))
-            except RemoteProtocolError as error:  # the buffer is full of events that are as new
+            except RemoteProtocolError as error:  # the buffer is full of events that are no older
                 self._swim.reject("push/pull", error)
         self._report_skipped(skipped, "events", latest)
 
@@ -137,7 +137,8 @@ class AntiEntropy:
                 continue  # most entries are already known
             clock.witness(latest)
             if name == self._me:
-                # It may be a leave that only they heard of: unless we refute it, they keep us as leaving.
+                # It may be a leave that only the peer has heard of: unless we refute it, it keeps listing us
+                # as leaving.
                 self._intents.receive_leave(LeaveIntent(ltime, name), now)
             else:
                 self._roster.status_time(name, ltime, now)

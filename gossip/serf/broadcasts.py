@@ -1,4 +1,4 @@
-"""Serf's broadcasts: intents, queries and user events in queues of their own (Serf `delegate.go`).
+"""Serf's broadcasts: intents, queries and user events, each in its own queue (Serf `delegate.go`).
 
 A packet is filled from the intents first, then from queries, then from events. The queues belong to Serf;
 when packets are sent, and how often each broadcast rides along, is SWIM's business. Every 30 s the depths are
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class QueueCheckDue(Timer, frozen=True, gc=False):
-    """Look at how deep the queues are."""
+    """Time to check how deep the queues are."""
 
 
 QUEUE_CHECK = QueueCheckDue()
 
 
 class Broadcasts:
-    """Three queues in order of precedence, and the tokens by which a finished broadcast is known."""
+    """Three queues in order of precedence, and the tokens that identify finished broadcasts."""
 
     __slots__ = (
         "_config",
@@ -62,9 +62,9 @@ class Broadcasts:
         self._deadlines.set(QUEUE_CHECK, now + config.queue_check_interval)
 
     def send(self, queue: BroadcastQueue, message: bytes, token: int = 0) -> None:
-        """Queue a message for everybody in one of the three queues; `token` is reported when it is done.
+        """Queue a message to all members in one of the three queues; `token` is reported when it is done.
 
-        Whoever handles an input wakes SWIM at its end, so that what was queued is sent.
+        The caller wakes SWIM once it has handled its input, so that queued messages are sent.
         """
         queue.enqueue(USER + message, token=token)
 
@@ -74,11 +74,11 @@ class Broadcasts:
         return self.intents, self.queries, self.events
 
     def pending(self) -> int:
-        """Return the number of broadcasts that wait."""
+        """Return the number of queued broadcasts."""
         return len(self.intents) + len(self.queries) + len(self.events)
 
     def dropped(self) -> int:
-        """Return how many broadcasts were dropped, so far, because their queue was full."""
+        """Return how many broadcasts have been dropped because their queue was full."""
         return sum(queue.dropped for queue in self.queues)
 
     def check(self, now: float) -> None:
@@ -94,7 +94,7 @@ class Broadcasts:
                 self._emit(QueueDeep(name, len(queue), dropped))
 
     def take(self, budget: int, room: int, members: int) -> list[bytes]:
-        """Return at most `room` broadcasts that fit into `budget` bytes, in a cluster of `members`."""
+        """Return at most `room` broadcasts that fit into `budget` bytes, for a cluster of `members`."""
         limit = transmissions(self._config.swim, members)
         taken: list[bytes] = []
         for queue in self.queues:

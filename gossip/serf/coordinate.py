@@ -46,9 +46,9 @@ ORIGIN = Coordinate((0.0,) * DIMENSIONS, MAX_ERROR, 0.0, MIN_HEIGHT)
 def estimate(a: Coordinate, b: Coordinate) -> float:
     """Return the round trip between two members in seconds, cut to whole nanoseconds.
 
-    It is the same in both directions. In Serf the order of the additions follows the direction, and rounding
-    makes the two differ: by a nanosecond, or by everything where one adjusted distance is 0 and the other is
-    just above.
+    It is the same in both directions. In Serf the order of the additions depends on the direction, and
+    rounding makes the two differ: by a nanosecond, or by the whole estimate where one adjusted distance is 0
+    and the other is just above.
     """
     raw = _raw_distance(a, b)
     adjusted = raw + (a.adjustment + b.adjustment)
@@ -56,7 +56,7 @@ def estimate(a: Coordinate, b: Coordinate) -> float:
 
 
 def median_rtt(past: Sequence[float], rtt: float) -> tuple[tuple[float, ...], float]:
-    """Add `rtt` to a member's `past` round trips; return what to remember of them, and their median."""
+    """Add `rtt` to a member's `past` round trips; return the ones to keep, and their median."""
     remembered = (*past, rtt)[-FILTER_SIZE:]
     return remembered, sorted(remembered)[len(remembered) // 2]
 

@@ -21,7 +21,7 @@ class MemberJoined(Struct, frozen=True, gc=False):
 
 
 class MemberUpdated(Struct, frozen=True, gc=False):
-    """An alive member announces other tags or another address."""
+    """An alive member announces new tags or a new address."""
 
     member: SerfMember
 
@@ -142,7 +142,7 @@ class JoinEnded(Struct, frozen=True, gc=False):
     """How many of the contacted seeds knew other members; a node may be among its own seeds."""
     is_retry: bool = False
     retry_in: float = 0.0
-    """Seconds until the retry-join tries again; 0: it does not."""
+    """Seconds until the retry-join tries again; 0: it does not try again."""
     gave_up: bool = False
     """The retry-join has used up its attempts."""
 
@@ -150,7 +150,7 @@ class JoinEnded(Struct, frozen=True, gc=False):
 class QueueDeep(Struct, frozen=True, gc=False):
     """A check found a queue of broadcasts, "intent", "query" or "event", at or above its warning depth.
 
-    Or it has dropped some to stay within its limit: `dropped` is how many since the last check.
+    Or the queue has dropped broadcasts to stay within its limit: `dropped` is how many since the last check.
     """
 
     queue: str

@@ -13,7 +13,7 @@ from gossip.wire.serf_codec import encode_serf
 from gossip.wire.serf_messages import PastEvent, PastEvents, UserEvent
 
 MAX_HISTORY_BYTES = 2**20
-"""Bytes of events in a push/pull, the newest ones: 1,900 of the longest that members send by themselves.
+"""The newest bytes of events in a push/pull: 1,900 of the longest events that members send.
 
 If a push/pull were too long for peers to read, no member could join.
 """

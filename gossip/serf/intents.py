@@ -57,14 +57,14 @@ class Intents:
             self._queue(intent, token)
 
     def repeat_leave(self, now: float) -> None:
-        """Repeat the leave intent: a newcomer that joined through a Serf agent sees this node as alive."""
+        """Repeat the leave intent: members that join through a Serf agent see this node as alive."""
         self._queue(self._roster.doubtful_leave(self._name, now))
 
     def question_leave(self, name: str, now: float) -> bytes:
         """Return the leave intent to re-send to a member stuck in `leaving`, so that it can refute it.
 
-        The member may not know of the leave: a force-leave, one of an earlier life, or one at the time of its
-        join.
+        The member may not know of the leave: it was a force-leave, or happened in an earlier life, or at the
+        time of the member's join.
         """
         return encode_serf(self._roster.doubtful_leave(name, now))
 

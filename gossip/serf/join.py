@@ -2,7 +2,7 @@
 
 An attempt asks the driver to resolve the seeds (`ResolveSeeds`), then for a push/pull with each address
 (`ContactSeed`), and waits for each result. The first success is announced by a join intent. A retry-join
-repeats its attempts until one has met another member; from then on `rejoin` looks for missing members.
+repeats its attempts until one meets another member; from then on `rejoin` looks for missing members.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_JOIN_ADDRESSES = 256
 MAX_CONTACTS = 8
 """Addresses of one attempt that are tried at once, so that one dead seed does not hold up the others."""
 MAX_ATTEMPTS = 128
-"""Attempts under way at once; each command of a client is one."""
+"""Attempts in progress at once; each join command of a client is one."""
 
 
 class Cause(Enum):
@@ -43,7 +43,7 @@ class Cause(Enum):
     COMMAND = auto()
     """A single join command."""
     RETRY = auto()
-    """The retry-join: repeated until another member was met."""
+    """The retry-join: repeated until it meets another member."""
     RETURN = auto()
     """All other members are missing: this node is alone."""
     REUNION = auto()
@@ -81,7 +81,7 @@ class Retry:
         self.interval = interval
         self.max_attempts = max_attempts
         self.replay = replay
-        self.attempts = 0  # that met no other member
+        self.attempts = 0  # those that met no other member
 
 
 class Join:
@@ -101,17 +101,17 @@ class Join:
         self._retry: Retry | None = None
 
     def begin(self, seeds: Iterable[str], *, replay: bool) -> int:
-        """Try `seeds` once; return the attempt number, which `JoinEnded` carries.
+        """Try `seeds` once; return the number of the attempt, which `JoinEnded` carries.
 
         Raises:
-            LocalProtocolError: too many attempts are under way; nothing changed.
+            LocalProtocolError: too many attempts are in progress; nothing changed.
         """
         if len(self._attempts) >= MAX_ATTEMPTS:
             raise LocalProtocolError(f"cannot join: {MAX_ATTEMPTS} joins of this agent are under way")
         return self._begin(Attempt(Cause.COMMAND, tuple(seeds), replay=replay))
 
     def keep_trying(self, seeds: Iterable[str], *, replay: bool, interval: float, max_attempts: int) -> None:
-        """Try `seeds` now and every `interval` seconds until another member was met.
+        """Try `seeds` now and every `interval` seconds until an attempt meets another member.
 
         If `max_attempts` is not 0, one more attempt follows after that many failures, and is the last.
         """
@@ -131,7 +131,7 @@ class Join:
         return self._intents.has_announced_leave
 
     def reunite(self, seeds: tuple[str, ...], *, is_alone: bool) -> None:
-        """Resolve `seeds` again and contact them; at most one such attempt is under way."""
+        """Resolve `seeds` again and contact them; at most one such attempt is in progress."""
         if any(attempt.cause in LOOKING for attempt in self._attempts.values()):
             return
         # Replay events: the others sent them while we were cut off, so we have missed them.
@@ -167,7 +167,8 @@ class Join:
             attempt.contacted += 1
             attempt.others += met_others
             self._seeds.answered(to)
-            # A node with company never left: a join intent from each that asks would flood a large cluster.
+            # A node with company never left: if each such node sent a join intent, they would flood a large
+            # cluster.
             if attempt.contacted == 1 and attempt.cause is not Cause.REUNION:
                 self._intents.announce_join(now)
         self._go_on(number, attempt, now)
@@ -196,7 +197,7 @@ class Join:
         if attempt.cause is Cause.COMMAND and attempt.contacted:
             self._seeds.remember(attempt.seeds)
         if attempt.cause is Cause.RETURN and attempt.others and JOIN in self._deadlines:
-            self._deadlines.cancel(JOIN)  # the retry-join need not go on: this attempt did its work
+            self._deadlines.cancel(JOIN)  # no need for more retries: this attempt succeeded
             is_retry = True
         if is_retry and not attempt.others:
             assert self._retry is not None

@@ -45,7 +45,7 @@ class LocalState:
         """Return this node's part, encoded for a push/pull.
 
         A leaving member is listed among those that left, at one less than the time of its leave, because
-        receivers (Serf's and ours) add one. A status time alone would be taken for a join.
+        receivers (Serf's and ours) add one. A status time alone would be mistaken for a join.
         """
         roster = self._roster
         times = {name: member.status_ltime for name, member in roster.members.items()}

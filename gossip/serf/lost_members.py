@@ -1,4 +1,4 @@
-"""Members that are no longer in the roster but are not known to have left, so we look for them (ADR 28).
+"""Members that are no longer in the roster but are not known to have left: this node looks for them (ADR 28).
 
 They were erased because they had failed long ago, or were known to an earlier life of this node.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_LOST = 256
-"""Lost members remembered; at the limit the one that was lost first makes room."""
+"""Lost members remembered; at the limit the longest-lost is forgotten."""
 
 
 class LostMember(Struct, frozen=True, gc=False):

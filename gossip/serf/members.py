@@ -32,7 +32,7 @@ class SerfMember:
         self.alive = alive  # the last accepted Alive: name, address, metadata, versions
         self.status = status
         self.status_ltime = status_ltime  # Lamport time of the last intent about this member
-        self.is_hearsay = False  # the time is from a push/pull: of a join or of a leave, unknown
+        self.is_hearsay = False  # the time is from a push/pull: it may be that of a join or of a leave
         self.changed_at = now  # when `status` last changed, monotonic seconds
         self.coordinate: Coordinate | None = None  # as last reported in an ack to our ping
         self.rtts: tuple[float, ...] = ()  # the last round trips to it, seconds

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class LocalMember(Struct, frozen=True, gc=False):
-    """What this node announces of itself; `addr` is 4 or 16 raw bytes."""
+    """What this node announces about itself; `addr` is 4 or 16 raw bytes."""
 
     name: str
     addr: bytes
@@ -129,7 +129,7 @@ class SerfNode:
     def local_state(self, *, join: bool) -> PushPull:
         """Return this node's whole state, for either side of a push/pull.
 
-        The side that was called sends this first and merges afterwards.
+        The side that accepted the stream sends this first and merges afterwards.
         """
         return self._swim.local_state(join=join)
 
@@ -141,7 +141,7 @@ class SerfNode:
         `peer` is the sender, a name or ``host:port``, kept as evidence.
 
         Raises:
-            RemoteProtocolError: versions do not fit or Serf's part is broken; nothing was merged.
+            RemoteProtocolError: versions do not fit, or Serf's part is broken; nothing was merged.
         """
         state = read_state(remote.user_state)
         joining = initiated and remote.join
@@ -213,10 +213,10 @@ class SerfNode:
     def join(self, seeds: Sequence[str], *, replay: bool = False) -> int:
         """Join through `seeds` once; return the number of the attempt, which `JoinEnded` carries.
 
-        Seeds that answer are asked again whenever the cluster is not whole, for as long as the node lives.
+        Whenever members are missing, the seeds that answered are asked again, for the node's whole life.
 
         Raises:
-            LocalProtocolError: too many joins are under way; nothing changed.
+            LocalProtocolError: too many joins are in progress; nothing changed.
         """
         return self._join.begin(seeds, replay=replay)
 
@@ -229,28 +229,28 @@ class SerfNode:
         max_attempts: int = 0,
         now: float,
     ) -> None:
-        """Join through `seeds` now and every `interval` seconds, until another member was met.
+        """Join through `seeds` now and every `interval` seconds, until an attempt meets another member.
 
         Meanwhile a node that is alone also contacts them in the rounds of `rejoin`, which do not count. Each
-        attempt ends with a `JoinEnded`. After `max_attempts` failures, one more is the last; 0: no limit.
+        attempt ends with a `JoinEnded`. After `max_attempts` failures, one last attempt is made; 0: no limit.
         """
         self._join.keep_trying(seeds, replay=replay, interval=interval, max_attempts=max_attempts)
         self._rejoin.begin(now)
 
     def remember_seeds(self, seeds: Sequence[str]) -> None:
-        """Ask `seeds` whenever the cluster is not whole; no seed is contacted now."""
+        """Ask `seeds` whenever members are missing; no seed is contacted now."""
         self._seeds.remember(seeds)
 
     def seeds_resolved(
         self, attempt: int, places: Mapping[str, tuple[Address, ...]], errors: Sequence[str], now: float
     ) -> None:
-        """The driver carried out `ResolveSeeds`: addresses by seed, and an error for each without any."""
+        """The driver carried out `ResolveSeeds`: addresses by seed, and an error for each that has none."""
         self._join.resolved(attempt, places, errors, now)
 
     def contact_ended(
         self, attempt: int, to: Address, error: str, *, met_others: bool = False, now: float
     ) -> None:
-        """The driver carried out `ContactSeed`: `error` if in vain; whether the peer knows other members."""
+        """The driver carried out `ContactSeed`: `error` if it failed; whether the peer knows others."""
         self._join.contact_ended(attempt, to, error, met_others=met_others, now=now)
         if not error:
             self._rejoin.begin(now)
@@ -306,7 +306,7 @@ class SerfNode:
         return token
 
     def move(self, addr: bytes, now: float) -> None:
-        """Announce this node at another address of 4 or 16 raw bytes; raises as `set_tags` while leaving."""
+        """Announce this node at a new address (4 or 16 raw bytes); LocalProtocolError while leaving."""
         self._swim.move(addr, now)
         self._roster.updated(self._swim.table.me.alive)
 
@@ -345,7 +345,7 @@ class SerfNode:
     def check_paths(self, name: str, now: float) -> bool:
         """Ping a member by datagrams and a stream: `PathsChecked` follows within a probe interval.
 
-        Returns False, and no effect follows, if the name is unknown, or its check or too many are under way.
+        Returns False, and no effect follows, if the name is unknown, being checked, or over the limit.
         """
         return self._swim.check_paths(name, now)
 
@@ -433,11 +433,11 @@ class SerfNode:
         return figures(self._swim.health, self._roster, clocks, self._broadcasts, resets)
 
     def counters(self) -> dict[str, str]:
-        """Return what this node counts besides: flaps of members, broadcasts dropped from full queues."""
+        """Return further counts of this node: flaps of members, broadcasts dropped from full queues."""
         return counters(self._roster, self._broadcasts)
 
     def pending_broadcasts(self) -> int:
-        """Return how many intents, queries and events wait to be sent."""
+        """Return how many intents, queries and events are queued."""
         return self._broadcasts.pending()
 
     # --- parts of the above -------------------------------------------------------------------------------

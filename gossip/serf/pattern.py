@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 MAX_PATTERN_CHARS = 4096
-"""Serf has no bound of its own."""
+"""Serf has no limit."""
 MAX_PROGRAM_BYTES = 1024 * 1024
 """RE2's memory for one pattern. The largest program within it takes 0.15 s on a value of 512 characters."""
 _METACHARACTERS = re.compile(r"[\\^$.|?*+()\[\]{}]")

@@ -20,7 +20,7 @@ WANTS_ACK = 1
 NO_REBROADCAST = 2
 """Query flag: do not re-gossip the query."""
 INTERNAL_PREFIX = "_serf_"
-"""Names of queries that agents answer by themselves."""
+"""Prefix of the queries that agents answer by themselves."""
 
 
 class QueryRequest(Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class QueryRequest(Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...] = ()  # only these members
     tags: Mapping[str, str] = {}  # only members whose tags match these regular expressions
     wants_acks: bool = True
-    relay_factor: int = 0  # through how many other members each answer is repeated, 0 to 255
+    relay_factor: int = 0  # how many other members repeat each answer, 0 to 255
     timeout: float | None = None
 
 
@@ -50,7 +50,7 @@ class IncomingQuery(Struct, frozen=True, gc=False):
 
     @property
     def is_internal(self) -> bool:
-        """Whether agents answer it by themselves, and users never see it."""
+        """Whether agents answer it by themselves and hide it from users."""
         return self.name.startswith(INTERNAL_PREFIX)
 
 

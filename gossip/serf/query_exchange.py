@@ -1,8 +1,8 @@
 """Queries of this node and of others, sent and received (Serf `serf.go`, Query and handleQuery).
 
 `Queries` tells which queries are new, `OpenQueries` collects the answers to ours, `Answers` sends acks and
-responses. Internal queries that need only the member table are answered here; those about keys are emitted as
-effects like any other, because the agent holds the keys.
+responses. Internal queries that need only the member table are answered here; queries about keys become
+effects like any other query, because the agent holds the keys.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class QueryExchange:
         self._answers = Answers(config, swim, self._open)
 
     def ask(self, request: QueryRequest, now: float) -> tuple[bytes, int]:
-        """Return the encoded query, to be broadcast, and its token; this node has handled it already.
+        """Return the encoded query, to be broadcast, and its token; this node has already handled the query.
 
         Raises:
             LocalProtocolError: it is too long, or too many queries are running; nothing changed.
@@ -116,11 +116,11 @@ class QueryExchange:
         return not query.flags & NO_REBROADCAST
 
     def receive_response(self, response: QueryResponse) -> None:
-        """Take an ack of, or an answer to, a query of this node; one that is late is dropped."""
+        """Handle an ack of, or an answer to, a query of this node; drop it if it is late."""
         self._open.receive(response)
 
     def forward(self, body: bytes) -> None:
-        """Forward a relayed message to the member that it is for.
+        """Forward a relayed message to its recipient.
 
         Raises:
             RemoteProtocolError: the relay is malformed.

@@ -14,7 +14,7 @@ T = TypeVar("T")
 class RecentTimes(Generic[T]):
     """The items seen at each of the last `size` Lamport times: at most `capacity` items and `capacity_bytes`.
 
-    One time may hold any number of items: members that start together send their first events at one time.
+    One time may hold any number of items, as members that start together send their first events at one time.
     """
 
     __slots__ = ("_capacity", "_capacity_bytes", "_count", "_ring", "_size", "minimum", "size_bytes")

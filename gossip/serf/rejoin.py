@@ -1,4 +1,4 @@
-"""Becoming whole again: whoever was lost is asked for, with back-off, until everybody is back (ADR 28).
+"""Finding missing members: they are asked for in rounds, with back-off, until all are back (ADR 28).
 
 Serf tries failed members for a day, each at its last address, and asks its seeds once, at the start (Serf
 `serf.go`, reconnect). Here failed members, members that were forgotten while failed, members of an earlier
@@ -39,14 +39,14 @@ T = TypeVar("T")
 
 
 class RejoinDue(Timer, frozen=True, gc=False):
-    """The next round; set only while somebody is missing."""
+    """Time for the next round; set only while somebody is missing."""
 
 
 REJOIN = RejoinDue()
 
 
 class AgainDue(Timer, frozen=True, gc=False):
-    """The member at the other end of the last push/pull is asked a second time."""
+    """Time for a second push/pull with the other side of a partition."""
 
 
 AGAIN = AgainDue()
@@ -58,19 +58,19 @@ JITTER = 0.5
 ASKERS = 3
 """Members that ask the seeds in each round, on average, however many are alive."""
 ALONE_CONTACTS = 3
-"""Lost members asked in one round by a node that knows nobody alive."""
+"""Lost members that a node without any live member asks in one round."""
 AGAIN_AFTER = 1.0
-"""Seconds from a push/pull that showed a lost member alive to the next with the same side.
+"""Seconds between a push/pull that showed a lost member alive and the next one with that member.
 
-The first one tells both sides what they say of each other, so that everybody refutes; the second one carries
-the refutations across.
+The first push/pull tells each side what the other believes about it, so that all refute; the second one
+carries the refutations across.
 """
 MAX_AGAIN = 5
-"""Second push/pulls in a row, as long as nobody comes back."""
+"""Second push/pulls in a row while no lost member comes back."""
 
 
 class Rejoin:
-    """The rounds of one node."""
+    """The search rounds of one node."""
 
     __slots__ = (
         "_again_at",
@@ -101,19 +101,19 @@ class Rejoin:
         self._runtime = runtime
         self._emit = emit
         self._pause = FIRST_PAUSE
-        self._asked_at: dict[str, float] = {}  # while this node is alone; only of those who are missing
+        self._asked_at: dict[str, float] = {}  # when each missing member was asked, while this node is alone
         self._again_at: LostMember | None = None
         self._repeats = 0
 
     def begin(self, now: float) -> None:
-        """Look for whoever is missing from now on; the first round finds out whether anybody is."""
+        """Look for missing members from now on; the first round finds out whether there are any."""
         self._pause = min(FIRST_PAUSE, self._config.rejoin_interval)
         at = now + self._drawn(self._pause)
         if at < self._runtime.deadlines.when(REJOIN):
             self._runtime.deadlines.set(REJOIN, at)
 
     def look_for(self, saved: SavedState, now: float) -> None:
-        """Look for the others that an earlier life knew, those that were alive before those that had failed.
+        """Look for members known to an earlier life, first those that were alive, then those that had failed.
 
         Each group is shuffled: members that restart together do not all ask the same one.
         """
@@ -128,12 +128,12 @@ class Rejoin:
             self.begin(now)
 
     def member_gone(self, now: float) -> None:
-        """A member failed or left: look for it, and for the seeds behind it."""
+        """A member failed or left: look for it, and for any seeds that went with it."""
         self._seeds.member_gone()
         self.begin(now)
 
     def heard(self, rows: Sequence[NodeState], now: float) -> None:
-        """A push/pull of ours was answered with `rows`: if the peer holds our lost ones alive, ask again."""
+        """A push/pull of ours brought `rows`: if they show failed members alive, ask again."""
         members = self._roster.members
         across = [
             row
@@ -151,12 +151,12 @@ class Rejoin:
             self._runtime.deadlines.set(AGAIN, now + AGAIN_AFTER)
 
     def ask_again(self) -> None:
-        """The time for a second push/pull has come."""
+        """The second push/pull is due."""
         assert self._again_at is not None
         self._ask(self._again_at, join=False)
 
     def round(self, now: float) -> None:
-        """Ask some of those who are missing; the next round follows if anybody is."""
+        """Ask some of the missing members; schedule the next round while any are missing."""
         if self._join.is_over:
             return
         alive = self._roster.count_alive()
@@ -172,7 +172,7 @@ class Rejoin:
             for member in self._in_turn(missing, now):
                 self._ask(member, join=True)
         elif lost and self._pause < self._config.rejoin_interval:
-            # Soon after a restart, or after somebody was lost: do not leave it to chance whom gossip missed.
+            # Soon after a restart or a loss: do not leave it to chance which members gossip has missed.
             self._ask(self._drawn_from(lost), join=False)
         elif missing:
             share = len(missing) / alive * self._pause / self._config.reconnect_interval
@@ -186,7 +186,7 @@ class Rejoin:
     # --- parts of the above -------------------------------------------------------------------------------
 
     def _in_turn(self, missing: Sequence[LostMember], now: float) -> Sequence[LostMember]:
-        """Return whom a lone node asks now: nobody is asked twice before everybody was asked once."""
+        """Return the members that a lone node asks now: each is asked once before any is asked twice."""
         before = self._asked_at
         self._asked_at = {m.name: before[m.name] for m in missing if m.name in before}
         asked = sorted(missing, key=lambda m: before.get(m.name, float("-inf")))[:ALONE_CONTACTS]
@@ -197,7 +197,8 @@ class Rejoin:
         return self._seeds.names() if is_alone else self._seeds.unseen(self._roster.addresses())
 
     def _ask(self, member: LostMember, *, join: bool) -> None:
-        # A lone node joins: clocks there may be far ahead, and an earlier life of this node may be held dead.
+        # A lone node joins: clocks there may be far ahead, and peers may still list an earlier life of it as
+        # dead.
         self._emit(OpenPushPull(member.address, member.name, join))
 
     def _drawn(self, pause: float) -> float:

@@ -90,7 +90,7 @@ class Roster:
             member.alive = alive
             if member.status is MemberStatus.FAILED and now - member.changed_at < self._config.flap_timeout:
                 self.flaps += 1
-            # If it was lost while it drained, the leave that we know of still stands, and is news again.
+            # If it was lost while it drained, the leave that we know of still stands, but is accepted again.
             member.is_hearsay = member.is_hearsay or member.status is MemberStatus.LEFT
             member.become(MemberStatus.ALIVE, now)
             self._stop_waiting(member)
@@ -105,7 +105,7 @@ class Roster:
             self._become_leaving(member, now)
 
     def updated(self, alive: Alive) -> None:
-        """A member announces other tags."""
+        """A member announces new tags."""
         member = self.members.get(alive.node)
         if member is not None:  # otherwise it was pruned while leaving
             member.alive = alive
@@ -128,12 +128,12 @@ class Roster:
             self._emit(MemberFailed(member, evidence))
 
     def suspected(self, name: str, evidence: Evidence) -> None:
-        """A member did not answer the accuser."""
+        """A member did not answer the reporter."""
         if name in self.members:
             self._emit(MemberSuspected(self.members[name], evidence.accuser, evidence))
 
     def confirmed(self, name: str, evidence: Evidence) -> None:
-        """One more witness could not reach a suspected member."""
+        """One more member could not reach a suspected member."""
         if name in self.members:
             self._emit(SuspicionConfirmed(self.members[name], evidence))
 
@@ -154,9 +154,9 @@ class Roster:
     def status_time(self, name: str, ltime: int, now: float) -> None:
         """Apply a member's status time from a push/pull: that of a join, or of a leave in progress.
 
-        Serf treats it as a join, so that a draining member turns alive again on peers that missed its leave
-        or hear of it a second time. Here the status does not change. If the member is leaving, it is asked at
-        once, and refutes with a join intent if it has come back.
+        Serf treats it as a join, so a draining member turns alive again on peers that missed its leave or
+        hear of it a second time. Here the status does not change. A leaving member is asked at once, and
+        refutes with a join intent if it has come back.
         """
         member = self.members.get(name)
         if member is None:
@@ -169,10 +169,10 @@ class Roster:
                 self._deadlines.set(LeaveRecheck(name), now)
 
     def has_left(self, name: str, ltime: int, now: float) -> None:
-        """Believe a peer that a member has left, unless it answers here; `ltime` is the peer's status time.
+        """Accept that a member has left, unless it answers here; `ltime` is its status time at the peer.
 
         Serf marks it as left, or leaving, at one past that time. That is a guess, and later than the leave
-        itself: a member that was lost while it drained, and answers again, would never be leaving here.
+        itself: a member that was lost while it drained, and answers again, would never become leaving here.
         """
         member = self.members.get(name)
         if member is None or member.status not in GONE or ltime < member.status_ltime:
@@ -242,7 +242,7 @@ class Roster:
         return LeaveIntent(min(member.status_ltime + member.is_hearsay, LAST_TIME), name)
 
     def prune_now(self, name: str, now: float) -> None:
-        """Erase a member whose prune had to wait for its leave; a return of the member cancels the prune.
+        """Erase a member whose prune had to wait for its leave; its return cancels the prune.
 
         Don't erase a member that still answers probes: if only we think it is leaving, nothing would ever
         re-add it. (Serf erases it.)
@@ -315,7 +315,7 @@ class Roster:
         self._emit(MemberLeaving(member))
 
     def _stop_waiting(self, member: SerfMember) -> None:
-        """Cancel the timers of a leave, as the member is back or erased."""
+        """Cancel the timers of a leave, because the member is back or was erased."""
         self._deadlines.cancel(LeaveRecheck(member.name))
         self._deadlines.cancel(PruneDue(member.name))
 
@@ -339,7 +339,7 @@ class Roster:
 
     def _make_room(self) -> None:
         if len(self.members) >= 2 * self._config.swim.max_members:
-            # SWIM's own table is smaller, so some member here must be gone; the one known longest is dropped.
+            # SWIM's own table is smaller, so some member here must be gone; drop the one known longest.
             self._erase(self.gone_members()[0])
 
     def _arm_reaper(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What a member keeps of one life for the next: clocks and addresses (Serf `snapshot.go`; serf-wire 5.9).
+"""The state that survives a restart: clocks and addresses (Serf `snapshot.go`; serf-wire 5.9).
 
 The core only takes and returns this value. Writing it to a file, and reading it back, is the agent's work.
 """
@@ -25,10 +25,10 @@ class SavedState(Struct, frozen=True, gc=False, kw_only=True):
     query_time: int = 0
     """The same for queries (``query-clock``)."""
     peers: tuple[KnownPeer, ...] = ()
-    """The other members that were alive, to be asked first; one that has left is not among them."""
+    """The other members that were alive, to be asked first; members that left are not included."""
     failed: tuple[KnownPeer, ...] = ()
-    """Members that were looked for: they had failed, or had not been heard since an earlier life."""
+    """Members being looked for: they had failed, or had not been heard since an earlier life."""
 
 
 FIRST_START = SavedState()
-"""What a member without an earlier life starts from."""
+"""The state of a member without an earlier life."""

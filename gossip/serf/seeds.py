@@ -1,7 +1,8 @@
-"""The seeds of a node, for life: names that it once joined through, and where they were last found.
+"""The seeds of a node, for its whole life: the names it once joined through, and their latest addresses.
 
-A seed counts as here while every address of its name belongs to a member that is alive, or has answered since
-somebody was last lost: behind NAT, and under a second family, a member answers where no member is known.
+A seed counts as present if each address of its name either belongs to a live member or has answered since the
+last member was lost: behind NAT, or with a second address family, a member answers at an address that no
+member announces.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from gossip.wire.address import Address
 
 MAX_SEEDS = 64
-"""Seeds remembered; at the limit the one that was given first makes room."""
+"""Seeds remembered; at the limit the oldest one is dropped."""
 
 
 class Seeds:
@@ -23,7 +24,7 @@ class Seeds:
     __slots__ = ("_answered", "_places")
 
     def __init__(self) -> None:
-        self._places: dict[str, tuple[Address, ...]] = {}  # empty: never resolved, or without an address
+        self._places: dict[str, tuple[Address, ...]] = {}  # empty: not resolved yet, or without an address
         self._answered: dict[Address, None] = {}
 
     def __len__(self) -> int:
@@ -31,14 +32,14 @@ class Seeds:
         return len(self._places)
 
     def remember(self, names: Iterable[str]) -> None:
-        """Go on asking `names` from now on."""
+        """Ask `names` from now on."""
         for name in names:
             if name not in self._places and len(self._places) >= MAX_SEEDS:
                 del self._places[next(iter(self._places))]
             self._places.setdefault(name, ())
 
     def resolved(self, places: Mapping[str, tuple[Address, ...]]) -> None:
-        """Take note of where seeds are now; names that are no seeds are ignored."""
+        """Store the current addresses of seeds; names that are not seeds are ignored."""
         for name, addresses in places.items():
             if name in self._places:
                 self._places[name] = addresses
@@ -46,12 +47,12 @@ class Seeds:
         self._answered = {address: None for address in self._answered if address in known}
 
     def answered(self, address: Address) -> None:
-        """Whoever is at `address` has our state, and we have theirs."""
+        """The node at `address` has our state, and we have its state."""
         if any(address in addresses for addresses in self._places.values()):
             self._answered[address] = None
 
     def member_gone(self) -> None:
-        """Somebody was lost: those who answered at other addresses than members' may be among them."""
+        """A member was lost: it may have been the one that answered at an address no member announces."""
         self._answered.clear()
 
     def names(self) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ class Seeds:
         return tuple(self._places)
 
     def unseen(self, alive: Iterable[Address]) -> tuple[str, ...]:
-        """Return the seeds that are not known to be here, `alive` being the addresses of members."""
+        """Return the seeds that are not known to be present; `alive` are the addresses of members."""
         if not self._places:
             return ()
         here = {*alive, *self._answered}

@@ -42,5 +42,5 @@ def figures(
 
 
 def counters(roster: Roster, broadcasts: Broadcasts) -> dict[str, str]:
-    """Return what is counted since the start and is not in Serf's stats; flaps Serf tells only statsd."""
+    """Return counts since the start that Serf's stats lack; Serf reports flaps to statsd only."""
     return {"member_flaps": str(roster.flaps), "dropped_broadcasts": str(broadcasts.dropped())}

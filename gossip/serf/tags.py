@@ -13,7 +13,7 @@ from gossip.wire.messages import MAX_META_BYTES
 
 TAGS_MAGIC = 0xFF
 REMEMBERED_TAGS = 4096
-"""Bound of the memo of decoded metadata; a cluster with more distinct tag sets only recomputes."""
+"""Limit of the memo of decoded metadata; a cluster with more distinct tag sets only decodes more often."""
 
 
 def encode_tags(tags: Mapping[str, str]) -> bytes:
@@ -33,7 +33,7 @@ def encode_tags(tags: Mapping[str, str]) -> bytes:
 
 @lru_cache(maxsize=REMEMBERED_TAGS)
 def decode_tags(meta: bytes) -> Mapping[str, str]:
-    """Return the tags in `meta`; without the magic byte it is an old peer's role, if broken no tags."""
+    """Return the tags in `meta`: an old peer's role if there is no magic byte, no tags if it is broken."""
     if not meta or meta[0] != TAGS_MAGIC:
         return MappingProxyType({"role": meta.decode("utf-8", "surrogateescape")})
     try:

@@ -1,7 +1,7 @@
 """Serf's messages by type: decoded, dispatched, and re-gossiped if new (serf-wire 5.1).
 
 Intents, events and queries are gossip: equal bytes decode to the same object, and new ones are re-broadcast
-unchanged. Answers and relays are for this node alone. The other types are never sent on their own.
+unchanged. Answers and relays are addressed to this node. The other types are never sent on their own.
 """
 
 from __future__ import annotations
