@@ -26,6 +26,7 @@ from gossip.serf.effects import (
 from gossip.serf.members import MemberStatus
 from gossip.sim.driver import ROUNDING
 from gossip.sim.leaves import Leaves
+from gossip.sim.moves import Moves
 from gossip.sim.observer import Observer
 from gossip.sim.rules import RuleBrokenError
 from gossip.swim.member import Member
@@ -63,6 +64,7 @@ def all_checkers(cluster: Cluster) -> list[Observer]:
     """Return one of each checker for `cluster`."""
     return [
         Precedence(cluster),
+        Moves(cluster),
         LamportOrder(cluster),
         OnceEach(),
         Bounds(cluster),
@@ -93,8 +95,8 @@ class Precedence(Observer):
 
     Only the owner raises an incarnation.
 
-    The name of a member that is gone may pass on to another address, with any incarnation. And a row that
-    was forgotten, as rows of dead and left members are after a while, starts from scratch.
+    A row that was forgotten, as rows of dead and left members are after a while, starts from scratch. A name
+    that passes on to another address (`gossip.sim.moves`) may do so with any incarnation.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -146,7 +148,7 @@ def _may_follow(before: Row, after: Row) -> bool:
     if before.member is not after.member:
         return before.member.state >= MemberState.DEAD  # others are not forgotten
     if before.address != after.address:
-        return True  # the name passed on (`gossip.swim.reclaim`)
+        return True  # the name passed on
     if after.incarnation != before.incarnation:
         return after.incarnation > before.incarnation
     return after.state >= before.state
