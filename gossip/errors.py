@@ -1,4 +1,4 @@
-"""The exceptions of the project.
+"""The exceptions of the project, and the system's in our wording.
 
 Two families follow h11: a `LocalProtocolError` is the caller's bug, a `RemoteProtocolError` is a peer's
 fault. `ConfigError` is a person's mistake and becomes one line and exit code 2; `CommandFailedError` is
@@ -24,3 +24,8 @@ class ConfigError(GossipError):
 
 class CommandFailedError(GossipError):
     """What a person asked for was not done; the text is one line for that person. Exit code 1."""
+
+
+def os_reason(error: OSError) -> str:
+    """Return why the system refused, as the end of a sentence."""
+    return (error.strerror or str(error)).lower()

@@ -5,7 +5,7 @@ import re
 import stat
 from pathlib import Path
 
-from gossip.errors import ConfigError
+from gossip.errors import ConfigError, os_reason
 
 MAX_FILE_BYTES = 1024 * 1024
 """Longest file; configurations take hundreds of bytes, scenarios thousands."""
@@ -31,7 +31,7 @@ def read_bounded(path: Path, purpose: str, limit: int = MAX_FILE_BYTES) -> bytes
                 raise ConfigError(f"cannot read {purpose} {path}: not a regular file")
             content = file.read(limit + 1)
     except OSError as error:
-        raise ConfigError(f"cannot read {purpose} {path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"cannot read {purpose} {path}: {os_reason(error)}") from None
     except ValueError:
         raise ConfigError(f"cannot read {purpose} {str(path)!r}: a null byte in the path") from None
     if len(content) > limit:

@@ -169,7 +169,7 @@ def _render_sample(config: LbConfig, adoption: Adoption | None) -> tuple[bytes |
 
 
 def _sample(config: LbConfig) -> Plan:
-    host = str(next(ip_network(config.allowed_networks[0]).hosts(), "10.0.0.1"))
+    host = str(next(iter(ip_network(config.allowed_networks[0]).hosts()), "10.0.0.1"))
     tags = {config.role_tag: config.role, config.port_tag: "8080"}
     if config.backend_tag is not None:
         tags[config.backend_tag] = config.backends[0]

@@ -9,6 +9,7 @@ import click
 
 import gossip
 from gossip.cli.dialect import SerfCommand, SerfGroup
+from gossip.cli.finite_range import FiniteRange
 from gossip.cli.program import DONE, run_process, run_program, version_option
 from gossip.cli.settings_flags import (
     SettingsCommand,
@@ -96,9 +97,7 @@ def check(lb_config_file: Path | None, **flags: object) -> int:
 
 @cli.command(cls=SerfCommand)
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
-@click.option(
-    "--rate", default=200.0, show_default=True, type=click.FloatRange(1.0, 5000.0), help="Requests/s."
-)
+@click.option("--rate", default=200.0, show_default=True, type=FiniteRange(1.0, 5000.0), help="Requests/s.")
 @click.option("--plain", is_flag=True, help="A timeline instead of a live screen.")
 def demo(keep: bool, rate: float, plain: bool) -> int:
     """Watch HAProxy follow a cluster: five servers come, one is killed, one leaves; under load."""

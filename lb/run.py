@@ -25,6 +25,7 @@ from gossip.agent.readiness import check_ready_fd
 from gossip.agent.service import EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, Agent, Panel
 from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
+from gossip.printable import one_line
 from gossip.settings.setting import live_settings
 from lb.config import LbConfig
 from lb.config_sources import explained_agent_config, load_lb_config
@@ -356,10 +357,10 @@ def main(
             return trio.run(run, agent_config, config, reload)
         # What is said here goes through the handler: stderr itself may be stuck.
         except ConfigError as error:
-            handler.say(f"{PROGRAM}: {error}")
+            handler.say(f"{PROGRAM}: {one_line(str(error))}")
             return EXIT_USAGE
         except (StartError, SwapError) as error:
-            handler.say(f"{PROGRAM}: {error}")
+            handler.say(f"{PROGRAM}: {one_line(str(error))}")
         except KeyboardInterrupt:  # before the signal handlers were in place
             pass
         except Exception:
@@ -411,5 +412,5 @@ def _agent_listeners(config: AgentConfig) -> list[tuple[str, int]]:
 
 
 def _fail(error: Exception, exit_code: int) -> int:
-    sys.stderr.write(f"{PROGRAM}: {error}\n")
+    sys.stderr.write(f"{PROGRAM}: {one_line(str(error))}\n")
     return exit_code

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from gossip.host_port import host_port
-from gossip.wire.address import MAX_PORT
+from gossip.host_port import MAX_PORT, host_port, is_host, parse_port, split_host_port
 
 GOSSIP_PORT = 7946
 RPC_PORT = 7373
@@ -41,12 +40,18 @@ def parse_endpoint(text: str, default_port: int) -> Endpoint:
     Raises:
         ValueError: the text is empty, a bracket is not closed, or the port is not in 0..65535.
     """
-    host, port = _split(text.strip())
+    parts = split_host_port(text.strip())
+    if parts is None:
+        raise ValueError(f"{text!r} is not [address]:port")
+    host, port_text = parts
     if not host:
         raise ValueError(f"{text!r} names no host: expected host[:port]")
-    if any(char.isspace() or char in "[]" for char in host):
+    if not is_host(host):
         raise ValueError(f"{text!r} is not host[:port] (IPv6 as [::1]:{default_port})")
-    return Endpoint(host, default_port if port is None else _parse_port(port, text))
+    port = default_port if port_text is None else parse_port(port_text)
+    if port is None:
+        raise ValueError(f"{text!r} has the port {port_text!r}: expected 0..{MAX_PORT}")
+    return Endpoint(host, port)
 
 
 def parse_seed(text: str, default_port: int) -> Seed:
@@ -78,22 +83,3 @@ def parse_rpc_address(text: str) -> Endpoint | Path | None:
     if text.startswith("/"):
         return Path(text)
     return parse_endpoint(text, RPC_PORT)
-
-
-def _split(text: str) -> tuple[str, str | None]:
-    """Return host and port as written; the port is None when there is none."""
-    if text.startswith("["):
-        host, closing, rest = text[1:].partition("]")
-        if not closing or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is not [address]:port")
-        return host, rest[1:] if rest else None
-    if text.count(":") > 1:
-        return text, None
-    host, colon, port = text.partition(":")
-    return host, port if colon else None
-
-
-def _parse_port(port: str, text: str) -> int:
-    if not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
-        raise ValueError(f"{text!r} has the port {port!r}: expected 0..{MAX_PORT}")
-    return int(port)

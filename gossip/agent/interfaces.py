@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from gossip.agent.transport import StartError
+from gossip.errors import ConfigError
 
 SIOCGIFCONF = 0x8912
 MAX_INTERFACES = 256
@@ -42,11 +43,25 @@ def choose_address(candidates: Iterable[tuple[str, str]], *, ipv6: bool) -> str:
     raise StartError("cannot choose an address to advertise: no private address found (use --advertise)")
 
 
+def check_interface(interface: str) -> None:
+    """Check that this machine has `interface`, whether it is up or not.
+
+    Raises:
+        ConfigError: it has none of that name.
+    """
+    try:
+        socket.if_nametoindex(interface)
+    except OSError:
+        raise ConfigError(
+            f"interface {interface!r} does not exist on this machine (--iface; see `ip link`)"
+        ) from None
+
+
 def address_of_interface(candidates: Iterable[tuple[str, str]], interface: str, *, ipv6: bool) -> str:
     """Return the first address of `interface`.
 
     Raises:
-        StartError: there is no such interface, or it has no address of the wanted family.
+        StartError: it is down, or has no address of the wanted family.
     """
     for name, text in candidates:
         if name == interface and (":" in text) == ipv6:

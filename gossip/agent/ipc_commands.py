@@ -23,7 +23,7 @@ from gossip.agent.ipc_streams import describe
 from gossip.agent.keys import Keys
 from gossip.agent.log import LogRing, dropped_lines
 from gossip.agent.query_desk import QueryDesk
-from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
+from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError, os_reason
 from gossip.ipc.bodies import (
     ForceLeave,
     Join,
@@ -135,7 +135,7 @@ async def change_tags(host: IpcHost, request: Request) -> None:
     except LocalProtocolError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = os_reason(error)
         raise CommandError(f"tags not changed: cannot write tags_file {path}: {reason}") from None
     if not await host.driver.broadcast_done(token, host.config.broadcast_timeout):
         raise CommandError("timeout waiting for update broadcast")

@@ -13,7 +13,7 @@ from pathlib import Path
 from gossip.agent.driver import Driver
 from gossip.agent.key_file import write_key_file
 from gossip.agent.query_desk import QueryDesk
-from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError
+from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError, os_reason
 from gossip.ipc.query_bodies import KeyReport
 from gossip.serf.queries import IncomingQuery, QueryRequest
 from gossip.wire.keyring import Keyring, decode_base64
@@ -129,7 +129,7 @@ class Keys:
         try:
             write_key_file(self._path, ring)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = os_reason(error)
             log.warning("cannot write the key file", extra={"file": str(self._path), "reason": reason})
             return KeyResponse(
                 result=True, message=f"changed until a restart: cannot write the key file: {reason}"

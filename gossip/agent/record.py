@@ -12,6 +12,7 @@ from typing import NamedTuple
 import trio
 
 from gossip.agent.control import BINARY, Request, Response, Routes, refusal
+from gossip.errors import os_reason
 from gossip.recording.recorder import Recorder, Snapshot, record
 from gossip.recording.recording import encode_recording, recording_name, write_recording
 from gossip.serf.node import SerfNode
@@ -123,5 +124,6 @@ def _wall_clock() -> str:
 
 
 def _complain(path: Path, error: OSError) -> None:
-    reason = (error.strerror or str(error)).lower()
-    log.error("cannot write the recording (see --record-dir)", extra={"file": path, "reason": reason})
+    log.error(
+        "cannot write the recording (see --record-dir)", extra={"file": path, "reason": os_reason(error)}
+    )

@@ -16,6 +16,8 @@ from gossip.agent.endpoint import Endpoint
 from gossip.agent.places import Place, Places, source_of
 from gossip.agent.resolve import resolve
 from gossip.agent.transport import StartError
+from gossip.agent.wrong_path import path_error
+from gossip.errors import os_reason
 
 BACKLOG = 64
 SOCKET_MODE = 0o600
@@ -81,7 +83,7 @@ async def serve_clients(
                 try:
                     stream = await listener.accept()
                 except OSError as error:
-                    complain(f"cannot accept a client: {_reason(error)}")
+                    complain(f"cannot accept a client: {os_reason(error)}")
                     await trio.sleep(ACCEPT_PAUSE)
                     continue
                 evicted = places.evicted
@@ -109,7 +111,8 @@ async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
     """Listen at `where`.
 
     Raises:
-        StartError: somebody listens there already, or the address or path cannot be used.
+        ConfigError: the path cannot be used.
+        StartError: somebody listens there already, or the address cannot be used.
     """
     if isinstance(where, Path):
         return await open_unix_listener(where)
@@ -118,7 +121,7 @@ async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise StartError(f"cannot listen for rpc at {where}: {_reason(error)}") from None
+        raise StartError(f"cannot listen for rpc at {where}: {os_reason(error)}") from None
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -127,14 +130,15 @@ async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
     except OSError as error:
         sock.close()
         remedy = " (another agent? try --rpc-addr)" if error.errno == errno.EADDRINUSE else ""
-        raise StartError(f"cannot bind rpc tcp {where}: {_reason(error)}{remedy}") from None
+        raise StartError(f"cannot bind rpc tcp {where}: {os_reason(error)}{remedy}") from None
 
 
 async def open_unix_listener(path: Path, purpose: str = "rpc", flag: str = "--rpc-addr") -> RpcListener:
     """Listen at `path`, for this user alone; `purpose` and `flag` are for the error.
 
     Raises:
-        StartError: somebody listens there already, or the path cannot be used.
+        ConfigError: the path cannot be used.
+        StartError: somebody listens there already.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -150,7 +154,7 @@ async def open_unix_listener(path: Path, purpose: str = "rpc", flag: str = "--rp
     except OSError as error:
         sock.close()
         remedy = f" (another agent? try {flag})" if error.errno == errno.EADDRINUSE else ""
-        raise StartError(f"cannot bind {purpose} socket {path}: {_reason(error)}{remedy}") from None
+        raise path_error(f"cannot bind {purpose} socket {path}: {os_reason(error)}{remedy}", error) from None
 
 
 async def _remove_stale(path: Path) -> None:
@@ -186,7 +190,3 @@ def _is_socket(path: Path) -> bool:
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

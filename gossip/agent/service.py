@@ -1,7 +1,7 @@
 """One agent from start to end: listeners, then the RPC, then joining; signals; the graceful leave.
 
-The order is Serf's (serf-wire 8.3). What fails before the first nursery opens is a `StartError`: one line and
-exit code 1. A bug in the core itself ends the process with its traceback.
+The order is Serf's (serf-wire 8.3). What fails before the first nursery opens is one line: a `StartError` and
+exit code 1, or a `ConfigError` and exit code 2. A bug in the core itself ends the process with its traceback.
 """
 
 import logging
@@ -26,7 +26,12 @@ from gossip.agent.config_sources import load_config
 from gossip.agent.doctor import Doctor
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.event_handlers import EventScripts
-from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
+from gossip.agent.interfaces import (
+    address_of_interface,
+    check_interface,
+    choose_address,
+    interface_addresses,
+)
 from gossip.agent.ipc_server import IpcServer
 from gossip.agent.key_file import read_key_file
 from gossip.agent.keys import Keys
@@ -44,7 +49,8 @@ from gossip.agent.signals import obey_signals
 from gossip.agent.start_join import join_at_start, report_rejoin
 from gossip.agent.start_report import UNSPECIFIED, report_start
 from gossip.agent.transport import StartError, Transport, open_transport
-from gossip.errors import ConfigError
+from gossip.errors import ConfigError, GossipError
+from gossip.printable import one_line
 from gossip.serf.node import LocalMember, SerfNode
 from gossip.serf.saved_state import FIRST_START
 from gossip.settings.duration import Seconds
@@ -207,8 +213,11 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
         # What is said here goes through the handler: stderr itself may be stuck.
         try:
             return trio.run(_run_with_reload, config, reload)
+        except ConfigError as error:
+            handler.say(f"{PROGRAM}: {one_line(str(error))}")
+            return EXIT_USAGE
         except StartError as error:
-            handler.say(f"{PROGRAM}: {error}")
+            handler.say(f"{PROGRAM}: {one_line(str(error))}")
         except KeyboardInterrupt:  # before the signal handlers were in place
             pass
         except Exception:
@@ -314,7 +323,11 @@ class _Opened(NamedTuple):
 
 
 async def _open(config: AgentConfig) -> _Opened:
-    """Open all sockets and create the node; raise `StartError` with none of them left open."""
+    """Open all sockets and create the node.
+
+    Raises:
+        ConfigError, StartError: one of them cannot be opened; none is left open.
+    """
     rpc = control = snapshot = None
     with ExitStack() as opened:
         if config.snapshot_path:
@@ -368,13 +381,15 @@ def _keyring(config: AgentConfig) -> Keyring | None:
 async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
     """Open the gossip sockets and decide what to tell peers about them."""
     bind = config.bind_endpoint
+    if config.interface:
+        check_interface(config.interface)
     host = await _lookup("bind", bind.host)
     if config.interface and host in UNSPECIFIED:
         host = address_of_interface(interface_addresses(), config.interface, ipv6=":" in host)
     transport = open_transport(host, bind.port)
     try:
         shown = await _advertised(config, transport.address)
-    except StartError:
+    except GossipError:
         transport.close()
         raise
     return transport, LocalMember(
@@ -392,7 +407,7 @@ async def _advertised(config: AgentConfig, bound: Address) -> Address:
     if (advertise := config.advertise_endpoint) is not None:
         host = await _lookup("advertise", advertise.host)
         if host in UNSPECIFIED:
-            raise StartError(f"cannot advertise {host}: peers could not reach it (try --advertise)")
+            raise ConfigError(f"cannot advertise {host}: peers could not reach it (see --advertise)")
         return Address(host, advertise.port or bound.port)
     if bound.host in UNSPECIFIED:
         return Address(choose_address(interface_addresses(), ipv6=":" in bound.host), bound.port)
@@ -407,5 +422,5 @@ async def _lookup(key: str, host: str) -> str:
 
 
 def _fail(error: Exception, exit_code: int) -> int:
-    sys.stderr.write(f"{PROGRAM}: {error}\n")
+    sys.stderr.write(f"{PROGRAM}: {one_line(str(error))}\n")
     return exit_code

@@ -32,6 +32,8 @@ from gossip.agent.snapshot_text import (
     whole_snapshot,
 )
 from gossip.agent.transport import StartError
+from gossip.agent.wrong_path import path_error
+from gossip.errors import ConfigError, os_reason
 from gossip.serf.effects import (
     Effect,
     MemberFailed,
@@ -201,23 +203,24 @@ def open_snapshot(path: Path, me: str, *, rejoin: bool) -> SnapshotFile:
     """Open, lock and read the snapshot of the member `me`, or begin one; half a line at its end is cut off.
 
     Raises:
-        StartError: it is something else, in use, too long, or cannot be written.
+        ConfigError: it is something else, or the path cannot be used.
+        StartError: it is in use, too long, or cannot be written.
     """
     try:
         fd = _open_locked(path)
     except BlockingIOError:
         raise StartError(f"cannot use snapshot {path}: another agent writes to it") from None
     except OSError as error:
-        raise StartError(f"cannot use snapshot {path}: {_reason(error)}") from None
+        raise path_error(f"cannot use snapshot {path}: {_reason(error)}", error) from None
     try:
         snapshot = read_snapshot(_read(fd), rejoin=rejoin)
         _try_to_write(fd, path, snapshot.length)
     except NotASnapshotError as error:
         os.close(fd)
-        raise StartError(f"cannot use snapshot {path}: not a snapshot of Serf or gossip, {error}") from None
+        raise ConfigError(f"cannot use snapshot {path}: not a snapshot of Serf or gossip, {error}") from None
     except OSError as error:
         os.close(fd)
-        raise StartError(f"cannot use snapshot {path}: {_reason(error)}") from None
+        raise path_error(f"cannot use snapshot {path}: {_reason(error)}", error) from None
     if snapshot.skipped:
         log.warning("snapshot has invalid lines", extra={"file": path, "lines": snapshot.skipped})
     return SnapshotFile(path, fd, snapshot, me)
@@ -271,4 +274,4 @@ def _is_at(fd: int, path: Path) -> bool:
 def _reason(error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "it is a symbolic link: name the file itself"
-    return (error.strerror or str(error)).lower()
+    return os_reason(error)

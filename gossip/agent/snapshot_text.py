@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gossip.errors import GossipError
+from gossip.host_port import parse_port
 from gossip.serf.members import MemberStatus
 from gossip.serf.saved_state import KnownPeer, SavedState
-from gossip.wire.address import MAX_PORT, Address
+from gossip.wire.address import Address
 from gossip.wire.messages import MAX_NAME_BYTES
 from gossip.wire.serf_messages import MAX_U64
 
@@ -197,11 +198,10 @@ def _may_begin_a_record(rest: bytes) -> bool:
 
 
 def _parsed(address: bytes) -> Address | None:
-    host, colon, port = address.rpartition(b":")
-    if not colon or not port.isdigit() or len(port) > len(str(MAX_PORT)) or not 0 < int(port) <= MAX_PORT:
-        return None
     try:
-        return Address(str(ip_address(host.decode("ascii").removeprefix("[").removesuffix("]"))), int(port))
+        host, _, digits = address.decode("ascii").rpartition(":")
+        port = parse_port(digits)
+        return Address(str(ip_address(host.removeprefix("[").removesuffix("]"))), port) if port else None
     except ValueError:
         return None
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from gossip.agent.driver import Driver
@@ -17,8 +18,9 @@ def read_tags_file(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: the file cannot be read, or is not an object of texts.
     """
-    if not path.exists():
-        return {}
+    with suppress(OSError):  # reading says what is wrong
+        if not path.exists():
+            return {}
     text = read_text(path, "tags_file")
     try:
         tags = json.loads(text)

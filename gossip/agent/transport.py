@@ -16,7 +16,7 @@ import trio
 from msgspec import Struct
 
 from gossip.agent.log import Complaints
-from gossip.errors import GossipError
+from gossip.errors import GossipError, os_reason
 from gossip.wire.address import Address
 from gossip.wire.packet import MAX_DATAGRAM_BYTES
 
@@ -123,7 +123,7 @@ class Transport:
 
     def _complain(self, error: OSError) -> None:
         if (held := self._complaints.admit("accept", trio.current_time())) is not None:
-            log.error("cannot accept a stream", extra={"reason": _reason(error), "withheld": held})
+            log.error("cannot accept a stream", extra={"reason": os_reason(error), "withheld": held})
 
     def close(self) -> None:
         """Close both sockets."""
@@ -172,7 +172,7 @@ def dial_error(error: Exception, to: Address) -> str:
     if isinstance(error, trio.TooSlowError):
         return f"dial tcp {to}: i/o timeout"
     if isinstance(error, OSError):
-        return f"dial tcp {to}: connect: {(error.strerror or str(error)).lower()}"
+        return f"dial tcp {to}: connect: {os_reason(error)}"
     return str(error)
 
 
@@ -201,7 +201,7 @@ def _bind(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
     try:
         sock = socket.socket(family, kind)
     except OSError as error:
-        raise StartError(f"cannot open {shown}: {_reason(error)}") from None
+        raise StartError(f"cannot open {shown}: {os_reason(error)}") from None
     try:
         sock.setblocking(False)
         if family == socket.AF_INET6:
@@ -216,12 +216,8 @@ def _bind(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
             sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise StartError(f"cannot bind {shown}: {_reason(error)}{_remedy(error)}") from None
+        raise StartError(f"cannot bind {shown}: {os_reason(error)}{_remedy(error)}") from None
     return sock
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _remedy(error: OSError) -> str:

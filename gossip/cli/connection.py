@@ -6,10 +6,10 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from gossip.cli.output import one_line
 from gossip.errors import CommandFailedError, ConfigError, GossipError
 from gossip.ipc.address import DEFAULT_ADDRESS
 from gossip.ipc.client import AgentUnreachableError, Client
+from gossip.printable import one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")

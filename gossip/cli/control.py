@@ -4,8 +4,8 @@ import json
 import socket
 from http.client import HTTPConnection, HTTPException
 
-from gossip.cli.output import one_line
 from gossip.errors import CommandFailedError
+from gossip.printable import one_line
 
 TIMEOUT = 90.0
 """Seconds of silence after which the agent counts as stuck; it gives up on a request after 60."""

@@ -4,11 +4,12 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import format_option, printable, show_json
+from gossip.cli.output import format_option, show_json
 from gossip.errors import CommandFailedError
 from gossip.ipc.client import CommandRefusedError
 from gossip.ipc.doctor_bodies import Diagnosis, ToldFinding
 from gossip.ipc.protocol import UNSUPPORTED_COMMAND
+from gossip.printable import printable
 
 HEALTHY, HAS_FINDINGS = 0, 1
 

@@ -4,7 +4,7 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import printable
+from gossip.printable import printable
 
 
 @click.command(cls=SerfCommand)

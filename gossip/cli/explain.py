@@ -4,10 +4,11 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import format_option, one_line, printable, show_json
+from gossip.cli.output import format_option, show_json
 from gossip.errors import CommandFailedError
 from gossip.ipc.client import CommandRefusedError
 from gossip.ipc.protocol import UNSUPPORTED_COMMAND
+from gossip.printable import one_line, printable
 
 
 @click.command(cls=SerfCommand)

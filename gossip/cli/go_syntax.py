@@ -1,6 +1,6 @@
 """Values as Go's ``%#v`` writes them: the form in which ``serf monitor`` shows an event's fields."""
 
-from gossip.cli.output import printable
+from gossip.printable import printable
 
 MAX_SMALL_INTEGER = 127
 """Up to here msgpack has a form of its own, which Go reads as a signed integer and writes in decimal."""

@@ -4,7 +4,8 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import format_option, printable, show_json
+from gossip.cli.output import format_option, show_json
+from gossip.printable import printable
 
 
 @click.command(cls=SerfCommand)

@@ -4,11 +4,12 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import columns, one_line
+from gossip.cli.output import columns
 from gossip.errors import CommandFailedError
 from gossip.ipc.client import KeyChangeError
 from gossip.ipc.protocol import Command
 from gossip.ipc.query_bodies import KeyReport
+from gossip.printable import one_line
 
 WORDS = {
     Command.INSTALL_KEY: ("Installing key", "installed key"),
@@ -47,8 +48,8 @@ def keys(
 
 
 def _list_keys(rpc_addr: str, rpc_auth: str) -> None:
-    click.echo("==> Asking all members for installed keys...")
     with connected(rpc_addr, rpc_auth, doing="listing keys") as client:
+        click.echo("==> Asking all members for installed keys...")
         try:
             report, failure = client.change_key(Command.LIST_KEYS), ""
         except KeyChangeError as error:
@@ -64,8 +65,8 @@ def _list_keys(rpc_addr: str, rpc_auth: str) -> None:
 
 def _change_key(command: Command, key: str, rpc_addr: str, rpc_auth: str) -> None:
     doing, done = WORDS[command]
-    click.echo(f"==> {doing} on all members...")
     with connected(rpc_addr, rpc_auth, doing=doing[:1].lower() + doing[1:]) as client:
+        click.echo(f"==> {doing} on all members...")
         try:
             report = client.change_key(command, key)
         except KeyChangeError as error:

@@ -5,10 +5,10 @@ import click
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
 from gossip.cli.go_syntax import go_syntax
-from gossip.cli.output import one_line, printable
 from gossip.errors import CommandFailedError, GossipError
 from gossip.ipc.bodies import LogLine, Record, StreamEvent
 from gossip.ipc.client import Client
+from gossip.printable import one_line, printable
 
 
 @click.command(cls=SerfCommand)

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from gossip.printable import printable
+
 COLUMN_GAP = "  "
-_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _STATUS_STYLES = {"alive": "green", "leaving": "yellow", "left": "bright_black", "failed": "bold red"}
 
 format_option = click.option(
@@ -23,32 +24,6 @@ format_option = click.option(
     help="Output format.",
 )
 """The flag of every command that prints for people or for programs; its value comes as `output_format`."""
-
-
-def printable(text: str) -> str:
-    r"""Return `text` on one line, what is not printable escaped as Go would: ``\n``, ``\x1b``, ``\u202e``.
-
-    A byte that is not UTF-8 (a surrogate escape) becomes ``\xff`` again.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if char in _SHORT_ESCAPES:
-        return _SHORT_ESCAPES[char]
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def one_line(text: str) -> str:
-    """Return a text of several lines, such as Go's list of errors, as one."""
-    return printable(" ".join(text.split()))
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

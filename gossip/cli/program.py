@@ -16,12 +16,14 @@ from typing import TypeVar
 
 import click
 
-from gossip.cli.output import one_line
-from gossip.errors import CommandFailedError, ConfigError
+from gossip.errors import CommandFailedError, ConfigError, os_reason
+from gossip.printable import one_line
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
 """What may be wrong with the output; another OSError is a bug."""
+MAX_COMPLAINT = 2000
+"""Characters of an error that are shown."""
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., object])
 
@@ -108,10 +110,14 @@ def _give_up_output(name: str, error: OSError) -> int:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     if error.errno == errno.EPIPE:
         return FAILED
-    reason = "it is closed" if error.errno == errno.EBADF else os.strerror(error.errno or 0).lower()
+    reason = "it is closed" if error.errno == errno.EBADF else os_reason(error)
     return _fail(FAILED, f"{name}: cannot write the output: {reason}")
 
 
 def _fail(code: int, text: str) -> int:
-    click.echo(one_line(text), err=True)
+    line = one_line(text)
+    if len(line) > MAX_COMPLAINT:  # it repeats what was given
+        half = MAX_COMPLAINT // 2
+        line = f"{line[:half]}…{line[-half:]}"
+    click.echo(line, err=True)
     return code

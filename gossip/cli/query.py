@@ -6,9 +6,10 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import format_option, printable, show_json
+from gossip.cli.output import format_option, show_json
 from gossip.cli.tag_options import parse_tags
 from gossip.ipc.query_bodies import SendQuery
+from gossip.printable import printable
 from gossip.settings.duration import parse_duration
 
 
@@ -51,7 +52,7 @@ def query(
         parse_tags(tag),
         not no_ack,
         relay_factor,
-        int(parse_duration(timeout) * 1e9) if timeout else 0,
+        _nanoseconds(timeout) if timeout else 0,
     )
     is_text = output_format == "text"
     acks: list[str] = []
@@ -76,6 +77,13 @@ def query(
     if not no_ack:
         click.echo(f"Total Acks: {len(acks)}")
     click.echo(f"Total Responses: {len(responses)}")
+
+
+def _nanoseconds(timeout: str) -> int:
+    try:
+        return int(parse_duration(timeout) * 1e9)
+    except ValueError as error:
+        raise click.UsageError(f"--timeout: {error}", click.get_current_context()) from None
 
 
 def _shown(answer: str) -> str:

@@ -6,9 +6,9 @@ import click
 
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import printable
 from gossip.errors import CommandFailedError
 from gossip.ipc.query_bodies import SendQuery
+from gossip.printable import printable
 
 TROUBLESHOOTING = """\
 This can have several causes:

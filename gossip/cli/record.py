@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import one_line
-from gossip.errors import CommandFailedError, ConfigError
+from gossip.errors import CommandFailedError, ConfigError, os_reason
+from gossip.printable import one_line
 
 DUMP_PATH = "/v1/record/dump"
 
@@ -57,5 +57,5 @@ def dump(*, file: Path | None, control: str | None) -> None:
     try:
         write_recording(path, data)
     except OSError as error:
-        raise CommandFailedError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
+        raise CommandFailedError(f"cannot write {path}: {os_reason(error)}") from None
     click.echo(f"{path}: {len(data)} bytes")

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gossip.cli.dialect import SerfCommand
-from gossip.cli.output import format_option, one_line, printable, show_json
+from gossip.cli.finite_range import FiniteRange
+from gossip.cli.output import format_option, show_json
 from gossip.errors import CommandFailedError, ConfigError
+from gossip.printable import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +35,7 @@ SHOWN_DIFFERENCES = 5
 @click.command(cls=SerfCommand)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--until", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop this long after the first input."
+    "--until", type=FiniteRange(min=0), metavar="SECONDS", help="Stop this long after the first input."
 )
 @click.option("--trace", is_flag=True, help="Print every input and its effects.")
 @format_option
@@ -42,13 +44,11 @@ def replay_recording(*, file: Path, until: float | None, trace: bool, output_for
 
     Prints the member table and the counters at the end. Fails if anything differs from the recording.
     """
-    from gossip.recording.recording import decode_recording
     from gossip.recording.replay import Replay
     from gossip.recording.rows import RecordingError, hostile
 
-    data = _read(file)
+    recording = _read(file)
     try:
-        recording = decode_recording(data)
         replay = Replay(recording)
         clock = _wall_clock(recording)
         for step in replay.run(float("inf") if until is None else until):
@@ -67,13 +67,15 @@ def replay_recording(*, file: Path, until: float | None, trace: bool, output_for
         raise CommandFailedError(f"replay differs from the recording: {replay.differences[0]}")
 
 
-def _read(file: Path) -> bytes:
-    from gossip.recording.recording import read_recording
+def _read(file: Path) -> Recording:
+    from gossip.recording.recording import decode_recording, read_recording
+    from gossip.recording.rows import RecordingError
 
+    data = read_recording(file)
     try:
-        return read_recording(file)
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+        return decode_recording(data)
+    except RecordingError as error:
+        raise ConfigError(f"cannot replay {file}: {error}") from None
 
 
 def _show(recording: Recording, replay: Replay, members: list[Member], counters: dict[str, int]) -> None:

@@ -7,9 +7,9 @@ import click
 from gossip.cli.connection import agent_options, connected
 from gossip.cli.dialect import SerfCommand
 from gossip.cli.go_syntax import go_syntax
-from gossip.cli.output import printable
 from gossip.errors import CommandFailedError
 from gossip.ipc.coordinate_bodies import FoundCoordinate
+from gossip.printable import printable
 
 
 @click.command(cls=SerfCommand)

@@ -8,11 +8,10 @@ import socket
 from typing import NamedTuple
 
 from gossip.errors import ConfigError
-from gossip.host_port import host_port
+from gossip.host_port import host_port, is_host, parse_port, split_host_port
 
 DEFAULT_PORT = 7373
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
-MAX_PORT = 65535
 UNIX_PREFIX = "unix:"
 MAPPED_PREFIX = bytes(10) + b"\xff\xff"
 
@@ -54,31 +53,11 @@ def parse_agent_address(text: str) -> AgentAddress:
         if path:
             return UnixAddress(path)
     else:
-        host, port = _split(text)
-        if (host or port) and _is_host(host) and _is_port(port):
-            return TcpAddress(host, int(port))
+        host, port_text = split_host_port(text) or ("", "")
+        port = DEFAULT_PORT if port_text is None else parse_port(port_text)
+        if text and port and is_host(host):
+            return TcpAddress(host, port)
     raise ConfigError(f"agent address {text!r} is not HOST:PORT, [IPV6]:PORT or unix:PATH")
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Return host and port as written, the default port if there is none."""
-    if text.startswith("["):
-        host, closing, port = text[1:].partition("]")
-        if closing and not port:
-            return host, str(DEFAULT_PORT)
-        return host, port[1:] if port.startswith(":") else ""
-    if text.count(":") > 1:
-        return text, str(DEFAULT_PORT)
-    host, colon, port = text.partition(":")
-    return host, port if colon or not host else str(DEFAULT_PORT)
-
-
-def _is_host(text: str) -> bool:
-    return text.isprintable() and not any(char in " []/" for char in text)
-
-
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) <= MAX_PORT
 
 
 def host_text(addr: bytes) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
 from gossip.errors import RemoteProtocolError
+from gossip.host_port import MAX_PORT
 from gossip.ipc.case_bodies import Explain, Explanation
 from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
 from gossip.ipc.doctor_bodies import Diagnosis
@@ -21,7 +22,6 @@ from gossip.ipc.query_bodies import (
     SendResponse,
 )
 
-MAX_PORT = 65535
 MAX_UINT8 = 255
 MIN_INT32, MAX_INT32 = -(2**31), 2**31 - 1
 

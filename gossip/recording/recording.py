@@ -7,9 +7,7 @@ whose contents are left out (`redaction`). Files are readable by their owner alo
 
 from __future__ import annotations
 
-import os
 import platform
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +17,8 @@ from gossip import __version__
 from gossip.recording.graph import digest
 from gossip.recording.recorder import Snapshot
 from gossip.recording.rows import RecordingError
+from gossip.toml_file import read_bounded
+from gossip.whole_file import replace_file
 
 FORMAT = 1
 MAX_RECORDING_BYTES = 256 * 1024 * 1024
@@ -91,13 +91,12 @@ def decode_recording(data: bytes) -> Recording:
 
 
 def read_recording(path: Path) -> bytes:
-    """Return the content of the file at `path`, no more than `decode_recording` takes and one byte.
+    """Return the content of the file at `path`.
 
     Raises:
-        OSError: there is no such file, or it must not be read.
+        ConfigError: it cannot be read, is too long, or is no regular file.
     """
-    with path.open("rb") as file:
-        return file.read(MAX_RECORDING_BYTES + 1)
+    return read_bounded(path, "recording", MAX_RECORDING_BYTES)
 
 
 def write_recording(path: Path, data: bytes) -> None:
@@ -106,19 +105,7 @@ def write_recording(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    from tempfile import NamedTemporaryFile  # heavy, and seldom needed
-
-    # Its mode is 0600 from the first moment on.
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)  # noqa: PTH105 - a name, not a path
-        except OSError:
-            with suppress(OSError):
-                os.unlink(file.name)  # noqa: PTH108
-            raise
+    replace_file(path, data, prefix=f".{path.name}.", durable=True)
 
 
 def recording_name(node: str, at: str) -> str:

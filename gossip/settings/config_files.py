@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from gossip.errors import ConfigError
+from gossip.errors import ConfigError, os_reason
 from gossip.settings.source import Source, toml_source
 from gossip.toml_file import read_text
 
@@ -44,8 +44,8 @@ def _files(path: Path) -> Iterator[Path]:
             return
         files = sorted(file for file in path.iterdir() if file.suffix in (JSON, TOML) and not file.is_dir())
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(f"cannot read configuration {str(path)!r}: {reason.lower()}") from None
+        reason = os_reason(error) if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"cannot read configuration {str(path)!r}: {reason}") from None
     if len(files) > MAX_FILES:
         raise ConfigError(
             f"cannot read configuration {path}: {len(files)} files, at most {MAX_FILES} are read"

@@ -12,7 +12,7 @@ _UNITS = {
     "m": 60.0,
     "h": 3600.0,
 }
-_PIECE = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
+_PIECE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 MAX_SECONDS = 10 * 366 * 86400.0
 """Ten years: far beyond any use, and small enough to be added to a clock."""
 
@@ -52,9 +52,7 @@ def _parse_text(text: str) -> float:
     except ValueError:
         pass
     total, at = 0.0, 0
-    for piece in _PIECE.finditer(text):
-        if piece.start() != at:
-            break
+    while piece := _PIECE.match(text, at):
         total += float(piece[1]) * _UNITS[piece[2]]
         at = piece.end()
     if at != len(text) or not text:

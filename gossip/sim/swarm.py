@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from gossip.errors import ConfigError
 from gossip.sim.acts import (
     AnyAct,
     Crash,
@@ -26,7 +27,7 @@ from gossip.sim.acts import (
     Slow,
 )
 from gossip.sim.network import Burst, Conditions, Latency, Shape
-from gossip.sim.scenario import Profile, Scenario
+from gossip.sim.scenario import MAX_NODES, Profile, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,13 @@ SETTLE = {"local": 600.0, "lan": 600.0, "wan": 900.0}
 
 
 def swarm(seed: int, *, most_nodes: int = MOST_NODES) -> Scenario:
-    """Return the scenario of `seed`, with at most `most_nodes` nodes (at least 3)."""
+    """Return the scenario of `seed`, with at most `most_nodes` nodes (at least 3).
+
+    Raises:
+        ConfigError: no scenario may have so many nodes.
+    """
+    if most_nodes > MAX_NODES:
+        raise ConfigError(f"clusters of {most_nodes} nodes are too large: at most {MAX_NODES} are simulated")
     return _Draw(seed, max(LEAST_NODES, most_nodes)).scenario()
 
 

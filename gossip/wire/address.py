@@ -11,9 +11,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from msgspec import Struct
 
 from gossip.errors import RemoteProtocolError
-from gossip.host_port import host_port
+from gossip.host_port import MAX_PORT, host_port
 
-MAX_PORT = 65535
 REMEMBERED_ADDRESSES = 8192
 """Bound of the memo below; a cluster larger than that only recomputes."""
 

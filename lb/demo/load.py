@@ -11,6 +11,7 @@ from random import Random
 import trio
 from msgspec import Struct
 
+from gossip.errors import os_reason
 from lb.demo.http import END_OF_HEAD, MAX_HEAD_BYTES, HttpError, make_request, parse_answer
 
 REQUEST_TIMEOUT = 10.0
@@ -173,7 +174,7 @@ class Load:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
+        return os_reason(error)
     if isinstance(error, HttpError):
         return str(error)
     return "no answer in time" if isinstance(error, trio.TooSlowError) else "connection broke"

@@ -17,7 +17,7 @@ from time import gmtime, perf_counter, strftime
 
 from msgspec import Struct
 
-from gossip.errors import ConfigError
+from gossip.errors import ConfigError, os_reason
 from lb.deploy.directory import Directory, SwapError
 from lb.haproxy.config_check import Validator
 
@@ -81,7 +81,11 @@ class ConfigFile:
         """
         if not self.directory.is_dir():
             raise ConfigError(f"cannot write {self.target}: {self.directory} is not a directory (create it)")
-        if self.target.exists() and not self.target.is_file():
+        try:
+            is_something_else = self.target.exists() and not self.target.is_file()
+        except OSError as error:
+            raise ConfigError(f"cannot write {self.target}: {os_reason(error)}") from None
+        if is_something_else:
             raise ConfigError(f"cannot write {self.target}: it is not a regular file")
         self._files.hold()
         try:

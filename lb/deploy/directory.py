@@ -6,6 +6,7 @@ anything is written.
 """
 
 import os
+import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -89,7 +90,10 @@ class Directory:
         """
         path = self.path / name
         try:
-            with os.fdopen(self.open(name, os.O_RDONLY), "rb") as source:
+            # Without waiting: somebody may have put a pipe there.
+            with os.fdopen(self.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb") as source:
+                if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+                    raise SwapError("read", f"cannot read {path}: it is not a regular file")
                 content = source.read(limit + 1)
         except FileNotFoundError:
             return None

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from gossip.host_port import parse_port
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.node import SerfNode
 from gossip.whole_file import replace_file
@@ -86,4 +87,4 @@ def _is_address(text: str) -> bool:
         ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
         return False
-    return port.isdecimal() and 0 < int(port) <= 65535
+    return bool(parse_port(port))

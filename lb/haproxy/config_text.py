@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from gossip.host_port import host_port
+from gossip.host_port import host_port, parse_port
 
 BLANK_DIGEST = "0" * 64
 DEFAULT_WEIGHT = 100
@@ -190,4 +190,4 @@ def _server_lines(content: bytes) -> Iterator[tuple[Section, tuple[str, ...]]]:
 
 def _split_address(text: str) -> tuple[str | None, int]:
     host, _, port = text.rpartition(":")
-    return canonical_host(host.strip("[]")), int(port) if port.isdecimal() else 0
+    return canonical_host(host.strip("[]")), parse_port(port) or 0

@@ -9,6 +9,7 @@ import errno
 import socket
 from contextlib import suppress
 
+from gossip.errors import os_reason
 from lb.haproxy.config_text import Listener, listeners
 
 _FATAL = {errno.EADDRINUSE, errno.EADDRNOTAVAIL}
@@ -28,7 +29,7 @@ def _try(listener: Listener) -> str:
     try:
         probe = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return os_reason(error)
     with probe:
         # As HAProxy does: an address that it holds under another name (`*:80`) is no obstacle for it.
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
@@ -37,5 +38,5 @@ def _try(listener: Listener) -> str:
         try:
             probe.bind((listener.host, listener.port))
         except OSError as error:
-            return (error.strerror or str(error)).lower() if error.errno in _FATAL else ""
+            return os_reason(error) if error.errno in _FATAL else ""
     return ""

@@ -11,6 +11,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gossip.errors import ConfigError
+from gossip.host_port import MAX_PORT
 from gossip.wire.address import METADATA_SERVICES
 
 Network = IPv4Network | IPv6Network
@@ -20,7 +21,6 @@ MAX_STEM = 48
 """Characters kept of a name that has to be replaced; the hash follows."""
 HASH_DIGITS = (8, 16, 32)
 """Lengths of the hash behind a replaced name: the longer ones only when a shorter one is taken."""
-MAX_PORT = 65535
 MAX_WEIGHT = 256
 MAX_SERVER_ID = 2**31 - 1
 PRIVATE_NETWORKS: tuple[Network, ...] = (

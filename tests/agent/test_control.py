@@ -23,6 +23,7 @@ from gossip.agent.control import (
 from gossip.agent.rpc_listener import open_unix_listener
 from gossip.agent.service import run
 from gossip.agent.transport import StartError
+from gossip.errors import ConfigError
 from tests.agent.harness import PATIENCE, running
 
 
@@ -282,7 +283,7 @@ async def test_without_the_setting_there_is_no_socket(tmp_path, monkeypatch):
 async def test_a_control_socket_that_cannot_be_opened_leaves_nothing_open(tmp_path):
     places = {"bind": "127.133.1.3:7946", "rpc_addr": "127.133.1.3:7373"}
     bad = AgentConfig(node_name="a", control=str(tmp_path / "none" / "c"), **places)
-    with pytest.raises(StartError, match=r"cannot bind control socket .*: no such file or directory"):
+    with pytest.raises(ConfigError, match=r"cannot bind control socket .*: no such file or directory"):
         await run(bad, handle_signals=False)
     async with running("a", "127.133.1.3", **places):
         pass

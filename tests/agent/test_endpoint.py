@@ -32,9 +32,13 @@ def test_host_and_port_are_split(text, expected):
         ("a:", "has the port ''"),
         ("a:-1", "has the port '-1'"),
         ("a:٣", "has the port '٣'"),
+        ("a:" + "9" * 5000, "expected 0..65535"),
         ("[::1", "is not [address]:port"),
         ("[::1]80", "is not [address]:port"),
         ("a b", "is not host[:port]"),
+        ("/dev/null", "is not host[:port]"),
+        ("a\udcff:1", "is not host[:port]"),
+        ("a" * 256, "is not host[:port]"),
     ],
 )
 def test_a_broken_endpoint_says_what_is_wrong(text, reason):

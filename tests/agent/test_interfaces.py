@@ -3,8 +3,9 @@ from ipaddress import ip_address
 import pytest
 
 from gossip.agent import interfaces
-from gossip.agent.interfaces import address_of_interface, choose_address, interface_addresses
+from gossip.agent.interfaces import address_of_interface, check_interface, choose_address, interface_addresses
 from gossip.agent.transport import StartError
+from gossip.errors import ConfigError
 
 MACHINE = [
     ("lo", "127.0.0.1"),
@@ -47,6 +48,13 @@ def test_an_interface_gives_its_first_address_of_the_family():
 def test_an_interface_without_an_address_is_named(name):
     with pytest.raises(StartError, match=f"interface '{name}' has no IPv6 address"):
         address_of_interface(MACHINE, name, ipv6=True)
+
+
+def test_an_interface_exists_if_the_kernel_knows_its_name():
+    check_interface("lo")
+    for name in ("none0", "a" * 500, "\udcff", "lo "):
+        with pytest.raises(ConfigError, match="does not exist on this machine"):
+            check_interface(name)
 
 
 def test_a_kernel_without_ipv6_has_no_ipv6_addresses(monkeypatch, tmp_path):

@@ -99,6 +99,9 @@ def test_a_supervisor_hears_of_the_start_and_of_the_end(start, tmp_path):
         (["--encrypt=short"], 2, "--encrypt: expected base64 of 16, 24 or 32 bytes"),
         (["--bind=127.1.50.4:99999"], 2, "has the port '99999': expected 0..65535"),
         (["--bind=192.0.2.99:1"], 1, "not an address of this machine; try --bind"),
+        (["--iface=nosuch0"], 2, "interface 'nosuch0' does not exist on this machine"),
+        (["--bind=0.0.0.0:0", "--iface=nosuch0"], 2, "interface 'nosuch0' does not exist on this machine"),
+        (["--advertise=0.0.0.0"], 2, "cannot advertise 0.0.0.0: peers could not reach it"),
         (["--ready-fd=5"], 2, "ready_fd 5 is not an open descriptor: the supervisor has to open it"),
     ],
 )

@@ -9,6 +9,7 @@ from gossip.agent import rpc_listener
 from gossip.agent.endpoint import Endpoint
 from gossip.agent.rpc_listener import open_rpc_listener
 from gossip.agent.transport import StartError
+from gossip.errors import ConfigError
 
 
 async def test_a_tcp_listener_takes_a_free_port_and_clients():
@@ -103,14 +104,14 @@ async def test_a_busy_server_counts_as_alive(tmp_path, autojump_clock):
 async def test_a_file_in_the_way_is_never_removed(tmp_path):
     path = tmp_path / "rpc.sock"
     path.write_text("precious")
-    with pytest.raises(StartError, match="a file that is not a socket is in the way"):
+    with pytest.raises(ConfigError, match="a file that is not a socket is in the way"):
         await open_rpc_listener(path)
     assert path.read_text() == "precious"
 
 
 @pytest.mark.parametrize("name", ["none/rpc.sock", "x" * 200])
 async def test_a_path_that_cannot_be_used_is_one_clear_line(tmp_path, name):
-    with pytest.raises(StartError, match="cannot bind rpc socket"):
+    with pytest.raises(ConfigError, match="cannot bind rpc socket"):
         await open_rpc_listener(tmp_path / name)
 
 

@@ -97,8 +97,6 @@ async def test_an_rpc_open_to_other_machines_is_a_warning(monkeypatch, caplog):
         ({"bind": "192.0.2.99:1"}, "not an address of this machine"),
         ({"bind": "none.invalid:1"}, "cannot use bind address none.invalid: lookup none.invalid"),
         ({"advertise": "none.invalid"}, "cannot use advertise address none.invalid"),
-        ({"advertise": "0.0.0.0"}, "cannot advertise 0.0.0.0: peers could not reach it"),
-        ({"bind": "0.0.0.0:0", "interface": "none0"}, "interface 'none0' has no IPv4 address"),
         ({"rpc_addr": "192.0.2.99:1"}, "cannot bind rpc tcp 192.0.2.99:1"),
     ],
 )
@@ -115,6 +113,25 @@ async def test_what_cannot_start_is_one_clear_line(monkeypatch, settings, reason
             lambda host, port: (lookup_fails if host == "none.invalid" else real)(host, port),
         )
     with pytest.raises(StartError, match=reason.replace(".", r"\.")):
+        await result_of(config("a", "127.1.30.5", **settings))
+
+
+async def test_an_interface_that_is_down_may_come_up_so_it_is_no_wrong_configuration(monkeypatch):
+    monkeypatch.setattr(service, "interface_addresses", list)
+    with pytest.raises(StartError, match="interface 'lo' has no IPv4 address"):
+        await result_of(config("a", "127.1.30.5", bind="0.0.0.0:0", interface="lo"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"advertise": "0.0.0.0"}, "cannot advertise 0.0.0.0: peers could not reach it"),
+        ({"interface": "none0"}, "interface 'none0' does not exist on this machine"),
+        ({"bind": "0.0.0.0:0", "interface": "none0"}, "interface 'none0' does not exist on this machine"),
+    ],
+)
+async def test_a_setting_that_cannot_be_meant_is_a_wrong_configuration(settings, reason):
+    with pytest.raises(ConfigError, match=reason.replace(".", r"\.")):
         await result_of(config("a", "127.1.30.5", **settings))
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.cli.output import columns, one_line, printable, show_json, show_table, wants_table
+from gossip.cli.output import columns, show_json, show_table, wants_table
+from gossip.printable import one_line, printable
 
 ANY_TEXT = st.text(alphabet=st.characters())  # surrogates too
 

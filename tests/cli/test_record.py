@@ -1,6 +1,7 @@
 """``gossip record dump`` and ``gossip sim replay-recording``: what they show, and one line for what fails."""
 
 import json
+import os
 import re
 import socket
 import stat
@@ -197,15 +198,18 @@ def test_a_replay_that_differs_fails_with_the_first_difference(tmp_path, data, c
 def test_a_file_that_is_no_recording_is_one_line(tmp_path, capsys, content):
     path = tmp_path / "x"
     path.write_bytes(content)
-    assert run(["sim", "replay-recording", str(path)]) == 1
+    assert run(["sim", "replay-recording", str(path)]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"cannot replay {path}: it is not a flight recording: ")
+    assert err.startswith(f"gossip: cannot replay {path}: it is not a flight recording: ")
     assert err[:-1].isprintable()
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, capsys):
     assert run(["sim", "replay-recording", f"{tmp_path}/none"]) == 2
     assert "does not exist" in capsys.readouterr().err
+    os.mkfifo(tmp_path / "pipe")
+    assert run(["sim", "replay-recording", f"{tmp_path}/pipe"]) == 2
+    assert capsys.readouterr().err == f"gossip: cannot read recording {tmp_path}/pipe: not a regular file\n"
 
 
 # --- the how-to -------------------------------------------------------------------------------------------
@@ -218,8 +222,10 @@ def test_the_how_to_names_commands_and_flags_that_exist():
     )
     assert len(lines) >= 6
     for words, rest in lines:
-        command = cli
+        command, context = cli, click.Context(cli, **cli.context_settings)
         for word in words.split():
-            command = command.get_command(click.Context(command), word)
-        known = {flag for param in command.params for flag in param.opts}
+            command = command.get_command(context, word)
+            context = click.Context(command, parent=context)
+        params = command.get_params(context)
+        known = {flag for param in params for flag in param.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, (words, rest)

@@ -38,10 +38,11 @@ BROKEN = (
     "host:port",
     "host:-1",
     "host:²",
+    "host:" + "9" * 5000,
     "a b:1",
     "a/b:1",
 )
-BROKEN_TOO = ("[::1", "[::1]x:1", "[::1]:", "ho\nst:1", "\udcff:1")
+BROKEN_TOO = ("a" * 256, "[::1", "[::1]x:1", "[::1]:", "ho\nst:1", "\udcff:1")
 
 
 @pytest.mark.parametrize("text", [*BROKEN, *BROKEN_TOO])

@@ -207,3 +207,11 @@ def test_beside_a_running_load_balancer_it_says_that_one_runs(
 def test_wrong_configuration_of_a_check_is_exit_2(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert gossip_lb(check_command(site, "--backend", "a b")) == 2
     assert capsys.readouterr().err.startswith("gossip-lb: backend 'a b'")
+
+
+@pytest.mark.parametrize("network", ["10.0.0.1/32", "2001:db8::1/128"])
+def test_a_single_address_is_a_network_too(
+    site: Site, network: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, lines = check(site, capsys, "--start-haproxy", "--allow-network", network)
+    assert "ok    the template renders, and only its server lines depend on members" in lines

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip import __version__
+from gossip.errors import ConfigError
 from gossip.recording import recording as module
 from gossip.recording.recording import (
     FORMAT,
@@ -87,7 +88,9 @@ def test_files_are_read_up_to_their_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_RECORDING_BYTES", len(data))
     assert decode_recording(read_recording(path)).node == "me"
     path.write_bytes(data + b"\0")
-    assert "longer than" in refusal(read_recording(path))
+    assert "longer than" in refusal(path.read_bytes())
+    with pytest.raises(ConfigError, match="longer than"):
+        read_recording(path)
 
 
 def test_a_file_belongs_to_its_owner_alone(tmp_path):

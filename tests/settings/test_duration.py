@@ -31,6 +31,15 @@ def test_what_is_not_a_duration_is_refused(value):
         parse_duration(value)
 
 
+@pytest.mark.parametrize(
+    "text", ["9" * 100_000 + "x", "1" * 50_000 + "." + "1" * 50_000, "1m" * 50_000 + "x"]
+)
+@pytest.mark.timeout(5)
+def test_a_long_text_is_refused_at_once(text):
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
+
+
 @pytest.mark.parametrize("value", [None, True, [], {}])
 def test_a_value_of_another_type_is_refused(value):
     with pytest.raises(TypeError, match="expected a duration"):

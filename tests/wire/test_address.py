@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.errors import RemoteProtocolError
-from gossip.wire.address import MAX_PORT, REMEMBERED_ADDRESSES, Address, misfit, pack_address, unpack_address
+from gossip.host_port import MAX_PORT
+from gossip.wire.address import REMEMBERED_ADDRESSES, Address, misfit, pack_address, unpack_address
 
 RAW4 = b"\x7f\0\0\x0b"
 MAPPED = bytes(10) + b"\xff\xff" + RAW4

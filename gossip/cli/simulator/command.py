@@ -6,7 +6,6 @@ A program can add observers to each run (`Riders`); their counts are printed for
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from gossip.errors import CommandFailedError
+from gossip.errors import CommandFailedError, os_reason
 from gossip.sim.observer import Riders
 
 if TYPE_CHECKING:
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
 
 LABEL_WIDTH = 8
 LEAST_WIDTH = 20
-_SEEDS = re.compile(r"(\d+)(?:\.\.(\d+))?")
+MAX_SEEDS = 1_000_000
+MAX_JOBS = 256
+_SEEDS = re.compile(r"(\d{1,18})(?:\.\.(\d{1,18}))?", re.ASCII)
 
 
 class Work(NamedTuple):
@@ -156,7 +157,7 @@ def replay(
 @click.option(
     "--seeds", metavar="A..B", default="0..99", show_default=True, help="Seeds to try, both ends included."
 )
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--jobs", type=click.IntRange(1, MAX_JOBS), default=1, show_default=True, help="Processes.")
 @click.option("--most-nodes", type=click.IntRange(min=3), help="Nodes of the largest cluster.  [64]")
 @click.option("--wire", is_flag=True, help="Encode, seal and parse every message.")
 @click.option("--digests", is_flag=True, help="Print the trace hash of each seed.")
@@ -191,9 +192,12 @@ def swarm(
 
 def _seed_range(text: str) -> tuple[int, int]:
     match = _SEEDS.fullmatch(text)
-    if match is None or int(match[2] or match[1]) < int(match[1]):
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+    if last < first:
         raise click.UsageError(f"seeds {text!r} are not A..B with A at most B")
-    return int(match[1]), int(match[2] or match[1])
+    if last - first >= MAX_SEEDS:
+        raise click.UsageError(f"seeds {text} are more than {MAX_SEEDS}: try fewer at a time")
+    return first, last
 
 
 def _drawn(seed: int, most_nodes: int | None, riders: Riders) -> Scenario:
@@ -309,5 +313,4 @@ def _write_picture(path: Path, scenario: Scenario, beliefs: Beliefs, about: str,
     try:
         path.write_text(picture(title, changes, keys, beliefs.notes, ended), encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or os.strerror(error.errno or 0)).lower()
-        raise CommandFailedError(f"cannot write {path}: {reason}") from None
+        raise CommandFailedError(f"cannot write {path}: {os_reason(error)}") from None

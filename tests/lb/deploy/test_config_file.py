@@ -221,6 +221,7 @@ def test_start_removes_candidates_that_a_killed_writer_left(target: Path) -> Non
     [
         (lambda d: d.rmdir(), "is not a directory"),
         (lambda d: (d / "haproxy.cfg").mkdir(), "not a regular file"),
+        (lambda d: os.mkfifo(d / "haproxy.cfg"), "not a regular file"),
     ],
 )
 def test_start_refuses_what_cannot_work(
@@ -231,6 +232,17 @@ def test_start_refuses_what_cannot_work(
     prepare(directory)
     with pytest.raises(ConfigError, match=complaint):
         ConfigFile(directory / "haproxy.cfg", ACCEPT).open()
+
+
+def test_start_refuses_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="file name too long"):
+        ConfigFile(tmp_path / ("x" * 300), ACCEPT).open()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "haproxy.cfg")
+    with pytest.raises(SwapError, match="not a regular file"):
+        ConfigFile(tmp_path / "haproxy.cfg", ACCEPT).read()
 
 
 def test_start_refuses_a_directory_where_renaming_fails(

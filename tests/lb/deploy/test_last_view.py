@@ -44,7 +44,7 @@ def test_a_damaged_file_is_no_seed_and_a_warning(
 
 def test_what_is_no_address_is_left_out(tmp_path: Path) -> None:
     bad = ("example.org:1", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:65536", "10.0.0.1:x", "x/10.0.0.1:7")
-    write_view(tmp_path / VIEW_NAME, (*bad, "10.0.0.1:65535"))
+    write_view(tmp_path / VIEW_NAME, (*bad, "10.0.0.1:" + "9" * 5000, "10.0.0.1:65535"))
     assert read_view(tmp_path / VIEW_NAME) == ("10.0.0.1:65535",)
 
 

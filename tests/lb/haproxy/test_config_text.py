@@ -46,6 +46,8 @@ userlist u
 
 
 def test_servers_of_a_configuration_are_read_per_backend() -> None:
+    huge = CONFIG.replace(b":80\nuserlist", b":" + b"9" * 5000 + b"\nuserlist")
+    assert place("e", "10.0.0.5", 0, "both") in configured_servers(huge)
     assert configured_servers(CONFIG) == (
         place("e", "10.0.0.5", 80, "both"),
         place("a", "fd00::1", 81),
