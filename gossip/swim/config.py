@@ -9,7 +9,7 @@ from math import ceil, log, log2, log10
 from msgspec import Struct
 
 PUSH_PULL_SCALE_THRESHOLD = 32
-"""Push/pull keeps its interval up to this many members; beyond, each doubling adds one interval."""
+"""Up to this many members push/pull keeps its interval; each doubling beyond adds one interval."""
 
 LAMBDA_PER_MULT = 0.75
 """SWIM's lambda for each unit of memberlist's `RetransmitMult`: 3 for the LAN profile's 4."""
@@ -27,7 +27,7 @@ class SwimConfig(Struct, frozen=True, kw_only=True):
     memberlist_gossip: bool = False  # random targets and fewer transmissions, for comparison
     suspicion_mult: int = 4
     suspicion_max_mult: int = 6  # 1: the time-out is fixed and confirmations do not count
-    confirmations: int | None = None  # needed to reach the minimum suspicion; None: suspicion_mult - 2
+    confirmations: int | None = None  # needed to reach the minimum time-out; None: suspicion_mult - 2
     push_pull_interval: float = 30.0
     gossip_to_the_dead: float = 30.0
     stream_timeout: float = 10.0
@@ -76,7 +76,7 @@ def transmissions(config: SwimConfig, n: int) -> int:
     """Return how often one broadcast is sent in a cluster of `n` members.
 
     ceil(0.75 * mult * ln(n+1)): with the LAN profile's multiplier this is SWIM's own lambda = 3 (section 5).
-    memberlist's log10 steps give as many just above a power of ten, and too few below the next one.
+    memberlist's log10 steps give as many just above a power of ten, but too few below the next one.
     """
     if config.memberlist_gossip:
         return retransmit_limit(config.retransmit_mult, n)

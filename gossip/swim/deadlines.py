@@ -1,7 +1,7 @@
-"""The timer heap of a core: every wait is a `Timer` with a deadline, and drivers only ask for the next one.
+"""The timer heap of a core: every wait is a `Timer` with a deadline, and drivers ask only for the next one.
 
-Cancelled and moved entries stay in the heap until they surface; the heap is rebuilt when such leftovers
-outnumber the live entries, so its size is bounded by the number of timers.
+Cancelled and moved entries stay in the heap until they reach its top; the heap is rebuilt when they outnumber
+the live entries, so its size is bounded by the number of timers.
 """
 
 from heapq import heapify, heappop, heappush
@@ -23,7 +23,7 @@ class Deadlines:
     __slots__ = ("_at", "_heap", "_serial")
 
     def __init__(self) -> None:
-        self._at: dict[Timer, tuple[float, int, Timer]] = {}  # the entry of the heap that counts
+        self._at: dict[Timer, tuple[float, int, Timer]] = {}  # the live heap entry of each timer
         self._heap: list[tuple[float, int, Timer]] = []
         self._serial = 0
 

@@ -14,7 +14,7 @@ class Delegate(Protocol):
     """Callbacks to the layer above, and that layer's contributions to packets and streams."""
 
     def member_joined(self, member: Member, now: float) -> None:
-        """A member is alive that was unknown, dead or left."""
+        """A member that was unknown, dead or left is alive."""
 
     def member_updated(self, member: Member, now: float) -> None:
         """An alive member changed its metadata."""
@@ -23,7 +23,7 @@ class Delegate(Protocol):
         """A member is dead or has left; a dead one may still turn out to have left."""
 
     def member_suspected(self, member: Member, evidence: Evidence, now: float) -> None:
-        """A member did not answer the accuser, whose name is empty if the suspicion came by push/pull."""
+        """A member did not answer the accuser; its name is empty if the suspicion came by push/pull."""
 
     def suspicion_confirmed(self, member: Member, evidence: Evidence, now: float) -> None:
         """The reporter could not reach the suspected member either."""
@@ -32,10 +32,10 @@ class Delegate(Protocol):
         """A suspected member announced itself with a greater incarnation."""
 
     def pending_broadcasts(self) -> int:
-        """Return how many broadcasts of the upper layer wait."""
+        """Return how many broadcasts of the upper layer are queued."""
 
     def take_broadcasts(self, budget: int, room: int) -> list[bytes]:
-        """Return whole user messages (type byte included) for `budget` bytes, two more for each."""
+        """Return whole user messages (type byte included) that fit into `budget` bytes, plus two for each."""
 
     def broadcast_finished(self, token: int, now: float) -> None:
         """The broadcast queued under `token` was sent as often as it will be, or was replaced."""

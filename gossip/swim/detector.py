@@ -124,7 +124,7 @@ class FailureDetector:
             self._emit(OpenStreamPing(target.address, target.name, probe.seq, ping, probe.deadline))
 
     def give_verdict(self, now: float) -> None:
-        """The cycle's time is up: accuse the target unless it answered by some path."""
+        """The cycle is over: accuse the target unless it answered by some path."""
         probe = self._probe
         assert probe is not None  # its end cancels this timer
         self._end(probe, next_at=now)
@@ -144,7 +144,7 @@ class FailureDetector:
     # --- messages ---------------------------------------------------------------------------------------
 
     def receive_ping(self, ping: Ping, source: Address) -> None:
-        """Answer a ping addressed to this node; only members get the payload, as with piggyback."""
+        """Answer a ping addressed to this node; only members get the payload and piggyback."""
         if ping.node and ping.node != self._table.me.name:
             return
         to = _reply_address(ping, source)
@@ -199,8 +199,8 @@ class FailureDetector:
     def _reply(self, to: Address, message: bytes) -> None:
         """Send the answer to a request. Only members get piggyback.
 
-        Anyone can name any address in a ping: broadcasts would be used up on strangers, and 20 bytes received
-        would cause 1,400 bytes to be sent.
+        Anyone can name any address in a ping: strangers would use up broadcasts, and 20 bytes received would
+        cause 1,400 bytes to be sent.
         """
         if to in self._table.name_at:
             self._piggyback.send(to, message)

@@ -1,8 +1,8 @@
 """Transmit-limited broadcasts (SWIM section 4.1, memberlist `queue.go`).
 
 Each broadcast is sent a number of times that grows with the logarithm of the cluster and is then forgotten.
-Fewest transmissions go first; among equals the longest that still fits, then the newest. A broadcast with a
-key replaces the one queued under the same key. Bytes are queued as they came and never encoded again.
+The least-sent broadcasts go first; among equals the longest that still fits, then the newest. A broadcast
+with a key replaces the one queued under the same key. Bytes are queued as received and never encoded again.
 """
 
 from bisect import bisect_left
@@ -13,11 +13,11 @@ from gossip.wire.packet import MAX_PARTS_SENT
 
 COMPOUND_HEADER_BYTES = 2
 COMPOUND_ENTRY_BYTES = 2
-"""What each message of a packet costs besides its own bytes: its length."""
+"""Cost of each message in a packet, besides its own bytes: its length."""
 
 
 class Broadcast:
-    """Bytes on their way to everybody."""
+    """Bytes on their way to all members."""
 
     __slots__ = ("data", "key", "serial", "token", "transmits")
 
@@ -25,12 +25,12 @@ class Broadcast:
         self.key = key
         self.data = data
         self.token = token  # 0: nobody waits for the end
-        self.serial = serial  # the newer, the greater
+        self.serial = serial  # newer broadcasts have greater numbers
         self.transmits = 0
 
 
 Tier = dict[int, list[Broadcast]]
-"""Broadcasts with the same number of transmissions: by length, the oldest first."""
+"""Broadcasts with the same number of transmissions: by length, oldest first."""
 
 _serial = attrgetter("serial")
 
@@ -38,7 +38,7 @@ _serial = attrgetter("serial")
 class BroadcastQueue:
     """Broadcasts in tiers by transmissions so far.
 
-    The tokens of broadcasts that are done are appended to `finished`, which the owner drains.
+    The tokens of finished broadcasts are appended to `finished`, which the owner drains.
     """
 
     __slots__ = ("_by_key", "_finished", "_longest", "_max_depth", "_serial", "_size", "dropped", "tiers")
@@ -58,10 +58,10 @@ class BroadcastQueue:
         return self._size
 
     def enqueue(self, data: bytes, *, key: str | Address | None = None, token: int = 0) -> None:
-        """Queue `data`; it replaces what is queued under `key`.
+        """Queue `data`, replacing the broadcast queued under `key`.
 
-        At `max_depth` the most transmitted broadcast makes room. One that fits into no packet is finished at
-        once: it would wait for ever.
+        At `max_depth` the most transmitted broadcast is dropped. One that fits into no packet is finished at
+        once, as it would wait forever.
         """
         if key is not None and key in self._by_key:
             self._drop(self._by_key[key])
@@ -79,7 +79,7 @@ class BroadcastQueue:
         self._place([broadcast])
 
     def discard(self, key: object) -> None:
-        """Forget what is queued under `key`, if anything is; it counts as finished."""
+        """Drop the broadcast queued under `key`, if any; it counts as finished."""
         if key in self._by_key:
             self._drop(self._by_key[key])
 
@@ -104,7 +104,7 @@ class BroadcastQueue:
                 del stack[-count:]
                 if not stack:
                     del tier[length]
-        # Only now, so that none is taken twice.
+        # Only now, so that no broadcast is taken twice.
         for group in taken:
             self._count_transmission(group, limit)
         return [broadcast.data for group in taken for broadcast in reversed(group)]
@@ -149,6 +149,6 @@ class BroadcastQueue:
             self._finished.append(broadcast.token)
 
     def _most_transmitted(self) -> Broadcast:
-        """Return the one that can be spared most: often sent, then short, then old."""
+        """Return the most expendable broadcast: sent most often, then shortest, then oldest."""
         tier = next(filter(None, reversed(self.tiers)))
         return tier[min(tier)][0]

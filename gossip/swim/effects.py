@@ -18,9 +18,9 @@ class SendPacket(Struct, frozen=True, gc=False):
 
 
 class OpenPushPull(Struct, frozen=True, gc=False):
-    """Open a stream to `to`, send `local_state(join=join)`, merge what comes back, with `replay`.
+    """Open a stream to `to`, send `local_state(join=join)`, and merge the reply, with `replay`.
 
-    Even of a join: this node asks a member that it knows, and what happened without it is news.
+    Replay even for a join: this node asks a member that it knows, and has missed the events since.
     """
 
     to: Address
@@ -29,7 +29,7 @@ class OpenPushPull(Struct, frozen=True, gc=False):
 
 
 class OpenStreamPing(Struct, frozen=True, gc=False):
-    """Send the encoded `ping` over a stream; report a matching ack until `deadline` (same clock as now)."""
+    """Send the encoded `ping` over a stream; report a matching ack until `deadline` (same clock as `now`)."""
 
     to: Address
     node: str

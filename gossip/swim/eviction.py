@@ -1,4 +1,4 @@
-"""Which row to drop from a full member table; memberlist has neither a limit nor such a rule.
+"""Choosing the row to drop from a full member table; memberlist has neither a limit nor such a rule.
 
 Forged announcements fill a table long before real members do. Members that this node has never heard from are
 the most expendable.
@@ -15,8 +15,8 @@ EVICTION_INTERVAL = 0.1
 def least_missed(others: Iterable[Member], forget_before: float) -> Member | None:
     """Return the member to drop, None if all are needed.
 
-    Rows that were due to be forgotten since `forget_before` go first, then members that were never heard,
-    the longest-known first, so that a newcomer is never dropped before older forgeries.
+    Rows that should have been forgotten by `forget_before` go first, then members that were never heard,
+    longest-known first, so that a newcomer is never dropped before older forgeries.
     """
     silent: Member | None = None
     for member in others:  # in the order of their admission

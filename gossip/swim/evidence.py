@@ -18,7 +18,7 @@ class Channel(Enum):
 
 
 class Origin(Struct, frozen=True, gc=False):
-    """Where an accusation came from."""
+    """The source of an accusation."""
 
     channel: Channel = Channel.GOSSIP
     sender: str = ""
@@ -26,29 +26,29 @@ class Origin(Struct, frozen=True, gc=False):
 
 
 class ProbeRecord(Struct, frozen=True, gc=False):
-    """A failed probe of our own. Relays that could not be matched to a member stand as ``host:port``."""
+    """A failed probe of our own. Relays that match no member are listed as ``host:port``."""
 
     started: float
     """When the direct ping was sent, monotonic seconds."""
     relays: tuple[str, ...]
     """Relays that were asked for an indirect ping; at most `indirect_checks`."""
     nacked: tuple[str, ...]
-    """Relays that sent a nack. The others were silent, so our own link may be bad."""
+    """Relays that sent a nack. The others stayed silent, so our own link may be bad."""
     deadline: float = 0.0
-    """Until when an answer by any path would have counted, monotonic seconds."""
+    """When an answer by any path stopped counting, monotonic seconds."""
     health: int = 0
     """Lifeguard's local health when the probe began, 0 (healthy) upwards; it stretched the deadline."""
     stream: str | None = None
-    """Why the ping over a stream failed; empty for no answer, None if no such ping was sent."""
+    """Why the ping over a stream failed; "" if it was not answered, None if no such ping was sent."""
 
 
 class Evidence(Struct, frozen=True, gc=False):
     """The reporters of a suspicion or failure, and its course."""
 
     reporter: str = ""
-    """The last member to suspect, confirm or declare it; the member itself if it refuted or left."""
+    """The last member that suspected, confirmed or declared it; the member itself if it refuted or left."""
     accuser: str = ""
-    """The first to suspect it; empty without a suspicion, or if it came by push/pull."""
+    """The first member that suspected it; empty without a suspicion, or if it came by push/pull."""
     witnesses: tuple[str, ...] = ()
     """The members that confirmed the suspicion, in order of arrival."""
     suspected_at: float = 0.0
@@ -56,14 +56,14 @@ class Evidence(Struct, frozen=True, gc=False):
     probe: ProbeRecord | None = None
     """This node's own last failed probe during the suspicion, or the one that began it."""
     origin: Origin = Origin()
-    """How the suspicion came to this node."""
+    """How the suspicion reached this node."""
     deadline: float = 0.0
-    """Until when the member may refute, monotonic seconds; each confirmation brings it closer."""
+    """Time by which the member must refute, monotonic seconds; each confirmation brings it closer."""
     minimum: float = 0.0
-    """Seconds after which a suspicion ends once all confirmations that count have come."""
+    """Length in seconds of a suspicion that has all the confirmations that count."""
     confirmations: int = 0
     """How many confirmations count; with 0 the suspicion lasts `minimum` seconds."""
     health: int = 0
-    """This node's local health when the suspicion began; above 0 it may have been at fault itself."""
+    """This node's local health when the suspicion began; above 0, this node itself may have been at fault."""
     incarnation: int = 0
-    """The member's incarnation that is suspected or gone, or the one with which it refuted."""
+    """The incarnation that is suspected or gone, or the one with which the member refuted."""

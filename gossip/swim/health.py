@@ -20,17 +20,17 @@ class LocalHealth:
     def __init__(self, maximum: int, probe_interval: float) -> None:
         self._ceiling = maximum - 1
         self._cost_interval = REFUTATION_COST_INTERVAL * probe_interval
-        self._credit = float(maximum)  # refutations that still count; enough for the worst health at once
+        self._credit = float(maximum)  # refutations that still count; enough to reach the worst health
         self._credit_at = float("-inf")
         self.score = 0
 
     @property
     def is_enabled(self) -> bool:
-        """Whether scores above 0 exist; if not, relays need not be asked for nacks."""
+        """Whether scores above 0 can occur; otherwise relays need not be asked for nacks."""
         return self._ceiling > 0
 
     def apply(self, delta: int) -> None:
-        """Add `delta`, positive for bad news, and saturate."""
+        """Add `delta`, positive for bad news, within the limits."""
         self.score = min(max(self.score + delta, 0), self._ceiling)
 
     def refuted(self, now: float) -> None:
@@ -43,5 +43,5 @@ class LocalHealth:
             self.apply(1)
 
     def scale(self, interval: float) -> float:
-        """Return how long a probe of `interval` seconds may take in the present health."""
+        """Return how long a probe of `interval` seconds may take at the current health."""
         return interval * (self.score + 1)

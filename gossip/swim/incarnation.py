@@ -20,7 +20,7 @@ RISE_WINDOW = 60.0
 """Seconds over which `MAX_INCARNATION_RISE` is counted."""
 
 MAX_STEP = 4
-"""How far an incarnation may rise at any time, so that a refutation is never refused."""
+"""How far an incarnation may rise at any time; a refutation is therefore never refused."""
 
 LAST_INCARNATION = MAX_U32 - 1
 """The last incarnation that is accepted: the number after it could not be refuted."""
@@ -78,10 +78,10 @@ def verify_rise(member: Member, incarnation: int, now: float, present: int = 0) 
 
 
 def highest_incarnation(member: Member, now: float, present: int = 0) -> int:
-    """Return how far `member` may rise now.
+    """Return the highest incarnation that `member` may have now.
 
-    That is by `MAX_STEP`, or by `MAX_INCARNATION_RISE` within `RISE_WINDOW` or above `present`, but never
-    above `LAST_INCARNATION`. Lives begin at the seconds since 1970: a member that restarts rises by the time
+    It may rise by `MAX_STEP`, or by `MAX_INCARNATION_RISE` within `RISE_WINDOW` or above `present`, but never
+    past `LAST_INCARNATION`. Lives begin at the seconds since 1970: a member that restarts rises by the time
     since its last start. The core has no such clock; `present` is the incarnation at which this node would
     begin now.
     """

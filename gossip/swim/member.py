@@ -52,7 +52,7 @@ class Member:
         self.rise_since = now
 
     def enter(self, state: MemberState, incarnation: int, now: float) -> None:
-        """Accept a message; `since` changes only with the state."""
+        """Accept a message; `since` changes only when the state does."""
         if state is not self.state:
             self.since = now
         self.state = state

@@ -1,12 +1,12 @@
 """The member table and its ring (SWIM section 4.3, memberlist `state.go`, nextNode and resetNodes).
 
 A `Member` is a row, the `MemberTable` holds all rows, and the `View` applies messages about members to them.
-Serf's table, which also remembers members that SWIM has forgotten, is the `Roster`.
+Serf's table, which also keeps members that SWIM has forgotten, is the `Roster`.
 
 The ring is a list that probes walk in order, shuffled at each end, so that every member is probed once per
-round; a newcomer enters at a random place. Gossip walks the same ring at a position of its own, many times
-per round of probes, so that successive targets differ. Choices draw from the ring, never from a set or dict
-order.
+round; newcomers enter at a random place. Gossip walks the same ring from a position of its own, many times
+per round of probes, so that successive targets differ. Choices draw from the ring, never from a set or in
+dict order.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class MemberTable:
         self._gossip_place -= place < self._gossip_place
 
     def list_address(self, member: Member) -> None:
-        """Map the announced address to `member`; the latest member to announce an address has it."""
+        """Map the announced address to `member`; the latest member to announce an address gets it."""
         self.name_at[member.address] = member.name
 
     def unlist_address(self, member: Member) -> None:
@@ -72,7 +72,7 @@ class MemberTable:
     def next_target(self) -> Member | None:
         """Return the next member to probe, or None at the end of the round.
 
-        After None the caller reaps and shuffles with `start_round`.
+        After None the caller reaps and shuffles by calling `start_round`.
         """
         ring = self._ring
         while self._probe_place < len(ring):
@@ -83,7 +83,7 @@ class MemberTable:
         return None
 
     def start_round(self, forget_before: float) -> list[Member]:
-        """Drop and return others dead or left since before `forget_before`; shuffle the rest."""
+        """Drop and return other members dead or left since before `forget_before`; shuffle the rest."""
         dropped = [m for m in self._ring if m.is_gone and m.since < forget_before and m is not self.me]
         for member in dropped:
             del self.by_name[member.name]
@@ -95,7 +95,7 @@ class MemberTable:
         return dropped
 
     def next_listeners(self, k: int, eligible: Callable[[Member], bool]) -> Iterator[Member]:
-        """Yield up to `k` different eligible members from the ring; one that is not consumed stays next."""
+        """Yield up to `k` different eligible members from the ring; any not consumed stay next in line."""
         for _ in range(len(self._ring)):
             if k <= 0:
                 return

@@ -74,14 +74,14 @@ NO_BYTE = -1
 ALIVE_BYTE = int(MessageType.ALIVE)
 USER_BYTE = int(MessageType.USER)
 MAX_REPORTED_ROWS = 16
-"""Rejected rows of one push/pull that are reported; all are counted. A stranger may send 131,072 of them."""
+"""Rejected rows of one push/pull that are reported; all are counted. A stranger may send 131,072 rows."""
 MAX_REQUESTS = 2
-"""Pings, and indirect pings, of one datagram that are answered; members put one request into a datagram.
+"""Pings, and indirect pings, answered in one datagram; members put one request into a datagram.
 
-Each costs the sender some twenty bytes and makes this node send a datagram to an address of its choice.
+Each costs the sender about twenty bytes and makes this node send a datagram to an address of its choice.
 """
 MAX_QUEUED_MESSAGES = 65_536
-"""Bound of SWIM's own queue; one message per name can wait, so that `max_members` is reached first."""
+"""Limit of SWIM's own queue; one message per name can wait, so `max_members` is reached first."""
 
 
 class SwimNode:
@@ -108,7 +108,7 @@ class SwimNode:
         self._emit = emit
         self.deadlines = runtime.deadlines
         self.health = LocalHealth(config.awareness_max, config.probe_interval)
-        self.finished = runtime.finished  # tokens of finished broadcasts, the upper layer's included
+        self.finished = runtime.finished  # tokens of finished broadcasts, including the upper layer's
         self.queue = BroadcastQueue(MAX_QUEUED_MESSAGES, longest_broadcast(config), self.finished)
         self.table = MemberTable(Member(me, now), rng)
         self._piggyback = Piggyback(config, self.queue, delegate, emit)
@@ -141,7 +141,7 @@ class SwimNode:
         self._asked.clear()
         for part in parts:
             # The hot path of a join storm: an announcement that is already known costs one memo look-up.
-            # The memo hands out the same object for the same bytes, so that identity suffices.
+            # The memo hands out the same object for the same bytes, so so identity suffices.
             try:
                 kind = part[0] if part else NO_BYTE
                 if kind == ALIVE_BYTE:
@@ -259,7 +259,7 @@ class SwimNode:
         self._settle(now)
 
     def check_paths(self, name: str, now: float) -> bool:
-        """Ping a member in three ways; `PathsChecked` follows. False: unknown name, or too many."""
+        """Ping a member in three ways; `PathsChecked` follows. False: unknown name, or over the limit."""
         member = self.table.by_name.get(name)
         return member is not None and self._path_checks.begin(member, now)
 
@@ -390,7 +390,7 @@ class SwimNode:
         choose = self.table.choose if is_random else self.table.next_listeners
         for member in choose(self.config.gossip_nodes, lambda m: self._hears_gossip(m, now)):
             if not self._piggyback.gossip_to(member) or not self._piggyback.pending():
-                return  # before the ring advances, so that the next member is the first of the next tick
+                return  # before the ring advances, so that the next tick starts with this member
 
     def _has_audience(self, now: float) -> bool:
         return any(self._hears_gossip(member, now) for member in self.table.by_name.values())
@@ -420,8 +420,8 @@ class SwimNode:
         while self.finished:
             self._delegate.broadcast_finished(self.finished.pop(0), now)
         if GOSSIP not in self.deadlines and self._piggyback.pending() and self._has_audience(now):
-            # Ticks keep their own phase, as a free-running ticker would, but only fire while needed. They are
-            # counted: a rounding error must not let one fire twice.
+            # Ticks keep their own phase, as a free-running ticker would, but fire only while needed. They are
+            # counted, so that a rounding error cannot make one fire twice.
             interval = self.config.gossip_interval
             next_tick = floor((now - self._gossip_phase) / interval) + 1
             self._gossip_tick = max(next_tick, self._gossip_tick + 1)

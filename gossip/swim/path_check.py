@@ -1,7 +1,7 @@
 """Checks of the paths to one member, on demand: a small datagram, a full one, and a stream.
 
 The checks help an operator to find a fault; the failure detector does not use their results. Each is
-memberlist's own ping (serf-wire 1.4), which every peer answers; the full one carries an extra field that
+memberlist's own ping (serf-wire 1.4), which every peer answers; the full one carries an extra field, which
 peers skip.
 """
 
@@ -65,10 +65,10 @@ class PathChecks:
         self._checks: dict[str, PathCheck] = {}
 
     def begin(self, member: Member, now: float) -> bool:
-        """Send the pings; `PathsChecked` follows within a probe interval. False: under way, or too many.
+        """Send the pings; `PathsChecked` follows within a probe interval. False: in progress, or too many.
 
-        The full datagram is as long as the longest that gossip sends. Its padding is random, so that no
-        compression makes it shorter.
+        The full datagram is as long as the longest that gossip sends. Its padding is random, so that
+        compression cannot shorten it.
         """
         name = member.name
         if name in self._checks or len(self._checks) >= MAX_PATH_CHECKS:

@@ -1,7 +1,7 @@
 """Composes all outgoing packets: a direct message and queued broadcasts (SWIM section 4.1).
 
 The space that a message leaves in its datagram is offered to queued broadcasts: SWIM's first, then those
-of the layer above. The byte budget is kept here; no other module composes packets. Output: `SendPacket`
+of the layer above. The byte budget is enforced here; no other module composes packets. Output: `SendPacket`
 effects.
 """
 
@@ -48,7 +48,7 @@ class Piggyback:
         self._queue = queue
         self._delegate = delegate
         self._emit = emit
-        self.limit = 0  # transmissions per broadcast; the owner follows the size of the cluster
+        self.limit = 0  # transmissions per broadcast; the owner sets it as the cluster grows
 
     def send(self, to: Address, message: bytes) -> None:
         """Send `message` to an address, with as much piggyback as fits."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Pings:
-    """Writes pings of the member `me`."""
+    """Writes the pings that the member `me` sends."""
 
     __slots__ = ("_me", "_rng")
 
@@ -31,7 +31,7 @@ class Pings:
         return int(self._rng.random() * MAX_U32) + 1
 
     def new(self, name: str) -> Ping:
-        """Return a ping with a fresh number that only `name` answers."""
+        """Return a ping with a fresh sequence number that only `name` answers."""
         return self._numbered(self.new_seq(), name)
 
     def direct(self, seq: int, name: str) -> bytes:
@@ -39,7 +39,7 @@ class Pings:
         return encode(self._numbered(seq, name))
 
     def indirect(self, seq: int, target: Member, *, nack: bool) -> bytes:
-        """Return the request to ping `target`; with `nack`, the relay reports a missing answer."""
+        """Return the request to ping `target`; with `nack`, the relay reports if there is no answer."""
         me, it = self._me.alive, target.alive
         return encode(IndirectPing(seq, it.addr, it.port, it.node, nack, me.addr, me.port, me.node))
 

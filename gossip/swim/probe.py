@@ -8,7 +8,7 @@ from gossip.swim.member import Member
 from gossip.wire.address import Address
 
 MAX_REASON_LENGTH = 200
-"""Characters kept of the reason why a stream failed; a peer may have chosen the text."""
+"""Characters kept of the reason that a stream failed; a peer may have chosen the text."""
 
 
 class Probe:
@@ -56,10 +56,10 @@ class Probe:
         return True
 
     def receive_nack(self, seq: int, source: Address) -> None:
-        """Count a relay's nack: the relay lives and so does our link to it.
+        """Count a relay's nack: the relay is alive and so is our link to it.
 
-        Each source counts once, however often the network repeats its packet. It need not be where a relay
-        listens: a relay may have several addresses.
+        Each source counts once, however often the network repeats its packet. It need not be an address of a
+        relay: a relay may have several addresses.
         """
         is_owed = len(self._nacks) < self._nacks_expected
         if seq == self.seq and is_owed and source not in self._nacks:

@@ -49,13 +49,13 @@ At 10 % packet loss, an owner that answers is taken for silent once in 4,000 tim
 """
 
 PING_SPACING = 0.5
-"""Time between two pings, in probe timeouts. After the last a whole timeout passes: two or three in total."""
+"""Time between two pings, in probe timeouts. A whole timeout follows the last one: two or three in total."""
 
 RETRY_AFTER = 2.0
-"""Seconds until an owner that answered is pinged again: after a leave, a process answers until it stops."""
+"""Seconds until an owner that answered is pinged again: after a leave, its process answers until it stops."""
 
 CLAIM_LIFETIME = 60.0
-"""Seconds that a claim is kept: it can take up to 30 s until a failure is noticed."""
+"""Seconds that a claim is kept: noticing a failure can take up to 30 s."""
 
 MAX_CLAIMS = 64
 """Claims at the same time. Each causes ten pings in 1.5 s, half of them to an unverified address."""
@@ -78,7 +78,7 @@ class Claim:
         self.alive = alive
         self.encoded = encoded
         self.expires = expires
-        self.ask_again_at = 0.0  # once both have been asked and the name stayed
+        self.ask_again_at = 0.0  # set once both have been asked and the name stayed
         self.pings = 0
         self.owner_answers = False
         self.claimant_answers = False
@@ -182,7 +182,7 @@ class Reclaims:
         return None
 
     def _rest(self, member: Member, claim: Claim, until: float, now: float) -> None:
-        """Keep the name where it is, and pause the pings until then or until a later claim."""
+        """Keep the name where it is, and pause the pings until `until` or until a later claim."""
         if claim.claimant_answers:
             self._emit(NameConflict(member.name, member.address, claim.address))
         claim.pings, claim.owner_answers, claim.claimant_answers = 0, False, False

@@ -6,7 +6,7 @@ from gossip.wire.address import Address
 
 
 class Relay(Struct, frozen=True, gc=False):
-    """The requester, and its sequence number."""
+    """The requester and its sequence number."""
 
     requester: Address
     seq: int
@@ -36,5 +36,5 @@ class Relays:
         self._by_seq[seq] = relay
 
     def pop(self, seq: int) -> Relay | None:
-        """Forget and return the relay behind `seq`, None if there is none."""
+        """Remove and return the relay of our ping `seq`, None if there is none."""
         return self._by_seq.pop(seq, None)

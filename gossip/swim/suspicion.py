@@ -10,8 +10,8 @@ from math import floor, log
 from gossip.swim.evidence import Evidence, Origin, ProbeRecord
 
 HEARSAY = ""
-"""The reporter of an accusation that began with a row of a push/pull. It is gossiped like any other, so that
-the accused can refute it. No member has an empty name."""
+"""The reporter of an accusation that came as a row of a push/pull. The accusation is gossiped like any other,
+so that the accused can refute it. No member has an empty name."""
 
 
 def remaining_suspicion(confirmations: int, k: int, elapsed: float, minimum: float, maximum: float) -> float:
@@ -51,13 +51,13 @@ class Suspicion:
         self.minimum = minimum
         self.maximum = maximum
         self.started = now
-        # Without possible confirmers, there is nothing to wait for beyond the minimum.
+        # Without possible confirmers, there is no reason to wait longer than the minimum.
         self.deadline = now + (minimum if k < 1 else maximum)
 
     def confirm(self, reporter: str) -> bool:
         """Count `reporter` as an independent confirmation; return whether to re-gossip its message.
 
-        The first reporter with a name after `HEARSAY` becomes the accuser: the hearsay may have been its own.
+        The first named reporter after `HEARSAY` becomes the accuser: the hearsay may have been its own.
         """
         if reporter == HEARSAY:
             return False
@@ -73,7 +73,7 @@ class Suspicion:
         return True
 
     def evidence(self, reporter: str, incarnation: int) -> Evidence:
-        """Return the evidence when `reporter` begins, confirms, or ends the suspicion.
+        """Return the evidence at the time when `reporter` begins, confirms, or ends the suspicion.
 
         `incarnation` is the suspected one, or the one that refutes.
         """

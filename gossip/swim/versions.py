@@ -59,8 +59,8 @@ class Versions:
     def verify_any(self, rows: Iterable[NodeState]) -> None:
         """Check that at least one of the alive `rows`, if there are any, could be in the table.
 
-        An incompatible peer sends only incompatible rows. Otherwise each row is judged on its own: one
-        incompatible member among a peer's rows is no reason to refuse the peer.
+        An incompatible peer sends only incompatible rows. Any other peer has each row judged on its own: one
+        incompatible member among its rows is no reason to refuse the peer.
 
         Raises:
             RemoteProtocolError: none is compatible; the whole merge must be refused.

@@ -88,9 +88,9 @@ class View:
         self.versions.add(self._me.alive.versions)
         self._former: list[tuple[bytes, int]] = []  # earlier addresses of this node, in this life
         self.is_leaving = False
-        self.is_joining = False  # merging the state of a cluster that may know an earlier life of this node
+        self.is_joining = False  # true while merging a cluster that may know an earlier life of this node
         self.refutations = 0
-        self.refused_members = 0  # newcomers beyond `max_members`
+        self.refused_members = 0  # newcomers refused because of `max_members`
         self.evicted_members = 0  # dropped to make room for newcomers
         self._evicted_at = float("-inf")
         queue.enqueue(encode(self._me.alive), key=self._me.name)
@@ -173,8 +173,8 @@ class View:
     def merge(self, row: NodeState, now: float, peer: str = "") -> None:
         """Merge a row of a push/pull with `peer`.
 
-        A member that the peer considers dead is only suspected here, and may still refute. Such a suspicion
-        is hearsay. (memberlist merges it in the receiver's name, so that every push/pull confirms it again.)
+        A member that the peer considers dead is only suspected here, and can still refute. Such a suspicion
+        is hearsay. (memberlist attributes it to the receiver, so that every push/pull confirms it again.)
         """
         if row.state is MemberState.ALIVE:
             known = self._table.by_name.get(row.name)
@@ -189,7 +189,7 @@ class View:
     # --- own decisions ----------------------------------------------------------------------------------
 
     def accuse(self, name: str, incarnation: int, now: float, probe: ProbeRecord) -> None:
-        """Suspect a member whose `probe` failed; `incarnation` is the one it had when the probe began."""
+        """Suspect a member whose `probe` failed; `incarnation` is the member's when the probe began."""
         message = Suspect(incarnation, name, self._me.name)
         self.handle_suspect(message, None, now, Origin(Channel.OWN_PROBE), probe)
 
@@ -199,7 +199,7 @@ class View:
         self.handle_dead(Dead(member.incarnation, name, self._me.name), None, now)
 
     def announce(self, meta: bytes, token: int) -> None:
-        """Announce this node with `meta`, under the next incarnation.
+        """Announce this node with `meta`, under a new incarnation.
 
         Raises:
             LocalProtocolError: the node is leaving, or its incarnations are used up.
@@ -214,7 +214,7 @@ class View:
         self._queue.enqueue(encode(self._me.alive), key=self._me.name, token=token)
 
     def move(self, addr: bytes) -> None:
-        """Announce this node at `addr`, under the next incarnation; raises as `announce` does."""
+        """Announce this node at `addr`, under a new incarnation; raises as `announce` does."""
         me = self._me.alive
         self._former = [*self._former, (me.addr, me.port)][-MAX_FORMER_ADDRESSES:]
         self._me.alive = Alive(me.incarnation, me.node, addr, me.port, me.meta, me.versions)
@@ -318,7 +318,7 @@ class View:
             verify_accusation(member, incarnation, now, self._present(now))
         elif self.is_joining:
             verify_first(member.name, incarnation)
-        else:  # unlike an accusation of another: the members that accepted the claim also accept a step above
+        else:  # unlike one of another member: peers that accepted the claim also accept one step above it
             verify_rise(member, incarnation, now, self._present(now))
 
     def _present(self, now: float) -> int:
@@ -363,7 +363,7 @@ class View:
         self._health.refuted(now)
         self.refutations += 1
         # Keyed by address, as in memberlist: it must not replace a queued message about ourselves. Nor may
-        # a member's message replace it: the key is no text, as a member may bear any name.
+        # messages of other members replace it: the key is not a string, because a member may have any name.
         self._queue.enqueue(encode(self._me.alive), key=self._me.address)
         if is_highest:
             # Members that have not heard the claim refuse an answer above it, unless they get there first.
@@ -385,7 +385,7 @@ class View:
         config = self._config
         k = config.suspicion_mult - 2 if config.confirmations is None else config.confirmations
         if n - 2 < k or config.suspicion_max_mult <= 1:
-            k = 0  # too few others to confirm anything, or nothing to shrink: SWIM's own fixed time-out
+            k = 0  # too few others to confirm, or no range to shrink: SWIM's own fixed time-out
         minimum = suspicion_minimum(config.suspicion_mult, n, config.probe_interval)
         return Suspicion(reporter, k, minimum, config.suspicion_max_mult * minimum, now)
 
@@ -400,7 +400,7 @@ def _is_usable(alive: Alive) -> bool:
     """Tell whether the announcement is valid: an incarnation, versions, an address to send to.
 
     Only peers from before memberlist's protocol 2 leave versions out, or send port 0 for their own port.
-    Admitted here, a row without versions would make every other peer refuse our push/pulls.
+    If a row without versions were admitted here, every other peer would refuse our push/pulls.
     """
     versions = alive.versions
     return bool(
@@ -424,7 +424,7 @@ def _verify_length(alive: Alive) -> None:
 
 
 def _says_more(row: NodeState, known: Member) -> bool:
-    """Tell whether a row could change the table; most rows of a push/pull are known already."""
+    """Tell whether a row could change the table; most rows of a push/pull are already known."""
     alive = known.alive
     return row.incarnation > known.incarnation or row.addr != alive.addr or row.port != alive.port
 
@@ -434,7 +434,7 @@ def _announcement(row: NodeState) -> Alive:
 
 
 def _shared(alive: Alive, encoded: bytes | None) -> tuple[Alive, bytes]:
-    """Return the announcement as every other receiver of the same bytes holds it, and those bytes."""
+    """Return the announcement object that all receivers of the same bytes share, and those bytes."""
     if encoded is not None:
         return alive, encoded
     encoded = encode(alive)
