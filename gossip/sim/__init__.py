@@ -1,1 +1,1 @@
-"""The deterministic driver: many cores on virtual time, under every fault that has a name."""
+"""The deterministic driver: many nodes on virtual time, under every kind of fault."""

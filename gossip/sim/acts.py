@@ -35,7 +35,7 @@ class Restart(Act, frozen=True, tag="restart"):
     """The agent starts again on the same address; a running one crashes first."""
 
     node: str
-    snapshot: bool = False  # it remembers the members that it knew, as with Serf's snapshot file
+    snapshot: bool = False  # it remembers the members it knew, as with Serf's snapshot file
 
 
 class MassRestart(Act, frozen=True, tag="restart-all"):
@@ -47,14 +47,14 @@ class MassRestart(Act, frozen=True, tag="restart-all"):
 
 
 class Move(Act, frozen=True, tag="move"):
-    """The machine is replaced: same name, another address, nothing remembered."""
+    """The machine is replaced: same name, new address, no memory."""
 
     node: str
     to_address_of: str = ""  # the address that this host had; without it, a fresh one
 
 
 class Leave(Act, frozen=True, tag="leave"):
-    """The agent leaves gracefully; after announcing it, it drains for `drain` seconds."""
+    """The agent leaves gracefully; it drains for `drain` seconds after its announcement."""
 
     node: str
     drain: Seconds = 0.0
@@ -69,7 +69,7 @@ class ForceLeave(Act, frozen=True, tag="force-leave"):
 
 
 class SetTags(Act, frozen=True, tag="tags"):
-    """A node announces other tags."""
+    """A node announces new tags."""
 
     node: str
     tags: dict[str, str]
@@ -112,7 +112,7 @@ class Jump(Act, frozen=True, tag="clock-jump"):
 
 
 class Partition(Lasting, frozen=True, tag="partition"):
-    """The hosts `one` and `other` (by default, all the rest) cannot reach each other.
+    """The hosts `one` and `other` (by default all the other hosts) cannot reach each other.
 
     With `one_way`, only packets from `one` to `other` are lost.
     """

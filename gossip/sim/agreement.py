@@ -1,7 +1,7 @@
 """What the core must agree on once all faults have ended: the truth, which only the simulator knows.
 
-`missing` says in words what is still wrong; nothing means that all views agree and nobody has anything left
-to tell. Views are compared again only where something happened since: a thousand nodes have a million rows.
+`missing` describes what is still wrong; if nothing is, all views agree and no node has anything left to
+send. A view is compared again only after it may have changed: a thousand nodes have a million rows.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Agreement(Observer):
     def __init__(self, cluster: Cluster, core: Sequence[str]) -> None:
         self._cluster = cluster
         self._core = core
-        self._last: tuple[str, str] | None = None  # observer and member that disagreed last: asked first
-        self._right: set[str] = set()  # whose view was right, and has not changed since
+        self._last: tuple[str, str] | None = None  # the last observer and member to disagree, checked first
+        self._right: set[str] = set()  # hosts whose view was right, and has not changed since
 
     def started(self, host: Host, now: float) -> None:
         """See `Observer`: the truth changed."""
@@ -43,23 +43,23 @@ class Agreement(Observer):
         self._right.clear()
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
-        """See `Observer`: a view changed, or the truth about its owner."""
+        """See `Observer`: a view changed, or the truth about its owner did."""
         self._right.discard(host.name)
         if any(isinstance(effect, MemberUpdated) and effect.member.name == host.name for effect in effects):
             self._right.clear()
 
     def is_reached(self) -> bool:
-        """Tell whether nothing is missing; cheap while something is."""
+        """Tell whether nothing is missing; a cheap check while something is."""
         if self._last is not None and any(True for _ in self._about(*self._last)):
             return False
         return next(self._all(), None) is None
 
     def holds(self) -> bool:
-        """Tell whether all views agree with the truth, though somebody may have something to tell."""
+        """Tell whether all views agree with the truth; nodes may still have something to send."""
         return next(self._wrong(), None) is None
 
     def missing(self, limit: int = 10) -> list[str]:
-        """Return at most `limit` things that are still wrong, in words."""
+        """Return at most `limit` descriptions of what is still wrong."""
         return list(islice(self._all(), limit))
 
     def _all(self) -> Iterator[str]:
@@ -82,7 +82,7 @@ class Agreement(Observer):
         yield from self._differing()
 
     def _about(self, observer: str, name: str) -> Iterator[str]:
-        """Yield what `observer` has wrong about `name`."""
+        """Yield the errors in the view that `observer` has of `name`."""
         node = self._cluster.hosts[observer].node
         if node is None:
             yield f"{observer} is down"
@@ -101,7 +101,7 @@ class Agreement(Observer):
                 yield f"{observer} suspects {name}, which is up since {host.up_since:.1f}"
 
     def _differing(self) -> Iterator[str]:
-        """Yield the members that are gone in one way here and in another there."""
+        """Yield the members that are gone in different ways in different views."""
         for name, host in self._cluster.hosts.items():
             if host.node is not None:
                 continue
@@ -126,7 +126,7 @@ class Agreement(Observer):
 
 
 def _complaint(host: Host, owner: SerfNode, member: SerfMember | None) -> str:
-    """Return what is wrong with a row about a host that is up, empty if nothing is."""
+    """Return the error in a row about a host that is up, empty if there is none."""
     since = f"up since {host.up_since:.1f}"
     if member is None:
         return f"has never heard of {host.name}, {since}"

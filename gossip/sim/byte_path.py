@@ -1,9 +1,9 @@
-"""The full byte path: what the agent does to messages between core and socket, in both directions.
+"""The full byte path: everything the agent does to messages between core and socket, in both directions.
 
 Without it, parts and states pass from node to node by reference, which is fast. With it, each datagram is
-sealed and unsealed (compound, compression, checksum, encryption) and each stream is encoded, cut into chunks
-and read incrementally. Nonces and chunk sizes come from a generator of their own, so that the run itself
-draws the same numbers either way.
+sealed and unsealed (compound, compression, checksum, encryption), and each stream is encoded, cut into chunks
+and read incrementally. Nonces and chunk sizes come from a separate generator, so that the run itself draws
+the same numbers either way.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class BytePath:
         return unseal(datagram, encryption=self._keyring)
 
     def write(self, message: PushPull | Ping | Ack) -> bytes:
-        """Return what goes over a stream to say `message`."""
+        """Return the bytes of `message` on a stream."""
         encoded = encode_push_pull(message) if isinstance(message, PushPull) else encode(message)
         self.streams += 1
         return seal_stream(encoded, compress=self._compress, encryption=self._keyring, nonce=self._nonce())
 
     def read(self, stream: bytes) -> StreamMessage:
-        """Return the message that came over a stream, in chunks of random sizes.
+        """Return the message in the bytes of a stream, read in chunks of random sizes.
 
         Raises:
             RemoteProtocolError: it is broken or cut off.

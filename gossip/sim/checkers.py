@@ -1,7 +1,7 @@
 """Invariants that must hold at all times under any network fault, checked from outside the nodes.
 
-Each rule is an observer of its own that raises `RuleBrokenError`. It looks at the row, the clock or the table
-that an event concerns, and once a second at the tables as a whole.
+Each rule is an observer of its own that raises `RuleBrokenError`. For each event it checks the row, the clock
+or the table concerned, and once a second whole tables.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ MEMBER_EVENTS = (
     MemberFailed,
 )
 FIXED_TIMERS = 14
-"""Timer keys of a node that concern nobody else: gossip, probe, push/pull, reap, leave and so on."""
+"""Timers of a node that belong to no other member: gossip, probe, push/pull, reap, leave and so on."""
 
 OVERDUE = 1.0
-"""Seconds by which the deadline of an agent that is not paused may have passed."""
+"""Seconds by which the deadline of an agent that is not paused may be overdue."""
 
 
 def all_checkers(cluster: Cluster) -> list[Observer]:
@@ -77,7 +77,7 @@ def all_checkers(cluster: Cluster) -> list[Observer]:
 
 
 class Row(Struct, frozen=True):
-    """A row of SWIM's table as it was; `member` is the row itself, which changes."""
+    """A row of SWIM's table as it was; `member` is the live row, which changes."""
 
     member: Member
     incarnation: int
@@ -91,30 +91,30 @@ class Row(Struct, frozen=True):
 
 
 class Precedence(Observer):
-    """Per member and incarnation a state only goes alive, suspect, dead, and what was announced stays.
+    """Per member and incarnation, a state only goes alive, suspect, dead; announcements do not change.
 
     Only the owner raises an incarnation.
 
     A row that was forgotten, as rows of dead and left members are after a while, starts from scratch. A name
-    that passes on to another address (`gossip.sim.moves`) may do so with any incarnation.
+    that moves to another address (`gossip.sim.moves`) may do so with any incarnation.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._rows: dict[tuple[str, str], Row] = {}
-        self._announced: dict[str, int] = {}  # the greatest incarnation of each owner's earlier lives
+        self._announced: dict[str, int] = {}  # the highest incarnation in each owner's earlier lives
 
     def started(self, host: Host, now: float) -> None:
-        """A new life knows nothing: forget what the last one knew."""
+        """A new life starts without memory: forget the last one's rows."""
         for key in [key for key in self._rows if key[0] == host.name]:
             del self._rows[key]
 
     def stopped(self, host: Host, now: float) -> None:
-        """Remember how far the owner had come."""
+        """Remember the highest incarnation of the owner."""
         self._announced[host.name] = self._greatest(host.name)
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
-        """Compare the row that each event is about with what it was."""
+        """Compare the row of each event with its earlier state."""
         for effect in effects:
             if isinstance(effect, MEMBER_EVENTS):
                 self._check(host, effect.member.name, now)
@@ -146,9 +146,9 @@ class Precedence(Observer):
 
 def _may_follow(before: Row, after: Row) -> bool:
     if before.member is not after.member:
-        return before.member.state >= MemberState.DEAD  # others are not forgotten
+        return before.member.state >= MemberState.DEAD  # only dead and left members are forgotten
     if before.address != after.address:
-        return True  # the name passed on
+        return True  # the name moved
     if after.incarnation != before.incarnation:
         return after.incarnation > before.incarnation
     return after.state >= before.state
@@ -172,14 +172,14 @@ class LamportOrder(Observer):
         self._statuses: dict[tuple[str, str], int] = {}
 
     def started(self, host: Host, now: float) -> None:
-        """A new life starts with no history."""
+        """A new life starts without a history."""
         if not host.remembers:
             self._clocks.pop(host.name, None)
         for key in [key for key in self._statuses if key[0] == host.name]:
             del self._statuses[key]
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
-        """Check the member that each event is about."""
+        """Check the member of each event."""
         for effect in effects:
             if isinstance(effect, MemberReaped):
                 self._statuses.pop((host.name, effect.member.name), None)
@@ -205,13 +205,13 @@ class LamportOrder(Observer):
 
 
 class OnceEach(Observer):
-    """A user event is delivered at most once in each life of a node, and over all that a snapshot joins."""
+    """A user event is delivered once at most in each life of a node, or in all lives that snapshots join."""
 
     def __init__(self) -> None:
         self._delivered: dict[str, set[tuple[int, str, bytes]]] = {}
 
     def started(self, host: Host, now: float) -> None:
-        """A new life may hear everything again, unless it remembers."""
+        """A new life may receive every event again, unless it starts from a snapshot."""
         if not host.remembers or host.name not in self._delivered:
             self._delivered[host.name] = set()
 
@@ -227,13 +227,13 @@ class OnceEach(Observer):
 
 
 class Bounds(Observer):
-    """Every queue, table and timer heap stays within its bound, and no deadline is overdue."""
+    """Every queue, table and timer heap stays within its limit, and no deadline is overdue."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     def ticked(self, now: float) -> None:
-        """Measure all nodes."""
+        """Check the sizes of all nodes."""
         for host in self._cluster.up():
             assert host.node is not None
             for what, size, bound in _sizes(host.node):
@@ -300,13 +300,13 @@ class Consistency(Observer):
 
 
 class Suspicions(Observer):
-    """Who confirms a suspicion counts once, and the last confirmation that counts leaves it the minimum."""
+    """Each member confirms a suspicion once, and the last confirmation that counts leaves the minimum."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     def ticked(self, now: float) -> None:
-        """Look at all suspicions."""
+        """Check all suspicions."""
         for host in self._cluster.up():
             assert host.node is not None
             for name, suspicion in host.node.swim.view.suspicions.items():
@@ -321,7 +321,7 @@ class Suspicions(Observer):
 
 
 class Persistence(Observer):
-    """A broadcast is sent as often as the cluster's size asks: 3 times its natural logarithm, in a LAN."""
+    """Each broadcast is sent as often as the cluster's size requires: 3 times its logarithm, on a LAN."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -338,7 +338,7 @@ class Persistence(Observer):
 
 
 def _fits(limit: int, rows: int, config: SwimConfig) -> bool:
-    """Tell whether `limit` transmissions are right for so many rows, without any logarithm."""
+    """Tell, without any logarithm, whether `limit` transmissions are right for that many rows."""
     if config.memberlist_gossip:  # the ceiling of log10(n + 1) is the number of digits of n
         return limit == config.retransmit_mult * len(str(rows))
     if config.retransmit_mult == 0:
@@ -348,7 +348,7 @@ def _fits(limit: int, rows: int, config: SwimConfig) -> bool:
 
 
 class NoStorm(Observer):
-    """Packets per node and second stay within what the timers and the answers to others allow."""
+    """Packets per node and second stay within the limits set by its timers and its answers to others."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -359,7 +359,7 @@ class NoStorm(Observer):
         self._before: dict[int, tuple[int, int, int]] = {}  # per machine: sent, received, received before
 
     def ticked(self, now: float) -> None:
-        """Count what each node sent in the last second: an answer comes at most a second after its cause."""
+        """Count each node's packets in the last second: an answer comes at most a second after its cause."""
         for host in self._cluster.hosts.values():
             sent, received, earlier = self._before.get(host.number, (0, 0, 0))
             self._before[host.number] = (host.packets_sent, host.packets_received, received)

@@ -1,8 +1,8 @@
-"""A simulated cluster: many cores of the kind that the agent runs, on virtual time, from one seed.
+"""A simulated cluster: many nodes, with the same core as the agent, on virtual time and from one seed.
 
-It is a driver, as `gossip.agent.driver` is one: it hands packets, streams and time to each `SerfNode` and
-carries out the effects. One `Random` belongs to the world (latencies, losses), one to each life of each node.
-What happens to processes (crash, restart, pause, leave) stands here; links are `gossip.sim.network`.
+It is a driver, like `gossip.agent.driver`: it passes packets, streams and time to each `SerfNode` and carries
+out the effects. One `Random` belongs to the world (latencies, losses), one to each life of each node. Events
+of processes (crash, restart, pause, leave) are handled here; links are in `gossip.sim.network`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ PORT = 7946
 RETRY_INTERVAL = 30.0
 """Pause between attempts to join, as the agent's `retry_interval`."""
 TICK = 1.0
-"""How often observers are asked to look around, in seconds."""
+"""Seconds between calls of the observers' `ticked`."""
 WORLD = "world"
-"""Who does what no host does, in the trace."""
+"""The name in the trace for actions that belong to no host."""
 MAX_HOSTS = 60_000
-"""Machines in one run, so that numbers fit into addresses and traces."""
+"""Machines in one run, so that their numbers fit into addresses and traces."""
 LAN = Latency()
 CALM = Conditions()
 
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 class Cluster:
-    """Hosts by name; verbs to build, command and break them; `run` to let time pass."""
+    """Hosts by name; methods to build, command and break them; `run` lets time pass."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Cluster:
 
     @property
     def observers(self) -> list[Observer]:
-        """Those who watch; add to it before the first node starts."""
+        """The observers; add to the list before the first node starts."""
         return self.driver.observers
 
     @property
@@ -83,17 +83,17 @@ class Cluster:
     # --- building -----------------------------------------------------------------------------------------
 
     def add(self, name: str, *, tags: Mapping[str, str] | None = None, offset: float = 0.0) -> Host:
-        """Put up a machine with an address of its own; `boot` starts its agent."""
+        """Add a machine with an address of its own; `boot` starts its agent."""
         host = self._new_host(name, tags or {})
         host.offset = offset
         return host
 
     def set_seeds(self, host: Host, seeds: Iterable[str]) -> None:
-        """Configure where the host's agent joins: the names of hosts, which are resolved for each attempt."""
+        """Configure the host's seeds: names of hosts, resolved again for each attempt."""
         host.seeds = tuple(seeds)
 
     def boot(self, host: Host, *, remembers: bool = False) -> None:
-        """Start the agent of `host`. With a snapshot it `remembers` what its last life saved."""
+        """Start the agent of `host`. If it `remembers`, it starts from the snapshot of its last life."""
         host.life += 1
         host.remembers = remembers
         now = host.local_time(self.now)
@@ -103,7 +103,7 @@ class Cluster:
             pack_address(host.address.host),
             host.address.port,
             host.tags,
-            incarnation=1 + int(self.now),  # the seconds since the beginning of time, as in the agent
+            incarnation=1 + int(self.now),  # seconds since the run began; in the agent, since 1970
         )
         saved = host.saved if remembers else FIRST_START
         host.node = SerfNode(self.config, me, rng=host.rng, now=now, saved=saved)
@@ -118,7 +118,7 @@ class Cluster:
         self.driver.flush(host)
 
     def acquaint(self, hosts: Sequence[Host]) -> None:
-        """Let running agents know each other as if they had for long: same views, nothing left to tell."""
+        """Let running agents know each other as if for a long time: same views, nothing left to send."""
         rows = tuple(host.node.local_state(join=False).nodes[0] for host in hosts if host.node)
         for host in hosts:
             assert host.node is not None
@@ -133,7 +133,7 @@ class Cluster:
             self.driver.flush(host)
 
     def join(self, host: Host, seeds: Iterable[str], *, replay: bool = False) -> None:
-        """Do what a join command does: push/pull with each of `seeds`, announce the first success."""
+        """Carry out a join command: push/pull with each of `seeds`, announce the first success."""
         names = tuple(seeds)
         self.command(host, lambda node, _: node.join(names, replay=replay), f"joins {','.join(names)}")
 
@@ -152,9 +152,9 @@ class Cluster:
             self.driver.flush(host)
 
     def leave(self, host: Host, *, drain: float = 0.0) -> None:
-        """Let the agent leave gracefully, `drain` seconds between its leave intent and its leave broadcast.
+        """Make the agent leave gracefully, with `drain` seconds between leave intent and leave broadcast.
 
-        It stops by itself when that is done. A second command does not change the first.
+        It then stops by itself. A second command does not change the first.
         """
         if host.node is not None and host.node.status is MemberStatus.ALIVE:
             host.drain = drain
@@ -163,16 +163,16 @@ class Cluster:
     # --- faults of processes ------------------------------------------------------------------------------
 
     def crash(self, host: Host) -> None:
-        """Let the agent vanish without a word."""
+        """Stop the agent without a leave."""
         if host.node is not None:
             self.note(host.name, "crashes")
             host.saved = host.node.saved_state()
             self.driver.stop(host, Absence.CRASHED)
 
     def restart(self, host: Host, *, snapshot: bool = False, rejoin: bool = True) -> None:
-        """Stop the agent if it runs, and start it again on the same address.
+        """Stop the agent if it is running, and start it again on the same address.
 
-        With `snapshot` it keeps its clocks, and looks for the members that its last life knew.
+        With `snapshot` it keeps its clocks and looks for the members known to its last life.
         """
         self.crash(host)
         self.boot(host, remembers=snapshot)
@@ -180,7 +180,7 @@ class Cluster:
             self.rejoin(host)
 
     def move(self, host: Host, *, address: Address | None = None) -> Host:
-        """Replace the machine: the same name, on a new address (a fresh one unless given)."""
+        """Replace the machine: the same name, a new address (a fresh one unless given)."""
         self.crash(host)
         moved = self._new_host(host.name, host.tags, address)
         moved.life, moved.seeds = host.life, host.seeds
@@ -191,7 +191,7 @@ class Cluster:
         return moved
 
     def rejoin(self, host: Host) -> None:
-        """Let a fresh agent join through its seeds until it has met somebody, as the agent's retry-join."""
+        """Let a fresh agent join through its seeds until it has met a member, like the agent's retry-join."""
         if host.seeds:
             interval = self.retry_interval
             self.command(
@@ -207,21 +207,21 @@ class Cluster:
             self.note(host.name, f"pauses: {how.value}")
 
     def resume(self, host: Host) -> None:
-        """End a pause: all that waited is handled now, timers and messages in a random order of the two."""
+        """End a pause: all that waited is handled now, either timers or messages first, at random."""
         if host.stall is Stall.NONE:
             return
         self.note(host.name, "resumes")
         self.driver.resume(host, timers_first=self.rng.random() < 0.5)
 
     def slow_down(self, host: Host, cost: float) -> None:
-        """Let the agent take `cost` seconds for each packet; 0 for none."""
+        """Make the agent take `cost` seconds for each packet; 0 for none."""
         host.cost = cost
         host.busy_until = self.now
         self.driver.arm(host)
         self.note(host.name, f"takes {cost:g} s for each packet")
 
     def jump(self, host: Host, seconds: float) -> None:
-        """Let the host's clock leap forward, as after a virtual machine was suspended."""
+        """Make the host's clock jump forward, as after a suspended virtual machine resumes."""
         host.offset += seconds
         self.note(host.name, f"sees its clock leap by {seconds:g} s")
         self.driver.arm(host)
@@ -229,7 +229,7 @@ class Cluster:
     # --- time ---------------------------------------------------------------------------------------------
 
     def run(self, until: float) -> None:
-        """Let time pass; observers are asked to look around each second on the way."""
+        """Let time pass; observers are called each second on the way."""
         while self._next_tick <= until:
             self.schedule.run(self._next_tick)
             self._next_tick += TICK
@@ -238,11 +238,11 @@ class Cluster:
         self.schedule.run(until)
 
     def up(self) -> list[Host]:
-        """Return the hosts whose agents run."""
+        """Return the hosts whose agents are running."""
         return [host for host in self.hosts.values() if host.node is not None]
 
     def note(self, who: str, what: str) -> None:
-        """Put a command or a fault into the trace and tell observers; `WORLD` for what concerns no host."""
+        """Add a command or a fault to the trace and tell observers; use `WORLD` if it concerns no host."""
         self.driver.note(who, what)
 
     # --- parts of the above -------------------------------------------------------------------------------

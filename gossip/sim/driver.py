@@ -1,7 +1,7 @@
 """The simulator's counterpart of the agent's driver: feeds nodes, carries out effects, keeps their time.
 
 Each input is one step: hand it to the core, drain the effects, set the host's alarm. Stalls and slowness of
-the process stand between the network and the core, as they do in life.
+the process come between the network and the core, as in reality.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ DATAGRAM_OVERHEAD_BYTES = 28
 """IP and UDP headers."""
 
 ROUNDING = 1e-6
-"""Seconds that adding and subtracting times, a host's clock offset above all, may lose, with a margin."""
+"""Seconds that may be lost when times are added and subtracted, above all clock offsets; with a margin."""
 
 
 class Driver:
-    """Stands between all the nodes and the simulated world."""
+    """Connects all nodes with the simulated world."""
 
     def __init__(
         self,
@@ -48,11 +48,11 @@ class Driver:
         hosts: Mapping[str, Host],
         path: BytePath | None,
     ) -> None:
-        """Resolve seeds by the names in `hosts`, at the time of each look-up."""
-        self.at: dict[Address, Host] = {}  # who has which address now
+        """Look seeds up in `hosts`, at the time of each look-up."""
+        self.at: dict[Address, Host] = {}  # the host at each address now
         self.observers: list[Observer] = []
         self.trace = trace
-        self.packets = 0  # sent
+        self.packets = 0  # packets sent
         self.streams = Streams(schedule, network, self.at.get, self.flush, path)
         self._schedule = schedule
         self._network = network
@@ -60,7 +60,7 @@ class Driver:
         self._hosts = hosts
 
     def flush(self, host: Host) -> None:
-        """Carry out what the node asks for, tell observers, and set the alarm."""
+        """Carry out the node's effects, tell observers, and set the alarm."""
         if host.is_flushing:
             return  # an observer gave a command: the outer call carries it out
         host.is_flushing = True
@@ -68,7 +68,7 @@ class Driver:
         while node is not None and (effects := node.effects()):
             told: list[Effect] = []
             for effect in effects:
-                # By far the most are packets.
+                # Most effects are packets.
                 if type(effect) is SendPacket:
                     self._send(host, effect)
                 else:
@@ -82,11 +82,11 @@ class Driver:
         self.arm(host)
 
     def arm(self, host: Host) -> None:
-        """See to it that the agent is woken in time; one timer entry per host counts, the earliest."""
+        """Make sure that the agent is woken in time; a host has one valid timer entry, the earliest."""
         node = host.node
         if node is None:
             return
-        # A slow agent is busy with a packet when the alarm rings, but gets round to it after that one.
+        # A slow agent may be busy with a packet when the alarm goes off, and gets to it after that packet.
         at = node.next_deadline() - host.offset + host.cost
         if at < host.wake_at:
             host.wake_at = at
@@ -105,7 +105,7 @@ class Driver:
         host.waiting = 0
 
     def resume(self, host: Host, *, timers_first: bool) -> None:
-        """End a pause: everything that waited is handled now, one thing after the other."""
+        """End a pause: everything that waited is handled now, one item after the other."""
         timers_stood_still = host.stall is Stall.ALL
         host.stall = Stall.NONE
         waiting = [*host.outbox, *host.inbox]
@@ -118,7 +118,7 @@ class Driver:
             self._schedule.at(now, action)
 
     def note(self, who: str, what: str) -> None:
-        """Put a line into the trace and tell observers: a command, or a fault."""
+        """Add a line to the trace and tell observers: a command, or a fault."""
         now = self._schedule.now
         self.trace.note(now, who, what)
         for observer in self.observers:
@@ -143,11 +143,11 @@ class Driver:
             else:
                 node.finish_leave(host.local_time(self._schedule.now))
         elif isinstance(effect, LeaveFinished):
-            # Not yet: the rest of this batch is still to be carried out.
+            # Not yet: the rest of this batch must be carried out first.
             self._schedule.at(self._schedule.now, partial(self._leave_is_over, host, host.life))
 
     def _resolve(self, host: Host, life: int, effect: ResolveSeeds) -> None:
-        """Answer a look-up with where the hosts are now."""
+        """Answer a look-up with the hosts' current addresses."""
         places = {name: (self._hosts[name].address,) for name in effect.seeds if name in self._hosts}
 
         def resolved() -> None:
@@ -159,7 +159,7 @@ class Driver:
         self._schedule.at(self._schedule.now, resolved)
 
     def _contact(self, host: Host, effect: ContactSeed) -> None:
-        """Carry out the push/pull of a join, and report what came of it."""
+        """Carry out the push/pull of a join, and report the result."""
 
         def ended(reply: PushPull | None) -> None:
             assert host.node is not None
@@ -175,7 +175,7 @@ class Driver:
         self.streams.push_pull(host, effect.to, join=True, replay=effect.replay, on_end=ended)
 
     def _finish_leave(self, host: Host, life: int) -> None:
-        """The drain is over; an agent that stands still finishes when it runs again."""
+        """The drain is over; a stalled agent finishes the leave once it runs again."""
         if host.life != life or host.node is None:
             return
         if host.stall is not Stall.NONE:
@@ -188,7 +188,7 @@ class Driver:
     def _leave_is_over(self, host: Host, life: int) -> None:
         if host.life == life and host.node is not None:
             self.note(host.name, "has left")
-            # As in a snapshot: the clocks outlive the leave, the members do not.
+            # As in a snapshot: the clocks outlast the leave, the members do not.
             host.saved = replace(host.node.saved_state(), peers=(), failed=())
             self.stop(host, Absence.LEFT)
 
@@ -248,7 +248,7 @@ class Driver:
         self.flush(target)
 
     def _queue(self, host: Host, action: Callable[[], None]) -> None:
-        """Let a packet wait for a slow agent, if there is room."""
+        """Queue a packet for a slow agent, if there is room."""
         if host.waiting >= MAX_BACKLOG:
             return
         host.waiting += 1
@@ -258,12 +258,12 @@ class Driver:
     def _dequeue(self, host: Host, action: Callable[[], None]) -> None:
         host.waiting = max(0, host.waiting - 1)
         if host.stall is not Stall.NONE:
-            host.keep(partial(self._queue, host, action))  # it will take its time then
+            host.keep(partial(self._queue, host, action))  # it is handled, slowly, after the stall
         else:
             action()
 
     def _wake(self, host: Host, life: int, at: float) -> None:
-        """The alarm rings; it may have been moved, or the agent may be busy or gone."""
+        """The alarm goes off; it may have been moved, or the agent may be busy or gone."""
         node = host.node
         if node is None or host.life != life or host.wake_at != at or host.stall is Stall.ALL:
             return

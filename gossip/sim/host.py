@@ -1,7 +1,7 @@
-"""A machine with one agent on it: what the cluster must remember about each.
+"""A machine with one agent on it: the cluster's record of each.
 
-The agent comes and goes (`node` is None while it is down); name and number stay. Whoever restarts under
-another address gets another `Host`, as a new container would.
+The agent comes and goes (`node` is None while it is down); name and number stay. A restart under another
+address gets a new `Host`, as a new container would.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from gossip.wire.address import Address
 
 MAX_INBOX = 4096
-"""Messages that wait for a stalled agent; more are lost, as in a full socket buffer."""
+"""Messages that wait for a stalled agent; any more are lost, as in a full socket buffer."""
 MAX_BACKLOG = 1024
 """Packets that wait for a slow agent."""
 
 
 class Stall(Enum):
-    """What a paused agent still does."""
+    """How much of a paused agent keeps running."""
 
     NONE = "runs"
     IO = "keeps time, but neither sends nor receives"
     """Lifeguard's anomaly (section 5.2): blocked before sending and after receiving."""
     ALL = "stands still"
-    """As under SIGSTOP, or a frozen virtual machine."""
+    """As under SIGSTOP, or in a frozen virtual machine."""
 
     @property
     def is_running_timers(self) -> bool:
@@ -89,20 +89,20 @@ class Host:
         self.number = number
         self.address = address
         self.tags = tags
-        self.seeds: tuple[str, ...] = ()  # names of hosts
+        self.seeds: tuple[str, ...] = ()  # names of hosts to join through
         self.node: SerfNode | None = None
         self.rng: Random | None = None
         self.life = 0  # how often the agent was started
         self.absence = Absence.CRASHED
-        self.saved = FIRST_START  # what the last life kept for a snapshot
+        self.saved = FIRST_START  # the snapshot of the last life
         self.drain = 0.0  # seconds between the leave intent and the leave broadcast
-        self.remembers = False  # this life began with a snapshot of the last
+        self.remembers = False  # this life began with the snapshot of the last
         self.up_since = 0.0
         self.down_since = 0.0
         # Time as this host sees it: the world's plus `offset`.
         self.offset = 0.0
         self.last_now = 0.0
-        self.wake_at = 0.0  # the world's time of the one timer entry that counts
+        self.wake_at = 0.0  # the world's time of the one valid timer entry
         # Faults of the process.
         self.stall = Stall.NONE
         self.inbox: list[Action] = []
@@ -110,8 +110,8 @@ class Host:
         self.cost = 0.0  # seconds that each packet takes to handle
         self.busy_until = 0.0
         self.waiting = 0
-        self.is_flushing = False  # effects are being carried out
-        # What the agent's driver bounds, and counts.
+        self.is_flushing = False  # while effects are being carried out
+        # Limited and counted by the agent's driver.
         self.outgoing = 0
         self.incoming = 0
         self.packets_sent = 0
@@ -120,18 +120,18 @@ class Host:
         self.streams_opened = 0
 
     def local_time(self, now: float) -> float:
-        """Return what this host's monotonic clock shows when the world's shows `now`."""
+        """Return the time on this host's monotonic clock when the world's clock shows `now`."""
         local = now + self.offset
         self.last_now = max(self.last_now, local)
         return self.last_now
 
     def keep(self, action: Action) -> None:
-        """Put off something that arrives until the stall ends."""
+        """Postpone an arrival until the stall ends."""
         if len(self.inbox) < MAX_INBOX:
             self.inbox.append(action)
 
     def hold_back(self, action: Action) -> None:
-        """Put off something that the agent sends until the stall ends."""
+        """Postpone a transmission of the agent until the stall ends."""
         if len(self.outbox) < MAX_INBOX:
             self.outbox.append(action)
 

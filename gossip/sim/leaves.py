@@ -1,7 +1,7 @@
 """Rules for graceful leaves, checked from outside the nodes as in `gossip.sim.checkers`.
 
 A member that leaves gracefully must not be shown as failed by a member that had every chance to hear of the
-leave, and a member that joins in the meantime must see it as leaving.
+leave, and a member that joins during the leave must see it as leaving.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 IN_ORDER = "a member that leaves in order has not failed"
 
 MARGIN = 1.0
-"""Seconds between two looks at the hosts; the end of a problem may go unnoticed for this time."""
+"""Seconds between two checks of the hosts; the end of a problem may go unnoticed for that long."""
 
 
 class LeaveBroadcast(Struct, frozen=True):
-    """When a host sent its leave broadcast, and in which of its lives."""
+    """The time of a host's leave broadcast, and the life that sent it."""
 
     life: int
     at: float
 
 
 class Leaves(Observer):
-    """Watches members that leave, and those that watch them.
+    """Checks members that leave, and the views of all others.
 
-    A host is in trouble while its agent is paused or slow, or while conditions are imposed on its links. That
-    a network always loses packets is no trouble: the protocol is made for it.
+    A host is in trouble while its agent is paused or slow, or while conditions are imposed on its links. A
+    network that always loses packets is not trouble: the protocol is made for it.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -49,15 +49,15 @@ class Leaves(Observer):
         self._cluster = cluster
         self._leave_broadcasts: dict[str, LeaveBroadcast] = {}
         self._last_trouble: dict[str, float] = {}
-        self._known_since: dict[str, float] = {}  # by members that drain: since when all others hold them so
+        self._known_since: dict[str, float] = {}  # per draining member: since when all others have known
 
     def started(self, host: Host, now: float) -> None:
-        """A new life has said nothing yet."""
+        """A new life has sent no leave broadcast yet."""
         self._leave_broadcasts.pop(host.name, None)
         self._known_since.pop(host.name, None)
 
     def stopped(self, host: Host, now: float) -> None:
-        """It drains no more."""
+        """The agent is no longer draining."""
         self._known_since.pop(host.name, None)
 
     def happened(self, what: str, now: float) -> None:
@@ -65,7 +65,7 @@ class Leaves(Observer):
         self._look_for_trouble(now)
 
     def ticked(self, now: float) -> None:
-        """Look for trouble, and who knows of whose drain."""
+        """Check for trouble, and whether all hosts know of each drain."""
         self._look_for_trouble(now)
         for host in self._cluster.hosts.values():
             if host.node is not None and host.node.status is MemberStatus.LEAVING and self._is_known(host):
@@ -74,7 +74,7 @@ class Leaves(Observer):
                 self._known_since.pop(host.name, None)
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
-        """Judge what a host says of others that leave."""
+        """Check a host's reports about members that leave."""
         for effect in effects:
             if isinstance(effect, MemberLeft) and effect.member.name == host.name:
                 self._leave_broadcasts[host.name] = LeaveBroadcast(host.life, now)
@@ -92,13 +92,13 @@ class Leaves(Observer):
             raise RuleBrokenError(IN_ORDER, f"{host.name} takes {name}'s leave broadcast for a failure", now)
         departed = self._leave_broadcasts.get(name)
         if departed is None or evidence.reporter != host.name:
-            return  # it did not leave, or this is somebody else's mistake
+            return  # it did not leave, or another node made this mistake
         if evidence.suspected_at - host.offset < departed.at or host.up_since > departed.at:
-            return  # suspected before, or nobody had told this life of it
+            return  # suspected before, or this life had not been told of it
         since = departed.at - MARGIN
         witnesses = [other.name for other in self._cluster.up() if self._holds_left(other, name)]
         if not any(self._is_well(each, since) for each in witnesses):
-            return  # nobody could tell
+            return  # no host could tell it
         if self._is_well(name, since) and self._is_well(host.name, since):
             detail = f"{host.name} shows {name} failed, which sent its leave broadcast at {departed.at:.1f}"
             raise RuleBrokenError(IN_ORDER, detail, now)
@@ -110,7 +110,7 @@ class Leaves(Observer):
     # --- newcomers ----------------------------------------------------------------------------------------
 
     def _judge_newcomer(self, host: Host, effect: PushPullReceived, now: float) -> None:
-        """A push/pull under way may be as old as its time-out: the peer must have known for that time."""
+        """The reply may be as old as its time-out: the peer must have known for at least that long."""
         patience = self._cluster.config.swim.stream_timeout + MARGIN
         answering = {row.name for row in effect.nodes if row.state < MemberState.DEAD}
         for name, since in self._known_since.items():
@@ -124,7 +124,7 @@ class Leaves(Observer):
                 raise RuleBrokenError("a newcomer sees who is leaving", detail, now)
 
     def _is_known(self, leaver: Host) -> bool:
-        """Tell whether everybody else that knows the member holds it leaving, by an intent."""
+        """Tell whether all hosts that know the member consider it leaving, because of an intent."""
         for other in self._cluster.up():
             assert other.node is not None
             member = other.node.member(leaver.name)

@@ -1,4 +1,4 @@
-"""The network as data: how long a packet takes, whether it arrives, and how often.
+"""The network as data: how long a packet takes, whether it arrives, and in how many copies.
 
 A link is a pair of hosts in one direction. Every fault of the network is a set of `Conditions` imposed on
 some links for some time, so that a partition, a lossy host and a clogged link differ only in their figures.
@@ -28,14 +28,14 @@ MAX_HELD = 100_000
 """Deliveries that one fault may hold back; more are lost, as in a full buffer."""
 
 RETRANSMIT_AFTER = 0.2
-"""First wait of TCP for a lost segment in seconds (Linux' least); it doubles with each further loss."""
+"""TCP's first wait for a lost segment in seconds (Linux's minimum); it doubles with each further loss."""
 RETRANSMISSIONS = 6
 
 UDP, TCP = "udp", "tcp"
 
 
 class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How long a packet takes in one direction, in seconds: at least `low`, and some of `spread`.
+    """How long a packet takes in one direction, in seconds: at least `low`, plus a part of `spread`.
 
     The shapes are constant (`low`), uniform (up to `low` + `spread`), exponential (mean `spread` above `low`)
     and lognormal (median `spread` above `low`, sigma 1: a long tail).
@@ -60,9 +60,9 @@ class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Burst(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Losses that come together (Gilbert 1960, Elliott 1963): a link is good, or bad for a while.
+    """Losses that come in bursts (Gilbert 1960, Elliott 1963): a link is good, or bad for a while.
 
-    With each packet a good link turns bad with probability `enter`, a bad one good with `leave`; a bad one
+    With each packet, a good link turns bad with probability `enter`, a bad one good with `leave`; a bad link
     loses packets with probability `loss`.
     """
 
@@ -72,23 +72,23 @@ class Burst(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Conditions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """What happens to packets on a link."""
+    """The conditions for packets on a link."""
 
     loss: Probability = 0.0
     burst: Burst | None = None
-    duplicate: Probability = 0.0  # of datagrams only: TCP hides it
-    reorder: Probability = 0.0  # to be late by up to `reorder_by`, so that later packets overtake
+    duplicate: Probability = 0.0  # datagrams only: TCP hides duplicates
+    reorder: Probability = 0.0  # to be delayed by up to `reorder_by`, so that later packets overtake
     reorder_by: Seconds = 0.1
     delay: Seconds = 0.0  # on top of the latency
-    hold: bool = False  # keep everything back until the conditions end
-    bandwidth: Bytes = 0  # of all links out of one host together, bytes per second; 0 for no limit
+    hold: bool = False  # hold everything back until the conditions end
+    bandwidth: Bytes = 0  # all links out of one host together, bytes per second; 0 for no limit
     backlog: Seconds = 0.5  # how long a queue in front of the bandwidth may grow before it drops
     max_bytes: Bytes = 0  # longer datagrams are lost; 0 for no limit
-    only: Literal["", "udp", "tcp"] = ""  # what is affected; empty for both
+    only: Literal["", "udp", "tcp"] = ""  # the protocol affected; empty for both
 
 
 class Imposed:
-    """Conditions that hold on some links at present, with the state that they need."""
+    """Conditions currently imposed on some links, with their state."""
 
     __slots__ = ("_bad", "_busy_until", "both_ways", "conditions", "held", "sources", "targets")
 
@@ -96,7 +96,7 @@ class Imposed:
         self, conditions: Conditions, sources: Iterable[str], targets: Iterable[str], *, both_ways: bool
     ) -> None:
         self.conditions = conditions
-        self.sources = frozenset(sources)  # only ever asked for membership: no order to depend on
+        self.sources = frozenset(sources)  # only tested for membership, so the order does not matter
         self.targets = frozenset(targets)
         self.both_ways = both_ways
         self.held: list[tuple[str, str, int, Action]] = []
@@ -148,12 +148,12 @@ class Network:
         self._on_link: dict[tuple[str, str, str], tuple[Imposed, ...]] = {}
 
     def impose(self, imposed: Imposed) -> None:
-        """Put conditions into force."""
+        """Impose conditions."""
         self._imposed.append(imposed)
         self._on_link.clear()
 
     def lift(self, imposed: Imposed) -> None:
-        """End conditions that are in force; what they held back sets out now."""
+        """End imposed conditions; packets held back set out now."""
         if imposed not in self._imposed:
             return
         self._imposed.remove(imposed)
@@ -163,27 +163,27 @@ class Network:
             self.send(source, target, size, delivery)
 
     def lift_all(self) -> None:
-        """End everything that was imposed; the network's own conditions stay."""
+        """End all imposed conditions; the network's own conditions stay."""
         while self._imposed:
             self.lift(self._imposed[0])
 
     def soften(self) -> None:
-        """Let the network's own conditions end, too: from now on there is only latency."""
+        """End the network's own conditions as well: only latency remains."""
         self._everywhere = Imposed(Conditions(), (), (), both_ways=False)
         self._is_plain = True
         self._on_link.clear()
 
     def is_reachable(self, source: str, target: str, protocol: str = UDP) -> bool:
-        """Tell whether datagrams (or segments, of TCP) on the link have any chance at present."""
+        """Tell whether datagrams (or TCP segments) have any chance on the link at present."""
         conditions = [imposed.conditions for imposed in self._conditions(source, target, protocol)]
         return all(each.loss < 1.0 and not each.hold for each in conditions)
 
     def is_disturbed(self, name: str) -> bool:
-        """Tell whether anything is imposed at present on links from or to `name`."""
+        """Tell whether any conditions are imposed on links from or to `name`."""
         return any(name in imposed.sources or name in imposed.targets for imposed in self._imposed)
 
     def send(self, source: str, target: str, size: int, delivery: Action) -> None:
-        """Let a datagram of `size` bytes travel; `delivery` is called for each copy that arrives."""
+        """Send a datagram of `size` bytes; `delivery` is called for each copy that arrives."""
         schedule = self._schedule
         if self._is_plain and not self._imposed:
             schedule.at(schedule.now + self._latency(), delivery)
@@ -210,7 +210,7 @@ class Network:
     def segments(self, source: str, target: str, size: int) -> float | None:
         """Return how long `size` bytes of a TCP stream take, None if they do not get through at present.
 
-        Losses only cost time: TCP repeats. What is held back or always lost does not get through.
+        Losses only cost time, because TCP retransmits. Packets held back or always lost do not get through.
         """
         delay = self._latency()
         for imposed in self._conditions(source, target, TCP):

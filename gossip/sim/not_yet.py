@@ -1,7 +1,7 @@
-"""Faults whose cure is later work, each with the scenario and seed that show what breaks today.
+"""Faults that the core cannot handle yet, each with the scenario and seed that show the failure.
 
-The swarm does not draw them. A fix makes the corresponding test fail: the scenario then moves to the
-regressions, the fault into the swarm, and this list gets shorter. At present it is empty.
+The swarm does not draw them. When a fix makes the corresponding test fail, the scenario moves to the
+regressions and the fault into the swarm, and this list gets shorter. At present it is empty.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class NotYet(Struct, frozen=True, kw_only=True):
     """One fault that the core does not survive as it should."""
 
     fault: str
-    breaks: str  # what happens today
-    cure: str  # what would mend it
+    breaks: str  # the failure today
+    cure: str  # the fix it needs
     scenario: Scenario
 
 

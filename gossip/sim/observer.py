@@ -1,7 +1,7 @@
-"""Those who watch a cluster from outside its nodes: checkers, recorders, a load balancer's logic.
+"""Observers of a cluster, outside its nodes: checkers, recorders, a load balancer's logic.
 
-An observer sees what an agent's observers see, batch by batch, and may issue a node's public commands through
-the cluster. It must not touch random generators or clocks of the run: with or without it, all else is equal.
+An observer receives what an agent's observers receive, batch by batch, and may issue a node's public commands
+through the cluster. It must not touch the run's random generators or clocks: the run is the same without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Sees everything and does nothing; a subclass overrides what it cares about."""
+    """Observes everything and does nothing; subclasses override the methods they need."""
 
     def started(self, host: Host, now: float) -> None:
         """An agent starts on `host`."""
@@ -27,20 +27,20 @@ class Observer:
         """The agent on `host` is about to vanish, whether it crashed or left."""
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
-        """The agent on `host` told its driver `effects`, in the course of one input; packets are left out."""
+        """The agent on `host` gave its driver `effects` during one input; packets are left out."""
 
     def happened(self, what: str, now: float) -> None:
-        """Somebody gave a command, or a fault began or ended."""
+        """A command was given, or a fault began or ended."""
 
     def ticked(self, now: float) -> None:
         """Another second has passed."""
 
 
 class Counting(Observer):
-    """An observer whose findings are numbers, for reports."""
+    """An observer that counts, for reports."""
 
     def counts(self) -> dict[str, int]:
-        """Return what was counted so far, by what it is."""
+        """Return the counts so far, each under its description."""
         return {}
 
 
@@ -51,4 +51,4 @@ class Riders(NamedTuple):
     """
 
     observers: tuple[Callable[[Cluster], Counting], ...] = ()
-    cast: Callable[[Scenario], Scenario] | None = None  # gives hosts the roles that the observers look for
+    cast: Callable[[Scenario], Scenario] | None = None  # gives hosts the roles that the observers expect

@@ -1,4 +1,4 @@
-"""Lets the acts of a scenario happen in a cluster, and ends those that last."""
+"""Performs the acts of a scenario in a cluster, and ends the acts that last."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ BLOCKED = Conditions(loss=1.0)
 
 
 class Performer:
-    """Carries out acts, now."""
+    """Performs acts at once."""
 
     def __init__(self, cluster: Cluster, scenario: Scenario) -> None:
         self._cluster = cluster
         self._scenario = scenario
 
     def perform(self, act: AnyAct) -> None:
-        """Let `act` happen; on a host where it makes no sense (a crash of what is down) it does nothing."""
+        """Perform `act`; where it makes no sense (a crash of a host that is down), do nothing."""
         match act:
             case Partition() | Link():
                 self._on_links(act)
@@ -60,7 +60,7 @@ class Performer:
                 self._on_process(act, self._cluster.hosts[act.node])
 
     def end_all(self) -> None:
-        """End every fault: links, pauses and slowness."""
+        """End every fault: of links, pauses and slowness."""
         cluster = self._cluster
         cluster.note(WORLD, "all faults end")
         cluster.network.lift_all()
@@ -145,7 +145,7 @@ class Performer:
             cluster.schedule.at(at, partial(self._start_again, host, host.life, act.snapshot))
 
     def _start_again(self, host: Host, life: int, snapshot: bool) -> None:
-        is_replaced = self._cluster.hosts[host.name] is not host  # the machine moved meanwhile
+        is_replaced = self._cluster.hosts[host.name] is not host  # the machine has moved since
         if host.life == life and host.node is None and not is_replaced:
             self._cluster.restart(host, snapshot=snapshot)
 

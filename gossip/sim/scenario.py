@@ -1,8 +1,8 @@
-"""A scenario: sizes, network, and what happens when, in TOML that a person can read and a run can replay.
+"""A scenario: sizes, network and timed acts, in TOML that a person can read and a run can replay.
 
 A run has two phases (after TigerBeetle's VOPR). In the first, `duration` seconds long, `acts` happen; only
-what must hold at all times is checked. Then every fault ends, and the `core` has `settle` seconds to agree on
-the truth.
+the rules that hold at all times are checked. Then every fault ends, and the `core` has `settle` seconds to
+agree on the truth.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 MAX_NODES = 4096
-"""Nodes of one scenario: all of them in one process, with all their tables."""
+"""Nodes of one scenario: all of them run in one process, with all their tables."""
 
 SHORTEST_INTERVAL = 0.001
-"""Seconds; with shorter ones time hardly passes."""
+"""Seconds; with shorter intervals, time hardly passes."""
 MAX_COUNT = 1000
-"""Of multipliers, and of members that are chosen at once."""
+"""Highest multiplier, and highest number of members chosen at once."""
 
 Profile = Literal["lan", "wan", "local"]
 
@@ -40,20 +40,20 @@ _RANGE = re.compile(r"n(\d+)\.\.n(\d+)")
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """Everything that decides what happens, given a seed. Hosts are called n0, n1 and so on."""
+    """Everything that determines a run, apart from the seed. Hosts are called n0, n1 and so on."""
 
     name: str = ""
     seed: int = 0
     nodes: Annotated[int, Meta(ge=1, le=MAX_NODES)] = 5
     profile: Profile = "lan"
     swim: dict[str, float] = {}  # protocol parameters that differ from the profile
-    serf: dict[str, float] = {}  # and those of Serf's layer
-    start: Literal["join", "agreed"] = "join"  # through the seeds, or knowing each other already
-    spread: Seconds = 1.0  # agents start within so many seconds
-    seeds: Annotated[int, Meta(ge=1)] = 1  # the first so many hosts are where the others join
+    serf: dict[str, float] = {}  # the same for Serf's layer
+    start: Literal["join", "agreed"] = "join"  # join through the seeds, or know each other already
+    spread: Seconds = 1.0  # seconds within which agents start
+    seeds: Annotated[int, Meta(ge=1)] = 1  # how many of the first hosts are seeds for the others
     retry_interval: Annotated[float, Meta(ge=SHORTEST_INTERVAL, le=LONGEST)] = 30.0
-    tags: dict[str, dict[str, str]] = {}  # by host, or several of them: what their agents announce
-    clocks: Seconds = 0.0  # hosts' clocks differ by up to so much
+    tags: dict[str, dict[str, str]] = {}  # tags announced by agents, by host or group of hosts
+    clocks: Seconds = 0.0  # the largest difference between hosts' clocks
     encrypt: bool = False
     compress: bool = True
     duration: Seconds = 60.0
@@ -70,7 +70,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
 
     @property
     def seed_names(self) -> tuple[str, ...]:
-        """The names of the hosts where others join."""
+        """The names of the seed hosts."""
         return self.names[: self.seeds]
 
     def config(self) -> SerfConfig:
@@ -81,12 +81,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
         return msgspec.structs.replace(msgspec.convert(self.serf, SerfConfig, strict=False), swim=swim)
 
     def expand(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the hosts that `names` stands for, each once, in the order of the scenario."""
+        """Return the hosts that `names` stands for, each once, in the scenario's order."""
         wanted = {name: None for text in names for name in self._each(text)}
         return tuple(name for name in self.names if name in wanted)
 
     def starting_tags(self) -> dict[str, dict[str, str]]:
-        """Return what the agent on each host announces when it starts."""
+        """Return the tags that the agent on each host announces when it starts."""
         tags = {name: {"host": name} for name in self.names}
         for names, given in self.tags.items():
             for name in self.expand((names,)):
@@ -110,7 +110,7 @@ def read_scenario(text: str, source: str = "scenario") -> Scenario:
     """Return the scenario in `text`, which came from `source`.
 
     Raises:
-        ConfigError: one line that names the source and what is wrong where.
+        ConfigError: one line with the source, the position and the mistake.
     """
     try:
         scenario = msgspec.convert(parse_toml(text, source), Scenario)
@@ -158,7 +158,7 @@ def _check_parameters(table: str, given: Mapping[str, float], kind: type[Struct]
 
 
 def _limits(key: str) -> tuple[float, float]:
-    """Return between what a parameter may be, so that a run has a chance to end."""
+    """Return the range of a parameter within which a run can end."""
     if key.endswith("_interval"):
         return SHORTEST_INTERVAL, LONGEST
     if key.endswith(("_mult", "_checks", "_nodes", "_max")):
@@ -167,7 +167,7 @@ def _limits(key: str) -> tuple[float, float]:
 
 
 def _mentioned(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """Yield every name in the scenario, with where it stands."""
+    """Yield every name in the scenario, with its position."""
     for name in scenario.core:
         yield "core", name
     for name in scenario.tags:

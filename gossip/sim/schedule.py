@@ -1,7 +1,7 @@
-"""Virtual time: a heap of what is to happen, served in the order of time.
+"""Virtual time: a heap of future events, served in order of time.
 
-Things due at the same moment happen in the order in which they were put in, so that a run does not depend on
-anything but its seed. Time jumps from one event to the next; nothing ticks.
+Events due at the same time happen in the order in which they were added, so that a run depends only on its
+seed. Time jumps from one event to the next; nothing ticks.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Action = Callable[[], None]
 
 
 class Schedule:
-    """The world's clock, in seconds since the start of the run, and what waits for it."""
+    """The world's clock, in seconds since the start of the run, and its pending events."""
 
     __slots__ = ("_heap", "_serial", "handled", "now")
 
@@ -23,20 +23,20 @@ class Schedule:
         self._serial = 0
 
     def __len__(self) -> int:
-        """Return how many events wait."""
+        """Return the number of pending events."""
         return len(self._heap)
 
     def at(self, time: float, action: Action) -> None:
-        """Let `action` happen at `time`, or at once if that has passed."""
+        """Schedule `action` for `time`, or for now if that has passed."""
         self._serial += 1
         heappush(self._heap, (time if time > self.now else self.now, self._serial, action))
 
     def next(self) -> float:
-        """Return when the next event happens, `math.inf` if none waits."""
+        """Return the time of the next event, `math.inf` if none is pending."""
         return self._heap[0][0] if self._heap else inf
 
     def run(self, until: float) -> None:
-        """Let everything happen that is due by `until`; the clock then shows `until`."""
+        """Run all events that are due by `until`; the clock then shows `until`."""
         heap = self._heap
         while heap and heap[0][0] <= until:
             self.now, _, action = heappop(heap)

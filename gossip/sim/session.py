@@ -1,4 +1,4 @@
-"""A run that is steered step by step, and can be written down as a scenario that does the same again."""
+"""A run that is controlled step by step, and can be saved as a scenario that repeats it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """A cluster under somebody's hands: acts happen now, time passes when told."""
+    """A cluster under manual control: acts happen now, and time passes on request."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Start the cluster that `scenario` describes; its own acts and duration do not count."""
+        """Start the cluster that `scenario` describes; its acts and duration are ignored."""
         self._trial = Trial(scenario)
         self._scenario = scenario
         self._acts: list[AnyAct] = []
@@ -32,7 +32,7 @@ class Session:
 
     @property
     def digest(self) -> str:
-        """The hash of all that happened so far."""
+        """The hash of everything so far."""
         return self._trial.cluster.trace.digest()
 
     def node(self, name: str) -> SerfNode | None:
@@ -43,7 +43,7 @@ class Session:
         """Perform `act` now, regardless of its own time.
 
         Raises:
-            RuleBrokenError: it broke a rule at once.
+            RuleBrokenError: the act broke a rule at once.
         """
         act = replace(act, at=self.now)
         self._acts.append(act)
@@ -53,7 +53,7 @@ class Session:
         """Let time pass.
 
         Raises:
-            RuleBrokenError: a rule was broken on the way.
+            RuleBrokenError: a rule was broken in that time.
         """
         self._trial.advance(self.now + seconds)
 
@@ -61,12 +61,12 @@ class Session:
         """End all faults and wait for agreement; return how many seconds it took.
 
         Raises:
-            RuleBrokenError: there was none in time.
+            RuleBrokenError: the nodes did not agree in time.
         """
         self._faults_ended = self.now
         return self._trial.settle()
 
     def scenario(self) -> Scenario:
-        """Return a scenario that does what was done so far."""
+        """Return a scenario that repeats everything so far."""
         duration = self.now if self._faults_ended is None else self._faults_ended
         return replace(self._scenario, duration=duration, acts=tuple(self._acts))

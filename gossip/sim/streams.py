@@ -1,8 +1,8 @@
-"""TCP between simulated agents: push/pulls and stream pings, with the bounds of the agent's own driver.
+"""TCP between simulated agents: push/pulls and stream pings, within the limits of the agent's own driver.
 
-A conversation is a handshake and one message each way. Lost segments are retransmitted after
-TCP's doubling pauses, until the opener's deadline; a machine without an agent refuses at once, an address
-without a machine stays silent.
+A conversation is a handshake and one message each way. Lost segments are retransmitted after TCP's doubling
+pauses, until the opener's deadline. A machine without an agent refuses at once; an address without a machine
+stays silent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gossip.wire.address import Address
 
 MAX_OUTGOING = 64
-"""Streams that a node opens by itself at once, as in the agent's driver."""
+"""Streams that a node may have opened at once, as in the agent's driver."""
 MAX_INCOMING = 128
 """Streams that an agent serves at once, as in the agent."""
 SYN_AGAIN_AFTER = 1.0
@@ -34,7 +34,7 @@ SYN_AGAIN_AFTER = 1.0
 CONTROL_BYTES = 40
 PING_BYTES = 100
 ROW_BYTES = 100
-"""Rough sizes of what goes over a stream, for links with limited bandwidth."""
+"""Rough sizes of stream messages, for links with limited bandwidth."""
 
 Message = PushPull | Ping | Ack
 
@@ -60,10 +60,10 @@ class Conversation:
         self.deadline = deadline
         self.is_over = False
         self.pause = SYN_AGAIN_AFTER
-        self.server: tuple[Host, int] | None = None  # who serves it, in which life
+        self.server: tuple[Host, int] | None = None  # the host that serves it, and in which of its lives
 
     def end(self, reply: Message | None) -> None:
-        """Hand the outcome over, once."""
+        """Report the outcome, once."""
         if self.is_over:
             return
         self.is_over = True
@@ -75,7 +75,7 @@ class Conversation:
 
 
 class Streams:
-    """All conversations under way."""
+    """All conversations in progress."""
 
     def __init__(
         self,
@@ -85,9 +85,9 @@ class Streams:
         flush: Callable[[Host], None],
         path: BytePath | None,
     ) -> None:
-        self.skipped = 0  # wanted by a node while too many were open
-        self.refused = 0  # by agents with too many incoming streams
-        self.broken = 0  # states that a peer would not merge
+        self.skipped = 0  # not opened, because the node had too many open
+        self.refused = 0  # refused by agents with too many incoming streams
+        self.broken = 0  # states that a peer refused to merge
         self._schedule = schedule
         self._network = network
         self._locate = locate
@@ -95,7 +95,7 @@ class Streams:
         self._path = path
 
     def anti_entropy(self, opener: Host, effect: OpenPushPull) -> None:
-        """Carry out what a node asked for; nobody cares whether it works."""
+        """Carry out a node's push/pull; nobody waits for the outcome."""
         if self._may_open(opener):
             self.push_pull(opener, effect.to, join=effect.join, replay=True, on_end=lambda _: None)
 
@@ -108,7 +108,7 @@ class Streams:
         replay: bool,
         on_end: Callable[[PushPull | None], None],
     ) -> None:
-        """Exchange states with the agent at `to`; `on_end` gets what it said, or None."""
+        """Exchange states with the agent at `to`; `on_end` receives its state, or None."""
         assert opener.node is not None
 
         def merge(reply: Message | None) -> None:
@@ -118,7 +118,7 @@ class Streams:
         self._open(opener, to, opener.node.local_state(join=join), merge)
 
     def stream_ping(self, opener: Host, effect: OpenStreamPing) -> None:
-        """Carry out the ping over a stream that a probe asked for."""
+        """Carry out the stream ping of a probe."""
         if not self._may_open(opener):
             return
         ping = decode(effect.ping)
@@ -155,7 +155,7 @@ class Streams:
         self._call(conversation)
 
     def _call(self, conversation: Conversation) -> None:
-        """Shake hands and send the request; try again later if the link does not let it through."""
+        """Shake hands and send the request; retry later if it does not get through."""
         if conversation.is_over:
             return
         if conversation.opener.stall is not Stall.NONE:
@@ -177,7 +177,7 @@ class Streams:
         self._schedule.at(self._schedule.now + sum(times), partial(self._serve, conversation, target))
 
     def _later(self, conversation: Conversation, again: Callable[[], None]) -> None:
-        """Try again after TCP's pause; the deadline ends the attempts."""
+        """Retry after TCP's pause; the deadline ends the attempts."""
         at = self._schedule.now + conversation.pause
         conversation.pause *= 2
         if at < conversation.deadline:
@@ -198,7 +198,7 @@ class Streams:
     # --- the other side -----------------------------------------------------------------------------------
 
     def _serve(self, conversation: Conversation, target: Host) -> None:
-        """The request reaches a machine, whose agent answers it, though the opener may have given up."""
+        """The request reaches a machine; its agent answers, even if the opener has given up."""
         if target.stall is not Stall.NONE:
             target.keep(partial(self._serve, conversation, target))
             return
@@ -215,7 +215,7 @@ class Streams:
             if ack is not None:
                 self._answer(conversation, target, self._written(ack))
         elif isinstance(message, PushPull):
-            # Ours goes out before theirs comes in: the reply must not contain what they just said.
+            # Our state goes out before theirs is merged: the reply must not contain what they have just sent.
             self._answer(conversation, target, self._written(target.node.local_state(join=message.join)))
             self._merge(target, message, initiated=False, replay=False)
 

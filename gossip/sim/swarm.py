@@ -1,4 +1,4 @@
-"""`swarm(seed)`: a whole scenario drawn from a seed, in the manner of TigerBeetle's swarm testing.
+"""`swarm(seed)`: a whole scenario drawn from a seed, like TigerBeetle's swarm testing.
 
 Sizes, profiles, networks, faults and their times all come from the seed.
 """
@@ -38,10 +38,10 @@ MOST_ACTS = 12
 PROFILES: tuple[Profile, ...] = ("lan", "local", "wan")
 SHAPES: tuple[Shape, ...] = ("constant", "uniform", "exponential", "lognormal")
 SEEDS = 3
-"""Hosts where others join; they belong to the core, else a lone survivor could have nobody to ask."""
+"""Seed hosts; they belong to the core, otherwise a lone survivor might have no host to ask."""
 
 SETTLE = {"local": 600.0, "lan": 600.0, "wan": 900.0}
-"""Seconds to agree: many rounds of reconnecting, each of which is a matter of chance."""
+"""Seconds to agree: many rounds of reconnecting, each with a random outcome."""
 
 
 def swarm(seed: int, *, most_nodes: int = MOST_NODES) -> Scenario:
@@ -61,7 +61,7 @@ class _Draw:
     def __init__(self, seed: int, most_nodes: int) -> None:
         self._seed = seed
         self._rng = rng = Random(f"swarm/{seed}")
-        # Small clusters are quick and find most: sizes are spread evenly over their logarithm.
+        # Small clusters are quick and find most bugs: sizes are spread evenly over their logarithm.
         self._n = int(LEAST_NODES * ((most_nodes + 1) / LEAST_NODES) ** rng.random())
         self._names = [f"n{number}" for number in range(self._n)]
         self._profile: Profile = rng.choices(PROFILES, [5, 4, 1])[0]
@@ -105,7 +105,7 @@ class _Draw:
         return Latency(shape=shape, low=scale, spread=round(scale * rng.uniform(0.1, 3.0), 6))
 
     def _network(self) -> Conditions:
-        """Draw what is always wrong with the network."""
+        """Draw the permanent conditions of the network."""
         rng = self._rng
         if rng.random() < 0.3:
             return Conditions()
@@ -175,7 +175,7 @@ class _Draw:
         return SendEvent(at=at, node=self._one(), name="deploy", payload=str(self._rng.randrange(100)))
 
     def _leave(self, at: float) -> AnyAct:
-        # Most leaves drain, some for long enough that others come and go meanwhile.
+        # Most leaves drain, some for so long that others come and go meanwhile.
         longest = self._rng.choice([0.0, 2.0, 30.0, 60.0]) * self._slowness
         return Leave(at=at, node=self._one(), drain=round(longest * self._rng.random(), 2))
 

@@ -1,4 +1,4 @@
-"""One run of a scenario: faults first, then none; checked throughout, and told as an `Outcome`."""
+"""One run of a scenario: faults first, then none; checked throughout, with an `Outcome` at the end."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ NO_EXCEPTION = "the core never raises"
 CALM_AFTER = 10.0
 """Seconds that an agreement must last: a probe from before the end of the faults may still undo it."""
 STEP = 0.5
-"""How often the second phase looks whether it is over, in seconds."""
+"""Seconds between checks, in the second phase, of whether the run is over."""
 MAX_MISSING = 10
-"""Complaints listed when there is no agreement."""
+"""Errors listed if there is no agreement."""
 
 
 class Failure(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Failure(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a run. Equal scenarios with equal seeds have equal outcomes."""
+    """The result of a run. Equal scenarios with equal seeds have equal outcomes."""
 
     scenario: Scenario
     digest: str
@@ -57,7 +57,7 @@ class Outcome(Struct, frozen=True):
 
 
 class Trial:
-    """A scenario under way. `run` does it all; tests may go step by step."""
+    """A scenario in progress. `run` does everything; tests may go step by step."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Trial:
         self.cluster.observers.append(make(self.cluster))
 
     def run(self) -> Outcome:
-        """Do everything; a broken rule ends the run."""
+        """Run the whole scenario; a broken rule ends it."""
         failure: Failure | None = None
         settled_after = -1.0
         try:
@@ -99,12 +99,12 @@ class Trial:
         except RuleBrokenError as broken:
             failure = Failure(broken.rule, broken.detail, broken.at)
         except Exception:
-            # An exception in the core counts like a broken rule, and must be reported with its seed.
+            # An exception in the core counts as a broken rule, and must be reported with its seed.
             failure = Failure(NO_EXCEPTION, traceback.format_exc(), self.cluster.now)
         return self.outcome(failure, settled_after)
 
     def start(self) -> None:
-        """Put up the machines and let the agents start."""
+        """Add the machines and start their agents."""
         scenario, cluster = self.scenario, self.cluster
         hosts = []
         for name, tags in scenario.starting_tags().items():
@@ -124,7 +124,7 @@ class Trial:
             cluster.schedule.at(scenario.spread * cluster.rng.random(), partial(self._start, host))
 
     def perform(self, act: AnyAct) -> None:
-        """Let `act` happen now."""
+        """Perform `act` now."""
         self._performer.perform(act)
 
     def advance(self, until: float) -> None:
@@ -132,7 +132,7 @@ class Trial:
         self.cluster.run(until)
 
     def settle(self) -> float:
-        """End all faults; return how many seconds the core then took to agree.
+        """End all faults; return the seconds that the core then took to agree.
 
         Raises:
             RuleBrokenError: it did not agree in time.
@@ -144,7 +144,7 @@ class Trial:
         cluster.observers.append(agreement)
         end = cluster.now
         deadline = end + self.scenario.settle
-        since: float | None = None  # when the present agreement began
+        since: float | None = None  # when the current agreement began
         while since is None or cluster.now - since < CALM_AFTER:
             if not (agreement.is_reached() if since is None else agreement.holds()):
                 since = None
@@ -158,7 +158,7 @@ class Trial:
         return since - end
 
     def outcome(self, failure: Failure | None, settled_after: float) -> Outcome:
-        """Return what became of the run so far."""
+        """Return the result of the run so far."""
         trace = self.cluster.trace
         return Outcome(
             scenario=self.scenario,
