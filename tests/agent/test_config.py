@@ -9,6 +9,7 @@ from gossip.agent.config import AgentConfig, normal_level
 from gossip.agent.config_check import config_warnings
 from gossip.agent.config_sources import load_config
 from gossip.agent.endpoint import Endpoint, Seed
+from gossip.agent.key_file import read_key_file
 from gossip.errors import ConfigError
 from gossip.settings.conversion import parse_tag
 from gossip.wire.messages import MAX_NAME_BYTES
@@ -129,6 +130,19 @@ def test_a_key_may_stand_in_a_file(tmp_path):
     path = tmp_path / "key"
     path.write_text(KEY + "\n")
     assert load(encrypt_file=str(path)).secret_key == bytes(range(32))
+
+
+def test_a_file_with_a_key_has_at_most_1_kib_and_one_with_a_ring_64(tmp_path):
+    path = tmp_path / "key"
+    for limit, content, read in (
+        (1024, KEY, lambda: load(encrypt_file=str(path)).secret_key),
+        (64 * 1024, f'["{KEY}"]', lambda: read_key_file(path).keys[0]),
+    ):
+        path.write_text(content.rjust(limit))
+        assert read() == bytes(range(32))
+        path.write_text(content.rjust(limit + 1))
+        with pytest.raises(ConfigError, match=f"longer than {limit} bytes"):
+            read()
 
 
 def test_the_environment_has_one_event_handler_a_line():

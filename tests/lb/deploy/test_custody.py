@@ -293,5 +293,7 @@ def test_difference_is_short_and_hides_passwords() -> None:
     assert compare(b"", many)[-1] == "and 5 more lines"
     assert len(compare(b"", many)) == MAX_DIFF_LINES + 1
     assert len(compare(b"", b"x" * 1000)[0]) == MAX_DIFF_LINE
-    assert compare(b"", b"x\n" * 30_000) == ("too large to compare: 0 lines before, 30000 lines now",)
+    assert compare(b"x\n" * 10_000, b"x\n" * 10_000) == ()
+    too_large = ("too large to compare: 10000 lines before, 10001 lines now",)
+    assert compare(b"x\n" * 10_000, b"x\n" * 10_001) == too_large
     assert compare(b"", b"-- x\n") == ("+ -- x",)

@@ -42,6 +42,12 @@ def test_a_damaged_file_is_no_seed_and_a_warning(
     assert "cannot read the members of the last run" in caplog.text
 
 
+@pytest.mark.parametrize(("length", "read"), [(64 * 1024, ("10.0.0.1:7946",)), (64 * 1024 + 1, ())])
+def test_a_file_of_64_kib_is_read_and_none_longer(tmp_path: Path, length: int, read: tuple[str, ...]) -> None:
+    (tmp_path / VIEW_NAME).write_bytes(b'["10.0.0.1:7946"]'.rjust(length))
+    assert read_view(tmp_path / VIEW_NAME) == read
+
+
 def test_what_is_no_address_is_left_out(tmp_path: Path) -> None:
     bad = ("example.org:1", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:65536", "10.0.0.1:x", "x/10.0.0.1:7")
     write_view(tmp_path / VIEW_NAME, (*bad, "10.0.0.1:" + "9" * 5000, "10.0.0.1:65535"))

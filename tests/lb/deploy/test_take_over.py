@@ -106,6 +106,15 @@ def test_nothing_is_replaced_once_there_are_too_many_copies(
     assert target.read_bytes() == FOREIGN
 
 
+def test_list_of_carried_lines_may_have_256_kib_and_no_more(target: Path) -> None:
+    path = target.parent / CARRIED_NAME
+    path.write_bytes(b"{}".rjust(256 * 1024))
+    assert read_carried(target.parent) == Carried()
+    path.write_bytes(b"{}".rjust(256 * 1024 + 1))
+    with pytest.raises(ConfigError, match="repair it"):
+        read_carried(target.parent)
+
+
 @pytest.mark.parametrize(("content", "words"), [(b"{", "repair it"), (b'{"settings": 1}', "repair it")])
 def test_damaged_list_of_carried_lines_is_a_clear_error(target: Path, content: bytes, words: str) -> None:
     (target.parent / CARRIED_NAME).write_bytes(content)

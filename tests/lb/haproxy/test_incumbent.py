@@ -32,6 +32,9 @@ def test_record_finds_the_process_that_was_recorded_and_no_other(tmp_path: Path)
     for key, other in (("start_time", line["start_time"] - 1), ("boot_id", "another"), ("pid", 2**22 + 1)):
         record.path.write_bytes(msgspec.json.encode(line | {key: other}))
         assert record.find() is None, key
+    for length, found in ((1024, identify(os.getpid())), (1025, None)):
+        record.path.write_bytes(msgspec.json.encode(line).rjust(length))
+        assert record.find() == found, length
     record.path.write_bytes(b"{")
     assert record.find() is None
     record.forget()
