@@ -301,6 +301,11 @@ EQUIVALENTS = (
         "self._changed_at = not math.inf",
         "it is read only while a failure is pending, and the first failure has set it by then",
     ),
+    Equivalent(
+        "self.recent.minimum = self.clock.time if last else 0",
+        "self.recent.minimum = self.clock.time if last else -1",
+        "no time is below zero",
+    ),
 )
 
 

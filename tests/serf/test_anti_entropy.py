@@ -117,6 +117,14 @@ def test_a_failed_member_has_left_even_if_the_peer_knows_no_time_or_only_that_of
     assert (rig.status("n1"), rig.status("n2")) == (LEFT, LEFT)
 
 
+def test_a_leave_of_which_the_peer_knows_no_time_is_older_than_any_return():
+    rig = rig_of("n1")
+    rig.say(JoinIntent(1, "n1"))
+    rig.fail("n1")
+    rig.merge(state(20, {}, ["n1"]))
+    assert rig.status("n1") is FAILED
+
+
 def test_a_member_that_failed_after_its_return_has_not_left_at_an_earlier_time():
     rig = rig_of("n1")
     rig.say(JoinIntent(9, "n1"))
