@@ -1,1 +1,1 @@
-"""Flight recordings: what a node was, everything that it was told since, and how to go through it again."""
+"""Flight recordings: the state of a node, every input since, and their replay."""

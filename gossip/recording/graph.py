@@ -1,12 +1,12 @@
-"""A node's whole state as bytes and back: every object that it consists of, the random generator included.
+"""A node's whole state as bytes and back: every object in it, including the random generator.
 
-Not pickle: a recording may come from anywhere, and loading it must not be able to run code. What may occur
-is listed in `kinds`. Reading creates instances of the classes listed, fills their fields, and binds the
-methods listed; it calls nothing that a file could name (ADR 12).
+Not pickle: a recording may come from anywhere, and loading it must not be able to run code. `kinds` lists the
+classes and methods that may occur. Reading creates instances of these classes, fills their fields, and binds
+these methods; it calls nothing that a file could name (ADR 12).
 
-The bytes are a stream of msgpack rows: first the fields of each class, then one row per object in the order
-in which they are found from the node on. Mutable objects are numbered, so that what was shared is shared
-again; values are written where they stand. Equal states give equal bytes, independent of their history.
+The bytes are a stream of msgpack rows: first the fields of each class, then one row per object, in the order
+in which they are found, starting at the node. Mutable objects are numbered, so that sharing is preserved;
+values are written in place. Equal states give equal bytes, independent of their history.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ from gossip.swim.effects import MessageRejected, SendPacket
 from gossip.wire.messages import MemberState, NodeState, PushPull
 
 MAX_DEPTH = 16
-"""How deep values may be nested; the deepest of ours, a row of a push/pull in an effect, takes 5."""
+"""How deep values may be nested; our deepest, a row of a push/pull in an effect, takes 5."""
 MAX_OBJECTS = 2**20
-"""Most objects of one state; 16,384 members take a twentieth."""
+"""Most objects in one state; 16,384 members take a twentieth."""
 SHORTEST, LONGEST = 0.001, 1e9
-"""Times of a configuration that is read, in seconds; the shortest of ours is 100 ms, the longest a day."""
+"""Limits of times in a configuration that is read, in seconds; ours range from 100 ms to a day."""
 LARGEST = 2**22
-"""Number in a configuration that is read; the largest of ours are the bytes of buffered events."""
+"""Largest number in a configuration that is read; our largest is the bytes of buffered events."""
 DIGEST_BYTES = 16
 
 
 def digest(state: bytes) -> bytes:
-    """Return a short name for a state: equal for equal states, and only for those."""
+    """Return a short identifier of a state: equal for equal states, and only for those."""
     return blake2b(state, digest_size=DIGEST_BYTES).digest()
 
 
@@ -71,13 +71,13 @@ def dump_state(node: SerfNode) -> bytes:
     """Return the whole state of `node`; changes nothing and draws no random number.
 
     Raises:
-        TypeError: the node holds something that is not listed here: a mistake of ours.
+        TypeError: the node holds an object that `kinds` does not list, which is our mistake.
     """
     return _Writer().write(node)
 
 
 def dump_value(value: object) -> object:
-    """Return an argument of a call for `load_value`: a plain value, or a list that says what it is."""
+    """Return an argument of a call for `load_value`: a plain value, or a list that starts with its kind."""
     return _Writer().value(_frozen(value))
 
 
@@ -85,7 +85,7 @@ def load_value(raw: object) -> object:
     """Return the argument that `dump_value` wrote.
 
     Raises:
-        RecordingError: it is not one.
+        RecordingError: it is not such an argument.
     """
     return _Reader([]).value(raw)
 
@@ -113,7 +113,7 @@ _Row = tuple[str, bytes, int, bytes, int, MemberState, bytes]
 
 
 class _Writer:
-    """Numbers objects as they are met, and writes one row for each."""
+    """Numbers objects in the order in which they are found, and writes one row for each."""
 
     def __init__(self) -> None:
         self._found: list[object] = []
@@ -122,7 +122,7 @@ class _Writer:
 
     def write(self, node: SerfNode) -> bytes:
         self._refer(node)
-        rows = [pack_row(self._row(thing)) for thing in self._found]  # grows while it is walked
+        rows = [pack_row(self._row(thing)) for thing in self._found]  # the list grows during the iteration
         fields = [[name, *names] for name, names in sorted(self._fields.items())]
         return b"".join((pack_row(fields), *rows))
 
@@ -139,7 +139,7 @@ class _Writer:
         if isinstance(value, tuple):
             return [TUPLE, *self._values(value)]
         if isinstance(value, PushPull):
-            # By far the longest of all inputs: the rows are packed as they are.
+            # By far the longest input: its rows are packed as they are.
             return [name, value.join, [ROWS, *map(astuple, value.nodes)], value.user_state]
         if isinstance(value, Struct) and name:
             self._fields.setdefault(name, value.__struct_fields__)
@@ -178,22 +178,22 @@ class _Writer:
         return [kind.__name__, *self._values(fields)]
 
     def _values(self, values: Iterable[object]) -> list[object]:
-        # Most are plain: that is found out here, without a call for each.
+        # Most values are plain: checked here to save a call for each.
         return [value if type(value) in PLAIN else self.value(value) for value in values]
 
 
 class _Mapping(Struct):
-    """A mapping among the arguments of a call: a value there, not an object of its own."""
+    """A mapping among the arguments of a call: a value in a recording, not an object with an identity."""
 
     items: list[tuple[object, object]]
 
 
 def _shown(value: Struct) -> Struct:
-    """Return an effect without what a recording leaves out."""
+    """Return an effect without the parts that a recording leaves out."""
     if isinstance(value, SendPacket):
         return replace(value, parts=tuple(map(redacted, value.parts)))
     if isinstance(value, MessageRejected):
-        return replace(value, reason="")  # it may quote that
+        return replace(value, reason="")  # it may quote a redacted part
     if isinstance(value, IncomingQuery):
         return redacted_incoming(value)
     if isinstance(value, QueryAnswered):
@@ -202,7 +202,7 @@ def _shown(value: Struct) -> Struct:
 
 
 def _frozen(value: object) -> object:
-    """Return an argument of a call with its lists as tuples and its dicts as `_Mapping`."""
+    """Return an argument of a call, its lists turned into tuples and its dicts into `_Mapping`."""
     if isinstance(value, list | tuple):
         return tuple(map(_frozen, value))
     if isinstance(value, dict):
@@ -211,7 +211,7 @@ def _frozen(value: object) -> object:
 
 
 class _Reader:
-    """Creates all objects empty, then fills them, so that they may refer to each other in circles."""
+    """Creates all objects empty, then fills them, so that they may refer to each other in cycles."""
 
     def __init__(self, rows: Sequence[object]) -> None:
         self._has_random = False
@@ -272,7 +272,7 @@ class _Reader:
         if kind == DICT:
             return {}
         if kind == RANDOM:
-            # One takes 2.5 kB, which a file could ask for in ten bytes.
+            # A generator takes 2.5 kB, which a file could request with ten bytes.
             if self._has_random:
                 raise RecordingError("there is more than one random generator")
             self._has_random = True
@@ -359,7 +359,7 @@ def _expect(name: str, found: int, expected: int) -> None:
 
 
 def _names(cls: type) -> Sequence[str]:
-    """Return the fields of a class of this version; those without slots show them on a node that is new."""
+    """Return the fields of a class in this version; for a class without slots, a new node shows them."""
     return SLOTS[cls] or _new_node_fields()[cls.__name__]
 
 
@@ -375,7 +375,7 @@ _NEW_NODE_FIELDS: dict[str, Sequence[str]] = {}
 
 
 def _check_fields(table: list[object], reader: _Reader) -> None:
-    """Refuse the state of a version whose classes have other fields."""
+    """Refuse a state written by a version whose classes have other fields."""
     said: dict[str, list[str]] = {}
     for row in table:
         if not isinstance(row, list) or not all(isinstance(name, str) for name in row) or not row:

@@ -65,14 +65,14 @@ PARTS: tuple[type, ...] = (
     Rejoin, Relays, Retry, Roster, Runtime, Seeds, SerfDelegate, SerfMember, SerfNode, Suspicion,
     SwimNode, UserEvents, UserMessages, Versions, View,
 )  # fmt: skip
-"""Classes whose instances are told apart: each is one row."""
+"""Classes whose instances have an identity: each instance is one row."""
 
 TIMERS: tuple[type[Timer], ...] = (
     AgainDue, GossipDue, JoinDue, LeaveRecheck, LeaveStageLate, PathCheckLate, PingLate, ProbeDue, PruneDue,
     PushPullDue, PushPullStagger, QueryEnds, QueueCheckDue, ReapDue, ReclaimDue, RejoinDue, RelayLate,
     SuspicionEnds, VerdictDue,
 )  # fmt: skip
-"""What a node waits for."""
+"""The timers of a node."""
 
 VALUES: tuple[type[Struct], ...] = (
     Ack, Address, Alive, Coordinate, IncomingQuery, JoinIntent, LeaveIntent, NodeState, PastEvent, Ping,
@@ -81,7 +81,7 @@ VALUES: tuple[type[Struct], ...] = (
     KnownPeer, LostMember, SavedState,
     *TIMERS, *get_args(Effect),
 )  # fmt: skip
-"""Frozen structs, written where they stand."""
+"""Frozen structs, written in place."""
 
 ENUMS: tuple[type[Enum], ...] = (Cause, Channel, LeaveStage, MemberState, MemberStatus)
 

@@ -3,8 +3,8 @@
 `RecordedNode` wraps a `SerfNode` for its driver. It encodes every call that changes the node to bytes
 before carrying it out, so that recorded inputs are small, immutable, and invisible to the garbage
 collector. Inputs are collected in windows; each window starts with the node's state. When a window is
-full, a new one starts and the window before the last is discarded, so that after the first full window
-there is always at least one. `gossip.recording.replay` reads the result.
+full, a new one starts and the window before the previous one is discarded, so that after the first full
+window there is always at least one. `gossip.recording.replay` reads the result.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ COMMANDS = VERBS[NEXT_DEADLINE + 1 :]
 _NEXT_DEADLINE_ROW = pack_row((NEXT_DEADLINE,))
 
 MAX_INPUTS = 20_000
-"""Calls in one window: several minutes in a quiet cluster of a thousand."""
+"""Calls in one window: several minutes for a member of a quiet cluster of a thousand."""
 MAX_INPUT_BYTES = 2 * 1024 * 1024
-"""Bytes of the calls in one window; the call that exceeds it, a push/pull at most, is the last."""
+"""Bytes of the calls in one window; the call that exceeds it, at most a push/pull, is the last."""
 
 
 class Window(Struct, frozen=True):
-    """A node's state and all inputs from there on."""
+    """A node's state and all inputs after it."""
 
     state: bytes
     inputs: bytes
@@ -181,7 +181,7 @@ class RecordedNode:
         return self._node.next_deadline()
 
     def effects(self) -> list[Effect]:
-        """See `SerfNode`. A checksum of the effects is recorded, which a replay compares."""
+        """See `SerfNode`. Records a checksum of the effects, which a replay compares."""
         drained = self._node.effects()
         if drained:
             self._write_outcome(pack_row((EFFECTS, fingerprint(drained))))
@@ -244,7 +244,7 @@ def _told(effect: Effect) -> object:
 
 
 def _row(value: object) -> object:
-    """Return a member table row, which is live, as a value of this moment."""
+    """Return a live row of the member table as a value that no longer changes."""
     if isinstance(value, SerfMember):
         return value.alive, value.status, value.status_ltime, value.changed_at
     return value

@@ -1,8 +1,8 @@
-"""The file of a flight recording: one msgpack map that says what it is, then states and inputs as bytes.
+"""The file of a flight recording: one msgpack map that identifies itself, then states and inputs as bytes.
 
-A recording holds what a node was and what peers and people told it: names, addresses, tags, payloads of user
-events and queries. It holds no keys and no tokens: those never reach a node, except as queries of Serf's own,
-whose contents are left out (`redaction`). Files are readable by their owner alone.
+A recording holds a node's state and everything that peers and people sent it: names, addresses, tags,
+payloads of user events and queries. It holds no keys and no tokens: a node never receives them, except in
+Serf's internal queries, whose contents are left out (`redaction`). Only the owner can read a file.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from gossip.whole_file import replace_file
 
 FORMAT = 1
 MAX_RECORDING_BYTES = 256 * 1024 * 1024
-"""Longest file that is read."""
+"""Length of the longest file that is read."""
 MAX_WINDOWS = 16
 SUFFIX = ".recording"
 
 
 class Stretch(Struct, frozen=True):
-    """The inputs of one window, and what must be the state's digest at its end."""
+    """The inputs of one window, and the expected digest of the state at its end."""
 
     inputs: bytes
     digest: bytes
@@ -54,7 +54,7 @@ class _Preface(Struct):
 def encode_recording(snapshot: Snapshot, at: str, now: float) -> bytes:
     """Return the file's content; `at` and `now` are as in `Recording`.
 
-    Hashes all states: for a large cluster, this is work for a thread.
+    Hashes all states: for a large cluster, do this in a thread.
     """
     digests = map(digest, snapshot.later_states)
     return msgspec.msgpack.encode(
@@ -74,7 +74,7 @@ def decode_recording(data: bytes) -> Recording:
     """Read a file's content.
 
     Raises:
-        RecordingError: it is no recording, broken, too long, or of another format.
+        RecordingError: it is not a recording, broken, too long, or of another format.
     """
     if len(data) > MAX_RECORDING_BYTES:
         raise RecordingError(f"it is longer than {MAX_RECORDING_BYTES} bytes")
@@ -94,13 +94,13 @@ def read_recording(path: Path) -> bytes:
     """Return the content of the file at `path`.
 
     Raises:
-        ConfigError: it cannot be read, is too long, or is no regular file.
+        ConfigError: it cannot be read, is too long, or is not a regular file.
     """
     return read_bounded(path, "recording", MAX_RECORDING_BYTES)
 
 
 def write_recording(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read; there is a whole one or none.
+    """Write a file that only its owner can read, completely or not at all.
 
     Raises:
         OSError: it cannot be written; nothing is left behind.
@@ -109,7 +109,7 @@ def write_recording(path: Path, data: bytes) -> None:
 
 
 def recording_name(node: str, at: str) -> str:
-    """Return a file name for a dump of `node` at that time that neither a shell nor a path would mind."""
+    """Return a file name for a dump of `node` at that time, safe in a shell and as part of a path."""
     safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in node) or "node"
     stamp = "".join(char for char in at if char.isalnum())
     return f"gossip-{safe}-{stamp}{SUFFIX}"

@@ -1,7 +1,7 @@
-"""Keys do not get into recordings: Serf sends them in queries, and in the answers (Serf `keymanager.go`).
+"""Keeps keys out of recordings: Serf sends them in queries and in answers (Serf `keymanager.go`).
 
-What is written instead has the same effect on a node, which never looks into the payload of such a query or
-of an answer. Lengths stay, because they decide what shares a packet.
+The replacement has the same effect on a node, which never looks into the payload of such a query or answer.
+Lengths are kept, because they decide which messages share a packet.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ USER = bytes((MessageType.USER,))
 
 
 def redacted(part: bytes) -> bytes:
-    """Return a message as a recording may hold it; doing so twice changes no more."""
+    """Return a message in the form that a recording may hold; a second redaction changes nothing."""
     return USER + redacted_payload(part[1:]) if part[:1] == USER else part
 
 
 def redacted_payload(payload: bytes) -> bytes:
-    """Return a Serf message as a recording may hold it."""
+    """Return a Serf message in the form that a recording may hold."""
     kind = payload[0] if payload else 0
     if kind < SerfMessageType.QUERY:
         return payload
@@ -33,7 +33,7 @@ def redacted_payload(payload: bytes) -> bytes:
             return _redacted_query(payload)
         decode_serf(payload)
     except RemoteProtocolError:
-        return payload[:1]  # as broken as it was
+        return payload[:1]  # still broken, as it was
     if kind == SerfMessageType.QUERY_RESPONSE:
         return _redacted_response(payload)
     if kind == SerfMessageType.RELAY:
@@ -42,13 +42,13 @@ def redacted_payload(payload: bytes) -> bytes:
 
 
 def redacted_request(request: QueryRequest) -> QueryRequest:
-    """Return a query that this node is told to send, as a recording may hold it."""
+    """Return a query that this node is told to send, in the form that a recording may hold."""
     is_internal = request.name.startswith(INTERNAL_PREFIX)
     return replace(request, payload=bytes(len(request.payload))) if is_internal else request
 
 
 def redacted_incoming(query: IncomingQuery) -> IncomingQuery:
-    """Return a query that this node was asked, as a recording may hold it."""
+    """Return a query that this node received, in the form that a recording may hold."""
     return replace(query, payload=bytes(len(query.payload))) if query.is_internal else query
 
 
@@ -75,7 +75,7 @@ def _redacted_query(payload: bytes) -> bytes:
     if not query.name.startswith(INTERNAL_PREFIX) or not query.payload:
         return payload
     blank = encode_serf(replace(query, payload=bytes(len(query.payload))))
-    excess = len(payload) - len(blank)  # a peer may write numbers longer than need be
+    excess = len(payload) - len(blank)  # a peer may write numbers longer than necessary
     if excess <= 0:
         return blank
     return encode_serf(replace(query, payload=bytes(len(query.payload) + excess)))

@@ -1,7 +1,7 @@
-"""A recording once more: the core, in the state of the beginning, told the same things in the same order.
+"""Replay of a recording: the core starts in the recorded state and gets the same inputs in the same order.
 
-The core neither reads clocks nor draws from anywhere but its own generator, so that it must end in the same
-state and have asked for the same effects on the way; a replay that does not tells where it left the path.
+The core reads no clock and draws only from its own generator, so it must emit the same effects and end in the
+same state. If it does not, the replay reports where it left the recorded path.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from gossip.serf.node import SerfNode
 from gossip.wire.address import Address
 
 MAX_TIME = 1e10
-"""Seconds; a greater time is no clock's, and adding an interval to it might not move it."""
+"""Seconds; no clock shows a later time, and adding an interval to it might not change it."""
 
 
 class Step(Struct, frozen=True):
-    """One recorded call, and what came of it; `now` is None for those that take no time."""
+    """One recorded call and its outcome; `now` is None for calls that take no time."""
 
     number: int
     verb: str
@@ -46,26 +46,26 @@ class Step(Struct, frozen=True):
 
 
 class Replay:
-    """Goes through a recording, step by step."""
+    """Replays a recording, step by step."""
 
     def __init__(self, recording: Recording) -> None:
-        """Begin where the recording begins.
+        """Start in the recorded state.
 
         Raises:
-            RecordingError: its state cannot be restored.
+            RecordingError: the state cannot be restored.
         """
         self.node: SerfNode = load_state(recording.state)
         self.counts = dict.fromkeys(VERBS, 0)
         self.effects = 0
-        self.differences: list[str] = []  # where the replay left the recorded path; the first is what matters
-        self.is_complete = False  # went through all of it
+        self.differences: list[str] = []  # where the replay left the recorded path; the first one matters
+        self.is_complete = False  # whether the whole recording was replayed
         self.began: float | None = None
-        self.now = 0.0  # of the last input that had a time
+        self.now = 0.0  # time of the last input that had one
         self._recording = recording
         self.steps = 0
 
     def run(self, until: float = inf) -> Iterator[Step]:
-        """Go on step by step, at most to `until` seconds after the first input.
+        """Replay step by step, up to `until` seconds after the first input.
 
         Raises:
             RecordingError: an input is broken, or makes the core fail.
@@ -86,7 +86,7 @@ class Replay:
         self.is_complete = True
 
     def _read(self, row: object) -> Step:
-        """Return the call in `row`, checked so far that trying it cannot do harm."""
+        """Return the call in `row`, checked far enough that trying it can do no harm."""
         self.steps += 1
         if not isinstance(row, list) or not row or type(row[0]) is not int or not 0 <= row[0] < len(VERBS):
             raise self._broken("names no call")

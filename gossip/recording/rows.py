@@ -1,4 +1,4 @@
-"""Streams of msgpack rows, as recordings consist of them, written and read within bounds."""
+"""Streams of msgpack rows, the content of recordings, written and read within limits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgpack
 from gossip.errors import GossipError
 
 MAX_STREAM_BYTES = 64 * 1024 * 1024
-"""Longest state, or window of inputs, that is read; the state of 16,384 members takes 7 MB."""
+"""Length of the longest state, or window of inputs, that is read; the state of 16,384 members takes 7 MB."""
 MAX_ITEMS = 2**18
-"""Most items of one row or value: twice the names that a push/pull may have."""
+"""Most items in one row or value: twice the names that a push/pull may have."""
 
 
 class RecordingError(GossipError):
@@ -22,10 +22,10 @@ class RecordingError(GossipError):
 
 @contextmanager
 def hostile(what: str) -> Iterator[None]:
-    """Turn every exception that the content of a file causes into one error.
+    """Turn every exception caused by the content of a file into one error.
 
     Raises:
-        RecordingError: something did; `what` stands before the reason.
+        RecordingError: there was an exception; `what` precedes the reason.
     """
     try:
         yield
