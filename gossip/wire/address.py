@@ -1,8 +1,8 @@
-"""Addresses as the wire carries them (raw bytes) and as sockets want them (text).
+"""Addresses in the form of the wire (raw bytes) and in the form of sockets (text).
 
 A member's address is kept as the raw bytes it announced, because peers compare it byte by byte
-(serf-wire: 4-byte and v4-mapped 16-byte forms differ). This module is the one place that turns those
-bytes into text and back.
+(serf-wire: 4-byte and v4-mapped 16-byte forms differ). Only this module converts between those bytes and
+text.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from gossip.errors import RemoteProtocolError
 from gossip.host_port import MAX_PORT, host_port
 
 REMEMBERED_ADDRESSES = 8192
-"""Bound of the memo below; a cluster larger than that only recomputes."""
+"""Limit of the memo below; a larger cluster only converts addresses more often."""
 
 
 BROADCAST = IPv4Address("255.255.255.255")
@@ -33,11 +33,11 @@ METADATA_SERVICES = frozenset(
         ),
     )
 )
-"""Where clouds hand out credentials to any process on the machine: no member and no server is there."""
+"""Addresses at which clouds give credentials to any process on a machine: never a member or server."""
 
 
 class Address(Struct, frozen=True, gc=False):
-    """Where a datagram goes: an IP address as text (never a name) and a port."""
+    """The destination of a datagram: an IP address as text (never a name) and a port."""
 
     host: str
     port: int
@@ -49,7 +49,7 @@ class Address(Struct, frozen=True, gc=False):
 
 @lru_cache(maxsize=REMEMBERED_ADDRESSES)
 def unpack_address(raw: bytes, port: int) -> Address:
-    """Turn a member's raw address into something a socket accepts; v4-mapped bytes become IPv4 text.
+    """Turn a member's raw address into one for a socket; v4-mapped bytes become IPv4 text.
 
     Raises:
         RemoteProtocolError: `raw` is neither 4 nor 16 bytes, or `port` is not in 0..65535.
@@ -71,9 +71,9 @@ def pack_address(host: str) -> bytes:
 
 
 def misfit(host: str) -> str:
-    """Return what the IP address `host` is instead of the address of one host, empty if it is that.
+    """Return the kind of the IP address `host` if it is not the address of one host, else an empty text.
 
-    Loopback is an address of a host, this one; whether it is wanted is for the caller to know.
+    Loopback is the address of a host, this one; the caller decides whether that is acceptable.
 
     Raises:
         ValueError: `host` is not an IP address.

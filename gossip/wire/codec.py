@@ -1,11 +1,11 @@
 """memberlist's messages as bytes: a type byte, then a msgpack map (memberlist `net.go`; serf-wire 1.4, 2.2).
 
-The fields of each message are declared in `messages`; this module finds the declaration by type. It knows
-nothing of packets and streams, which carry these bytes, nor of Serf, whose messages are the opaque payload of
-a user message.
+The fields of each message are declared in `messages`; this module finds the declaration by type. It does not
+know packets and streams, which carry these bytes, nor Serf, whose messages are the opaque payload of a user
+message.
 
-Gossip (alive, suspect, dead) reaches a member many times over, so `decode_gossip` remembers: a hit costs
-less than a tenth of a decode, and equal bytes give the identical object, which callers may rely on for speed.
+Gossip (alive, suspect, dead) reaches a member many times, so `decode_gossip` has a memo: a hit costs less
+than a tenth of a decode, and equal bytes give the identical object, which callers may rely on for speed.
 """
 
 from collections.abc import Callable
@@ -41,12 +41,12 @@ MAX_GOSSIP_BYTES = 2048
 """Longest alive, suspect or dead. Peers could not pass on more: memberlist's packets hold 1400 bytes."""
 
 REMEMBERED_GOSSIP = 8192
-"""How many decoded gossip messages are kept; times the limit above, this bounds the memory."""
+"""Decoded gossip messages kept; times the limit above, this bounds the memory."""
 
 PADDING_HEADER_BYTES = 11
-"""What the field `Padding` takes beside its bytes: its name, and a length of two bytes."""
+"""Bytes of the field `Padding` besides its value: its name, and a length of two bytes."""
 SHORTEST_PADDING = 256
-"""Bytes from which on their length takes two bytes in every dialect."""
+"""From this many bytes on, the length takes two bytes in every dialect."""
 
 
 class _PaddedPing(Ping, frozen=True, gc=False):
@@ -114,8 +114,8 @@ def encode_push_pull(state: PushPull) -> bytes:
 def read_node_state(fields: Fields) -> NodeState | None:
     """Return the row of a push/pull, or None if it is well-formed but describes no possible member.
 
-    A Go peer may keep, and repeat, a row whose address or state makes no sense; refusing the exchange for
-    it would let one bad member cut off all others.
+    A Go peer may keep, and repeat, a row with an impossible address or state; if the exchange were refused
+    because of it, one bad member could cut off all others.
 
     Raises:
         RemoteProtocolError: a field has the wrong type or range.
@@ -130,9 +130,10 @@ def read_node_state(fields: Fields) -> NodeState | None:
 
 
 def padded_ping(ping: Ping, length: int, padding: Callable[[int], bytes]) -> bytes:
-    """Return `ping` as `length` bytes, the missing ones in a field that every receiver skips (serf-wire 0.2).
+    """Return `ping` as `length` bytes, the rest in a field that every receiver skips (serf-wire 0.2).
 
-    `padding` returns that many bytes. A ping that is nearly as long, or longer, is returned as it is.
+    `padding` returns the given number of bytes. A ping that is almost as long, or longer, is returned as it
+    is.
     """
     missing = length - len(encode(ping)) - PADDING_HEADER_BYTES
     if missing < SHORTEST_PADDING:

@@ -6,7 +6,7 @@ from gossip.wire.lzw import compress, decompress
 from gossip.wire.messages import Compressed
 
 LZW = 0
-"""The only algorithm there is."""
+"""The only algorithm."""
 
 COMPRESSED = Layout(Compressed)
 
@@ -20,7 +20,8 @@ def expand(message: Compressed, limit: int) -> bytes:
     """Return the message inside `message`.
 
     Raises:
-        RemoteProtocolError: the algorithm is unknown, the data is broken or means more than `limit` bytes.
+        RemoteProtocolError: the algorithm is unknown, the data is broken or expands to more than `limit`
+            bytes.
     """
     if message.algorithm != LZW:
         raise RemoteProtocolError(f"unknown compression algorithm {message.algorithm}")

@@ -1,7 +1,7 @@
 """Network coordinates as bytes, the payload of acks to direct pings (Serf `ping_delegate.go`; serf-wire 5.9).
 
 A version byte, then a msgpack map. A coordinate that no honest member can have is refused: every member that
-hears one moves towards it.
+receives one moves towards it.
 """
 
 from math import isfinite, sqrt
@@ -12,13 +12,13 @@ from gossip.errors import RemoteProtocolError
 from gossip.wire.dialect import Fields, kind_of, pack_struct, read_list, unpack_struct
 
 DIMENSIONS = 8
-"""Of the Euclidean part; Serf refuses any other number."""
+"""Dimensions of the Euclidean part; Serf refuses any other number."""
 MAX_ERROR = 1.5
-"""The largest error estimate, that of a member that has measured nothing."""
+"""The largest error estimate: that of a member that has measured nothing."""
 MAX_EXTENT = 10.0
-"""Seconds: the largest distance from the origin, height and adjustment.
+"""The largest distance from the origin, height and adjustment, in seconds.
 
-Round trips above 10 s are not counted, and members are drawn towards the origin all the time.
+Round trips above 10 s are not counted, and members are constantly drawn towards the origin.
 """
 PING_VERSION = b"\x01"
 
@@ -26,10 +26,10 @@ _FIELDS = (b"Vec", b"Error", b"Adjustment", b"Height")
 
 
 class Coordinate(Struct, frozen=True, gc=False):
-    """Where a member is, such that distances estimate round trips; all but `error` are in seconds.
+    """A member's position, such that distances estimate round trips; all but `error` are in seconds.
 
-    `vec` is the Euclidean part, `height` the way to it, `adjustment` a correction by what was measured, and
-    `error` the confidence: 0 is certain, 1.5 knows nothing.
+    `vec` is the Euclidean part, `height` the way to it, `adjustment` a correction from measurements, and
+    `error` the uncertainty: 0 is certain, 1.5 is a position without any measurement.
     """
 
     vec: tuple[float, ...]
@@ -39,7 +39,7 @@ class Coordinate(Struct, frozen=True, gc=False):
 
     @property
     def is_possible(self) -> bool:
-        """Whether an honest member can be here."""
+        """Whether an honest member can have this position."""
         numbers = (*self.vec, self.error, self.adjustment, self.height)
         return (
             len(self.vec) == DIMENSIONS
@@ -47,7 +47,7 @@ class Coordinate(Struct, frozen=True, gc=False):
             and 0.0 <= self.error <= MAX_ERROR
             and 0.0 <= self.height <= MAX_EXTENT
             and abs(self.adjustment) <= MAX_EXTENT
-            # Each by itself first: the square of a large number is not a number any more.
+            # Each part on its own first: the square of a large number overflows.
             and all(abs(part) <= MAX_EXTENT for part in self.vec)
             and sqrt(sum(part * part for part in self.vec)) <= MAX_EXTENT
         )

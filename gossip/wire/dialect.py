@@ -1,10 +1,10 @@
-"""HashiCorp's dialect of msgpack: values and their types, nothing about which message they belong to.
+"""HashiCorp's dialect of msgpack: values and their types, independent of the messages they belong to.
 
 Written: maps with sorted text keys, text and bytes both in the old "raw" family, never ``bin`` nor ``str8``
-(serf-wire 0.1). Read: what go-msgpack reads (serf-wire 0.2): every width of integer, ``bin`` where text is
-due, nil for a zero value, unknown keys of any value, a struct as an array in the order of its declaration,
-bytes as an array of numbers, and anything after the object ignored, so that both implementations judge one
-message alike. Refused: negative, fractional or too wide numbers, and values of another kind.
+(serf-wire 0.1). Read: everything that go-msgpack reads (serf-wire 0.2), so that both implementations judge a
+message alike: every width of integer, ``bin`` in place of text, nil for a zero value, unknown keys with any
+value, a struct as an array in the order of its declaration, bytes as an array of numbers, and anything after
+the object, which is ignored. Refused: negative, fractional or too wide numbers, and values of another kind.
 
 All readers raise `RemoteProtocolError` and nothing else, whatever the bytes.
 """
@@ -16,7 +16,7 @@ from msgpack import ExtraData, UnpackException, packb, unpackb
 from gossip.errors import RemoteProtocolError
 
 MAX_ELEMENTS = 256
-"""Elements of one array or map inside a message; msgpack allocates all that a header announces, per level."""
+"""Elements of one array or map inside a message; msgpack allocates the announced size at each level."""
 
 MAX_U8 = 2**8 - 1
 MAX_U16 = 2**16 - 1
@@ -25,7 +25,7 @@ MALFORMED = (ValueError, UnpackException, RecursionError, OverflowError)
 """Everything that msgpack raises on bytes that are not what it expects."""
 
 Fields = Mapping[bytes, object]
-"""A struct as it came: keys are Go's field names, values are not checked yet."""
+"""A struct as received: keys are Go's field names, values are not checked yet."""
 
 
 def pack_value(value: object) -> bytes:
@@ -42,7 +42,7 @@ def unpack_value(body: bytes) -> object:
     """Return the msgpack object at the start of `body`, with raw bytes for text.
 
     Raises:
-        RemoteProtocolError: `body` does not start with a whole object that keeps the limits.
+        RemoteProtocolError: `body` does not start with a complete object within the limits.
     """
     try:
         value: object = unpackb(body, raw=True, max_array_len=MAX_ELEMENTS, max_map_len=MAX_ELEMENTS)
@@ -61,7 +61,7 @@ def unpack_struct(body: bytes, order: tuple[bytes, ...]) -> Fields:
         order: The field names in the order of Go's declaration.
 
     Raises:
-        RemoteProtocolError: `body` starts with something else, or with nothing whole.
+        RemoteProtocolError: `body` starts with something else, or with an incomplete object.
     """
     value = unpack_value(body)
     return value if type(value) is dict else as_struct(value, order)
@@ -112,7 +112,7 @@ def as_bool(value: object, key: bytes) -> bool:
 
 
 def read_text(fields: Fields, key: bytes) -> str:
-    """Return the text `key`, empty if absent or nil; bytes that are not UTF-8 survive as surrogates.
+    """Return the text `key`, empty if absent or nil; bytes that are not UTF-8 become surrogates.
 
     Raises:
         RemoteProtocolError: it is something else.
@@ -167,12 +167,12 @@ def as_list(value: object, key: bytes) -> list[object]:
 
 
 def kind_of(value: object) -> str:
-    """Return what `value` is, in words that never grow with it."""
+    """Return the kind of `value`, in words of bounded length."""
     return "nil" if value is None else type(value).__name__
 
 
 def reason(error: Exception) -> str:
-    """Return what msgpack said, or at least the name of its complaint."""
+    """Return msgpack's message, or at least the name of its exception."""
     return str(error) or type(error).__name__
 
 

@@ -2,10 +2,10 @@
 
 An encrypted payload is ``version | nonce (12) | ciphertext | tag (16)``. Version 1 encrypts the plaintext
 as it is; version 0, which only old peers send, pads it to 16 bytes first. The first key encrypts; every key
-may decrypt, which is what lets a cluster change keys without a pause.
+may decrypt, so a cluster can change keys without interruption.
 
-`cryptography` costs 7 MiB of memory, so it is imported when a ring is made and not before. Nonces come
-from the caller: this module draws no random numbers.
+`cryptography` takes 7 MiB of memory, so it is imported only when a ring is made. Nonces come from the caller:
+this module draws no random numbers.
 """
 
 from base64 import b64decode
@@ -28,7 +28,7 @@ PRIMARY_STAYS = "Removing the primary key is not allowed"
 
 
 def decode_base64(text: str) -> bytes:
-    """Return what `text`, in standard base64, stands for: the one form in which people and Serf write keys.
+    """Return the bytes of `text` in standard base64, the only form in which people and Serf write keys.
 
     Raises:
         ValueError: it is not base64. The error does not repeat the text.
@@ -40,7 +40,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def decode_key(text: str) -> bytes:
-    """Return the key that `text` is in base64.
+    """Return the key in `text`, which is base64.
 
     Raises:
         ValueError: it is not base64 of 16, 24 or 32 bytes. The error does not repeat the text.
@@ -60,10 +60,10 @@ class Keyring:
     """Bytes that encryption adds to what this program sends (version 1)."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        """Make a ring of `keys`, the first being primary.
+        """Make a ring of `keys`, the first of which is primary.
 
         Raises:
-            LocalProtocolError: there are no keys, or one has not 16, 24 or 32 bytes.
+            LocalProtocolError: there are no keys, or one is not 16, 24 or 32 bytes long.
         """
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -82,7 +82,7 @@ class Keyring:
         """Make a ring of keys in standard base64, as people write them in flags and files.
 
         Raises:
-            ConfigError: a text is not base64, or not of a key of 16, 24 or 32 bytes; or there is none.
+            ConfigError: a text is not base64, or not a key of 16, 24 or 32 bytes; or there are no texts.
         """
         keys = []
         for number, text in enumerate(texts, start=1):
@@ -96,7 +96,7 @@ class Keyring:
             raise ConfigError(f"cannot use the encryption keys: {error}") from None
 
     def __repr__(self) -> str:
-        """Say how many keys there are, never which."""
+        """Show the number of keys, never the keys."""
         return f"<Keyring of {len(self._ciphers)}>"
 
     @property
@@ -105,10 +105,10 @@ class Keyring:
         return tuple(self._ciphers)
 
     def add(self, key: bytes) -> None:
-        """Append `key`, or do nothing if it is there.
+        """Append `key`; do nothing if the ring has it.
 
         Raises:
-            LocalProtocolError: it has not 16, 24 or 32 bytes; the ring is unchanged.
+            LocalProtocolError: it is not 16, 24 or 32 bytes long; the ring is unchanged.
         """
         if len(key) not in KEY_BYTES:
             raise LocalProtocolError(WRONG_KEY_LENGTH)
@@ -126,7 +126,7 @@ class Keyring:
         self._ciphers = {key: self._ciphers[key]} | self._ciphers
 
     def remove(self, key: bytes) -> None:
-        """Drop `key`, or do nothing if it is not there.
+        """Remove `key`; do nothing if the ring does not have it.
 
         Raises:
             LocalProtocolError: it is the primary one; the ring is unchanged.
@@ -186,19 +186,19 @@ class Keyring:
 
 
 def nonce_of(payload: bytes) -> bytes:
-    """Return the nonce of an encrypted payload, shorter than 12 bytes if the payload is cut."""
+    """Return the nonce of an encrypted payload; less than 12 bytes if the payload is truncated."""
     return payload[1 : 1 + NONCE_BYTES]
 
 
 def fingerprint(key: bytes) -> str:
-    """Return a short name of `key` for logs: 32 bits of its SHA-256, of no use to an attacker."""
+    """Return a short name of `key` for logs: 32 bits of its SHA-256, useless to an attacker."""
     from hashlib import sha256  # most agents have no key
 
     return sha256(key).hexdigest()[:8]
 
 
 def _unpad(padded: bytes) -> bytes:
-    """Strip PKCS7 padding of 1 to 16 bytes; Go trusts it, this does not."""
+    """Strip PKCS7 padding of 1 to 16 bytes, and verify it, which Go does not."""
     length = padded[-1]
     if not 1 <= length <= BLOCK or not padded.endswith(bytes((length,)) * length):
         raise RemoteProtocolError(f"encrypted payload has broken padding ({length})")

@@ -1,7 +1,7 @@
-"""The label header, which keeps clusters apart that share a network (memberlist `label.go`; serf-wire 1.3).
+"""The label header, which separates clusters that share a network (memberlist `label.go`; serf-wire 1.3).
 
-The header stands in the clear before everything else: ``f4``, the length of the label in one byte, the label.
-Encryption authenticates the label as additional data. The Serf agent has no labels, so none is the default.
+The header precedes everything else, in the clear: ``f4``, the length of the label in one byte, the label.
+Encryption authenticates the label as additional data. The Serf agent has no labels, so the default is none.
 """
 
 from gossip.errors import LocalProtocolError, RemoteProtocolError
@@ -17,7 +17,7 @@ class WrongLabelError(RemoteProtocolError):
 
 
 def label_header(label: bytes) -> bytes:
-    """Return the header for `label`; nothing for the empty label.
+    """Return the header for `label`; empty for the empty label.
 
     Raises:
         LocalProtocolError: `label` is longer than 255 bytes.
@@ -28,7 +28,7 @@ def label_header(label: bytes) -> bytes:
 
 
 def label_overhead(label: bytes) -> int:
-    """Return how many bytes of a packet the header of `label` takes."""
+    """Return the bytes that the header of `label` takes in a packet."""
     return HEADER_BYTES + len(label) if label else 0
 
 
@@ -36,7 +36,7 @@ def strip_label(datagram: bytes, label: bytes) -> bytes:
     """Return `datagram` without its label header, which must be exactly that of `label`.
 
     Raises:
-        WrongLabelError: it has a header and should not, has none and should, has another, or has two.
+        WrongLabelError: it has an unexpected header, a second one or another label, or lacks the header.
     """
     header = label_header(label)
     if not datagram.startswith(header):
@@ -50,5 +50,5 @@ DOUBLE_LABEL = "more than one label header"
 
 
 def wrong_label(label: bytes) -> str:
-    """Return the complaint about a header that is not that of `label`; the text does not tell which it is."""
+    """Return the error text for a header that is not that of `label`, without revealing the label."""
     return "wrong or missing label (see --label)" if label else "labelled, but no label is configured"

@@ -1,11 +1,11 @@
-"""From a message's declaration to its bytes: the one codec of all structs on the wire (serf-wire 0.1, 0.2).
+"""From a message's declaration to its bytes: the one codec for all structs on the wire (serf-wire 0.1, 0.2).
 
 A message is declared once, as a Struct in `messages` and `serf_messages`: its fields in the order of Go's
 declaration, each with its name and type on the wire,
 
     seq: Annotated[int, Wire("SeqNo", U32)]
 
-and the type byte that stands before it as `TYPE`. A `Layout` is made from that when the codec is imported. It
+and the type byte that precedes it as `TYPE`. A `Layout` is made from that when the codec is imported. It
 writes the fields in ASCII order, which reproduces Go's bytes, and reads them under the rules of `dialect`.
 """
 
@@ -19,16 +19,16 @@ from gossip.wire.address import ADDRESS_LENGTHS
 from gossip.wire.dialect import Fields, as_bool, as_bytes, as_int, as_text, pack_struct, unpack_struct
 
 VERSION_BYTES = 6
-"""pmin, pmax, pcur, dmin, dmax, dcur; fewer make memberlist 0.2.2 panic."""
+"""pmin, pmax, pcur, dmin, dmax, dcur; with fewer bytes, memberlist 0.2.2 panics."""
 
 M = TypeVar("M", bound=Struct)
 
 
 class WireType(Struct, frozen=True):
-    """How the value of a field is read and written.
+    """How to read and write the value of a field.
 
-    `read` gets the unpacked value, None if the field is absent or nil, and the field's name for its error.
-    `write` turns the value into what msgpack packs; None: it is that already.
+    `read` takes the unpacked value, None if the field is absent or nil, and the field's name for its error.
+    `write` turns the value into one that msgpack packs; None if no conversion is needed.
     """
 
     read: Callable[[object, bytes], object]
@@ -113,25 +113,25 @@ BOOL = WireType(as_bool)
 TEXT = WireType(_read_text)
 BYTES = WireType(_read_bytes)
 BYTES_OR_NIL = WireType(as_bytes)
-"""Nil and empty are told apart."""
+"""Nil and empty are distinguished."""
 PAYLOAD = WireType(_read_bytes, _nil_if_empty)
-"""Go writes a payload that is empty as nil."""
+"""Go writes an empty payload as nil."""
 ADDRESS = WireType(_read_address)
-"""4 or 16 raw bytes, as they came."""
+"""4 or 16 raw bytes, as received."""
 VERSIONS = WireType(_read_versions, _write_versions)
 ANY_VERSIONS = WireType(_read_any_versions, _write_versions)
-"""In a row: a wrong length is read, and judged with the rest of the row."""
+"""In a row: a wrong length is accepted here, and judged with the rest of the row."""
 SOURCE_ADDRESS = WireType(_read_source_address, omit_empty=True)
 SOURCE_PORT = WireType(U16.read, omit_empty=True)
 SOURCE_NODE = WireType(TEXT.read, omit_empty=True)
-"""The sender of a ping: the only fields that are left out when they are empty."""
+"""The sender of a ping: the only fields that are left out if they are empty."""
 
 
 class Layout(Generic[M]):
     """The bytes of one kind of message.
 
     `pack`, `read` and `decode` are compiled from the declaration, as `dataclasses` compiles its methods: a
-    loop over the fields takes half as long again, and every packet goes through here.
+    loop over the fields takes 1.5 times as long, and every packet passes through here.
     """
 
     __slots__ = ("decode", "head", "kind", "order", "pack", "read")
@@ -167,7 +167,7 @@ class Layout(Generic[M]):
 def _compiled(
     kind: type[Struct], declared: dict[str, Wire], head: bytes, order: tuple[bytes, ...]
 ) -> dict[str, Callable[..., Any]]:
-    """Return the functions of a layout. What is compiled are names from our declarations, never input."""
+    """Return the functions of a layout. The compiled source has names from our declarations, never input."""
     names: dict[str, Any] = {"Kind": kind, "HEAD": head, "ORDER": order}
     names |= {"pack_struct": pack_struct, "unpack_struct": unpack_struct}
     items, reads = [], []

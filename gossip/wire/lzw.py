@@ -4,8 +4,8 @@ It is the variant of GIF: code 256 clears the table, 257 ends the stream, 258 is
 grow by a bit as soon as the next entry needs it. `compress` chooses exactly what Go's writer chooses, so
 its outputs are equal byte for byte. See serf-wire 4.1.
 
-Both loops run for every compressed packet in plain Python; that is why they keep their state in local
-names, and take codes from (and put them into) blocks of bits instead of cutting them out of single bytes.
+Both loops run for every compressed packet in plain Python, so they keep their state in local names, and
+process codes in blocks of bits instead of single bytes.
 """
 
 from gossip.errors import RemoteProtocolError
@@ -17,13 +17,13 @@ MAX_WIDTH = 12
 TABLE_SIZE = 2**MAX_WIDTH
 
 BLOCK_CODES = 64
-"""Codes taken from one block: a longer block makes each shift slower, a shorter one makes more blocks."""
+"""Codes taken from one block: longer blocks make each shift slower, shorter ones mean more blocks."""
 
 BLOCK_BITS = 512
 """Bits collected before they are written out as bytes, for the same reason."""
 
 MAX_EARLY_CLEARS = 16
-"""Clears of a table that is not full. Go makes one, at the start; endless ones would only cost us time."""
+"""Clears of a table that is not full. Go makes one, at the start; endless ones would only waste our time."""
 
 _LITERALS = [bytes((value,)) for value in range(256)] + [b""]
 
@@ -48,7 +48,7 @@ def compress(data: bytes) -> bytes:
         code = literal
         newest += 1
         if newest == TABLE_SIZE - 1:
-            # Go keeps the last code unused and starts afresh, without an entry for this step.
+            # Go leaves the last code unused and starts again, without an entry for this step.
             bits |= CLEAR << size
             size += width
             table.clear()
@@ -65,7 +65,7 @@ def compress(data: bytes) -> bytes:
 
 
 def _close(bits: int, size: int, newest: int, width: int) -> bytes:
-    """Return the last bytes: what is left of `bits`, perhaps a last clear, and the end code."""
+    """Return the last bytes: the rest of `bits`, possibly a last clear, and the end code."""
     if newest == TABLE_SIZE - 1:
         bits |= CLEAR << size
         size += width
@@ -76,23 +76,23 @@ def _close(bits: int, size: int, newest: int, width: int) -> bytes:
 
 
 def decompress(data: bytes, limit: int) -> bytes:
-    """Return what `data` was compressed from; bytes behind the end code are ignored, as by Go.
+    """Return the data that `data` was compressed from; bytes after the end code are ignored, as in Go.
 
     Args:
         data: The output of `compress`, or of Go's writer.
-        limit: The most bytes to return. Hardly more are ever held: one block of codes, 256 KiB.
+        limit: The most bytes to return. Memory use is hardly higher: one block of codes, 256 KiB.
 
     Raises:
-        RemoteProtocolError: a code is not in the table, the end code is missing, the table is cleared again
-            and again, or `limit` is exceeded.
+        RemoteProtocolError: a code is not in the table, the end code is missing, the table is cleared too
+            often, or `limit` is exceeded.
     """
     whole = bytearray()
-    output: list[bytes] = []  # what the latest codes mean
+    output: list[bytes] = []  # the expansion of the latest codes
     table = _LITERALS.copy()
     early_clears = 0
     room, width, position, end = limit, FIRST_WIDTH, 0, 8 * len(data)
     while True:
-        # The width cannot change before the table is full for it; a full table of 12 bits stays as it is.
+        # The width cannot change before the table is full for it; a full table of 12 bits keeps its width.
         count = min((end - position) // width, BLOCK_CODES, ((1 << width) - len(table)) or BLOCK_CODES)
         if count == 0:
             raise RemoteProtocolError(f"compressed data of {len(data)} bytes ends without its end code")
@@ -101,7 +101,7 @@ def decompress(data: bytes, limit: int) -> bytes:
         held = len(output)
         done = _expand(bits, width, count, table, output)
         room -= sum(map(len, output[held:]))
-        if held > TABLE_SIZE:  # each piece alone takes several times its length
+        if held > TABLE_SIZE:  # each piece on its own takes several times its length
             whole += b"".join(output[:held])
             del output[:held]
         if room < 0:
@@ -121,13 +121,13 @@ def decompress(data: bytes, limit: int) -> bytes:
 
 
 def _expand(bits: int, width: int, count: int, table: list[bytes], output: list[bytes]) -> int:
-    """Append what the next `count` codes mean to `output`, and learn from them into `table`.
+    """Append the expansion of the next `count` codes to `output`, and add the new entries to `table`.
 
     The entry after the literals and the clear code, in the place of the end code, is never looked up; it
     makes the first code after a clear an ordinary one.
 
     Returns:
-        How many codes there were before a clear or end code: `count` if none came.
+        The number of codes before a clear or end code: `count` if there was none.
     """
     mask = (1 << width) - 1
     size = len(table)

@@ -40,7 +40,7 @@ MAX_NODES = 2**15
 """Rows of a push/pull: twice the members that a node admits. Rows may be one byte long, and compressed."""
 
 MAX_USER_BYTES = 8 * 2**20
-"""The user state of a push/pull, or a user message over TCP; memberlist takes 20 MiB."""
+"""The user state of a push/pull, or a user message over TCP; memberlist accepts 20 MiB."""
 
 PROTOCOL_VERSIONS = bytes((1, 5, 2, 2, 5, 5))
 """Announced versions: memberlist protocol minimum, maximum, current; Serf's minimum, maximum, current."""
@@ -67,7 +67,7 @@ class MessageType(IntEnum):
 
     @property
     def byte(self) -> bytes:
-        """The type as it stands before a message."""
+        """The type as the byte before a message."""
         return bytes((self,))
 
 
@@ -93,7 +93,7 @@ def _read_state(value: object, key: bytes) -> object:
 
 
 STATE = WireType(_read_state, int)
-"""A number above those of `MemberState` is read, and judged with the rest of the row."""
+"""A number above those of `MemberState` is accepted here, and judged with the rest of the row."""
 
 
 class Ping(Struct, frozen=True, gc=False):
@@ -102,7 +102,7 @@ class Ping(Struct, frozen=True, gc=False):
     TYPE: ClassVar = MessageType.PING
 
     seq: Annotated[int, Wire("SeqNo", U32)]
-    node: Annotated[str, Wire("Node", TEXT)] = ""  # the member addressed; empty: any
+    node: Annotated[str, Wire("Node", TEXT)] = ""  # the member addressed; empty for any
     source_addr: Annotated[bytes, Wire("SourceAddr", SOURCE_ADDRESS)] = b""
     source_port: Annotated[int, Wire("SourcePort", SOURCE_PORT)] = 0
     source_node: Annotated[str, Wire("SourceNode", SOURCE_NODE)] = ""
@@ -117,7 +117,7 @@ class IndirectPing(Struct, frozen=True, gc=False):
     target: Annotated[bytes, Wire("Target", ADDRESS)]
     port: Annotated[int, Wire("Port", U16)]
     node: Annotated[str, Wire("Node", TEXT)]
-    nack: Annotated[bool, Wire("Nack", BOOL)] = False  # whether to say so when the target is late
+    nack: Annotated[bool, Wire("Nack", BOOL)] = False  # whether to send a nack when the target is late
     source_addr: Annotated[bytes, Wire("SourceAddr", SOURCE_ADDRESS)] = b""
     source_port: Annotated[int, Wire("SourcePort", SOURCE_PORT)] = 0
     source_node: Annotated[str, Wire("SourceNode", SOURCE_NODE)] = ""
@@ -161,7 +161,7 @@ class Dead(Struct, frozen=True, gc=False):
 
 
 class Alive(Struct, frozen=True, gc=False):
-    """`node` lives at `addr`:`port` with `incarnation`."""
+    """`node` is alive at `addr`:`port` with `incarnation`."""
 
     TYPE: ClassVar = MessageType.ALIVE
 
@@ -170,11 +170,11 @@ class Alive(Struct, frozen=True, gc=False):
     addr: Annotated[bytes, Wire("Addr", ADDRESS)]
     port: Annotated[int, Wire("Port", U16)]
     meta: Annotated[bytes, Wire("Meta", BYTES)]
-    versions: Annotated[bytes, Wire("Vsn", VERSIONS)]  # six bytes, as `PROTOCOL_VERSIONS`; empty: not said
+    versions: Annotated[bytes, Wire("Vsn", VERSIONS)]  # six bytes, as `PROTOCOL_VERSIONS`; empty: unknown
 
 
 class UserMessage(Struct, frozen=True, gc=False):
-    """Bytes for the layer above, opaque here: one Serf message. In a packet nothing frames them."""
+    """Bytes for the layer above, opaque here: one Serf message. In a packet it has no framing of its own."""
 
     TYPE: ClassVar = MessageType.USER
 
@@ -190,7 +190,7 @@ class UserMessageHeader(Struct, frozen=True, gc=False):
 
 
 class ErrorMessage(Struct, frozen=True, gc=False):
-    """Why the far side of a stream refuses to go on."""
+    """The reason why the other side of a stream refuses to go on."""
 
     TYPE: ClassVar = MessageType.ERROR
 

@@ -27,10 +27,10 @@ MAX_EXPANSION = 32
 """Decompressed bytes for each byte received; LZW makes 1,400 equal bytes 17 times smaller."""
 
 MAX_COMPRESSED_BYTES = 4096
-"""Compressed bytes that are expanded for one datagram, failed attempts included: a millisecond of work."""
+"""Compressed bytes expanded for one datagram, including failed attempts: a millisecond of work."""
 
 MAX_PARTS = 128
-"""Leaf messages of one datagram; some 60 of the smallest fit into a member's 1,400 bytes."""
+"""Leaf messages in one datagram; about 60 of the smallest fit into a member's 1,400 bytes."""
 
 MAX_NESTING = 4
 """Nested compounds and compressions; senders produce two levels."""
@@ -56,7 +56,7 @@ def seal(
     Args:
         parts: Encoded messages, 1 to 127.
         compress: Compress, if that makes it strictly smaller.
-        crc: Put a checksum before it; only for peers that speak protocol 5.
+        crc: Add a checksum; only for peers that speak protocol 5.
         encryption: Encrypt with its primary key.
         nonce: 12 random bytes, never used before; ignored without `encryption`.
         label: The cluster's label, up to 255 bytes, which precedes everything else.
@@ -90,20 +90,20 @@ def unseal(
 ) -> list[bytes]:
     """Return the leaf messages in `datagram`: at least one, none of them empty, not decoded yet.
 
-    An inner part that cannot be expanded is returned as it is, so that decoding it fails while its
-    neighbours count; of a truncated compound the complete leading parts are returned.
+    An inner part that cannot be expanded is returned unchanged, so that only its own decoding fails; of a
+    truncated compound, the complete leading parts are returned.
 
     Args:
         datagram: What the socket received.
-        encryption: The keys that the datagram must be encrypted with; None: it must not be.
+        encryption: The keys to decrypt the datagram with; None: it must not be encrypted.
         label: The label of the cluster, which encryption authenticates.
         header: The label that the header must carry, if a proxy has already removed `label`.
-        replays: Remembers decrypted datagrams and refuses repetitions.
+        replays: Remembers decrypted datagrams and refuses copies.
         now: Monotonic seconds, for `replays`.
 
     Raises:
-        RemoteProtocolError: a layer is broken or missing, a limit is exceeded, or there is no message;
-            `WrongLabelError` and `ReplayError` say so by their type.
+        RemoteProtocolError: a layer is broken or missing, a limit is exceeded, or there is no message; a
+            `WrongLabelError` or a `ReplayError` where one of these is the reason.
     """
     if len(datagram) > MAX_DATAGRAM_BYTES:
         raise RemoteProtocolError(f"datagram of {len(datagram)} bytes: expected at most {MAX_DATAGRAM_BYTES}")
@@ -151,7 +151,7 @@ def _expand(payload: bytes, room: int) -> list[bytes]:
 
     Args:
         payload: A message.
-        room: How many bytes decompression may produce, in all of `payload` together.
+        room: The most bytes that decompression may produce, in all of `payload` together.
     """
     leaves: list[bytes] = []
     pending = [(payload, 0)] if payload else []
@@ -166,13 +166,13 @@ def _expand(payload: bytes, room: int) -> list[bytes]:
             if kind == COMPOUND:
                 inner = _split(part)
             else:
-                effort -= len(part)  # counts even on failure, which costs as much
+                effort -= len(part)  # even on failure, which takes as long
                 inner = [_decompress(part, room, effort)]
                 room -= len(inner[0])
         except RemoteProtocolError:
             if depth == 0:
                 raise
-            leaves.append(part)  # the decoder will refuse it; its neighbours still count
+            leaves.append(part)  # the decoder will refuse it, and only it
             continue
         pending += [(each, depth + 1) for each in reversed(inner) if each]
         if len(leaves) + len(pending) > MAX_PARTS:

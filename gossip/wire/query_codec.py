@@ -40,13 +40,13 @@ _CONFLICT_RESPONSE = bytes((SerfMessageType.CONFLICT_RESPONSE,))
 
 
 class NodeFilter(Struct, frozen=True):
-    """The query is for the members with these names only."""
+    """The query is only for the members with these names."""
 
     nodes: tuple[str, ...]
 
 
 class TagFilter(Struct, frozen=True):
-    """The query is for members whose tag matches a regular expression; a missing tag is empty."""
+    """The query is for members whose tag matches a regular expression; a missing tag counts as empty."""
 
     tag: Annotated[str, Wire("Tag", TEXT)]
     expression: Annotated[str, Wire("Expr", TEXT)]
@@ -62,7 +62,7 @@ class RelayedMessage(Struct, frozen=True, gc=False):
 
 
 class KnownMember(Struct, frozen=True, kw_only=True):
-    """What a member says of another in a name conflict; `status` is Serf's number, `versions` six bytes."""
+    """A member's answer about another in a name conflict; `status` is Serf's number, `versions` six bytes."""
 
     name: str
     addr: bytes
@@ -73,7 +73,7 @@ class KnownMember(Struct, frozen=True, kw_only=True):
 
 
 class KeyRequest(Struct, frozen=True):
-    """What a key query is about."""
+    """The subject of a key query."""
 
     TYPE: ClassVar = SerfMessageType.KEY_REQUEST
 
@@ -104,7 +104,7 @@ _KEY_RESPONSE = Layout(KeyResponse)
 
 
 def encode_filter(wanted: NodeFilter | TagFilter) -> bytes:
-    """Return a filter as it stands in a query."""
+    """Return a filter in the form of an element of a query's filters."""
     if isinstance(wanted, NodeFilter):
         return bytes((NODE_FILTER,)) + pack_value(list(wanted.nodes))
     return bytes((TAG_FILTER,)) + _TAG_FILTER.pack(wanted)

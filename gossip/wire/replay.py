@@ -2,19 +2,19 @@
 
 Each encrypted packet and frame carries a nonce of twelve random bytes, and no sender uses one twice. A
 nonce repeated within the window therefore marks a copy, made by the network or by an attacker without the
-key, who can repeat recorded messages but not write new ones. Both are dropped and counted.
+key, who can repeat recorded messages but not write new ones. Copies are dropped and counted.
 
-Only a message that a key has opened is remembered. Otherwise anyone could spend a nonce, read from the wire,
-on a forged packet that overtakes the genuine one.
+Only messages that a key has opened are remembered. Otherwise anyone could use up a nonce, read from the wire,
+with a forged packet that overtakes the genuine one.
 """
 
 from gossip.errors import RemoteProtocolError
 
 REPLAY_SECONDS = 30.0
-"""For at least this long a nonce is remembered, unless more than `MAX_NONCES` messages arrive meanwhile."""
+"""A nonce is remembered for at least this long, unless more than `MAX_NONCES` messages arrive meanwhile."""
 
 MAX_NONCES = 16_384
-"""Nonces of one generation; two are kept. A generation lasts for 546 messages per second."""
+"""Nonces in one generation; two are kept. This suffices for 546 messages per second."""
 
 
 class ReplayError(RemoteProtocolError):
@@ -22,21 +22,21 @@ class ReplayError(RemoteProtocolError):
 
 
 class ReplayWindow:
-    """The nonces of the last 30 to 60 seconds, in two generations: the older one is forgotten as a whole."""
+    """The nonces of the last 30 to 60 seconds, in two generations; the older one is dropped as a whole."""
 
     __slots__ = ("_began", "_newer", "_older")
 
     def __init__(self) -> None:
         self._newer: set[bytes] = set()
         self._older: set[bytes] = set()
-        self._began = 0.0  # when the newer generation began
+        self._began = 0.0  # start of the newer generation
 
     def __len__(self) -> int:
         """Return how many nonces are remembered."""
         return len(self._newer) + len(self._older)
 
     def refuse_known(self, nonce: bytes) -> None:
-        """Do nothing for a `nonce` that is not remembered: call this before decryption, which costs more.
+        """Refuse a `nonce` that is remembered; call this before decryption, which costs more.
 
         Raises:
             ReplayError: it is remembered.
@@ -45,10 +45,10 @@ class ReplayWindow:
             raise ReplayError("encrypted message repeated: its nonce was seen before")
 
     def remember(self, nonce: bytes, now: float) -> None:
-        """Remember the `nonce` of a message that a key has opened at `now` (monotonic seconds).
+        """Remember the `nonce` of a message that a key opened at `now` (monotonic seconds).
 
         Raises:
-            ReplayError: it is remembered already; a copy was opened in the meantime.
+            ReplayError: it is already remembered; a copy was opened in the meantime.
         """
         self.refuse_known(nonce)
         if now - self._began >= REPLAY_SECONDS or len(self._newer) >= MAX_NONCES:

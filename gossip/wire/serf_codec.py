@@ -1,10 +1,10 @@
 """Serf's messages as bytes: a type byte, then a msgpack map (Serf `messages.go`; serf-wire 5.1, 5.4).
 
-These bytes travel as the payload of memberlist's user messages; push/pull state travels behind the rows of
+These bytes travel as the payload of memberlist's user messages; push/pull state follows the rows of
 memberlist's own push/pull. Payloads inside queries (types 6 to 9) are passed on undecoded.
 
-Push/pull state may be 20 MiB of a stranger's bytes, so it is read element by element with flat limits:
-built in one go, a hostile nest of empty maps would take sixty bytes of memory for each of its bytes.
+Push/pull state may be 20 MiB of a stranger's bytes, so it is read element by element with flat limits: if it
+were unpacked at once, hostile nested empty maps would take sixty bytes of memory per byte.
 """
 
 import re
@@ -46,19 +46,19 @@ MAX_SERF_GOSSIP_BYTES = 9 * 1024
 """Longest intent, event or query; Serf's own hard limit for an event."""
 
 REMEMBERED_SERF_GOSSIP = 8192
-"""How many decoded ones are kept; when a thousand nodes join, each of their intents comes sixteen times."""
+"""Decoded messages kept; when a thousand nodes join, each of their intents arrives sixteen times."""
 
 LONGEST_REMEMBERED = 512
-"""Bytes of the longest that is kept: any intent, and an event of Serf's default limit. Both bound memory."""
+"""Bytes of the longest one kept: any intent, and an event of Serf's default limit. Both limit memory."""
 
 MAX_MEMBERS = 2**17
-"""Names in a push/pull: far more than a cluster whose members all know each other can have."""
+"""Names in a push/pull: far more than a cluster can have in which all members know each other."""
 
 MAX_PAST_TIMES = 2048
 """Lamport times in a push/pull, empty ones included; Serf sends its ring of 512."""
 
 MAX_EVENTS_PER_TIME = 256
-"""Events of one Lamport time that are kept: the first ones."""
+"""Events kept for one Lamport time: the first ones."""
 
 NIL = b"\xc0"
 _NOT_NIL = re.compile(rb"[^\xc0]")
@@ -146,11 +146,11 @@ def _decode_push_pull(payload: bytes) -> SerfPushPull:
 
 
 class _PushPullReader:
-    """Reads one push/pull state front to back; may raise what msgpack raises."""
+    """Reads one push/pull state from start to end; may raise msgpack's exceptions."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
-        # Nothing that this unpacker builds is nested: containers are entered by their headers.
+        # This unpacker never builds nested objects: containers are entered by their headers.
         self._unpacker = Unpacker(None, raw=True, max_buffer_size=len(body), max_array_len=0, max_map_len=0)
         self._unpacker.feed(body)
         self._clocks: dict[bytes, int] = {}
@@ -186,7 +186,7 @@ class _PushPullReader:
                 self._unpacker.skip()
 
     def _next_times(self, count: int) -> dict[str, int]:
-        """Return `count` names with a Lamport time each: the bulk of any push/pull, hence without detours."""
+        """Return `count` names with a Lamport time each, read directly: they are the bulk of a push/pull."""
         unpack = self._unpacker.unpack
         times: dict[str, int] = {}
         for _ in range(count):
@@ -218,7 +218,8 @@ class _PushPullReader:
                 case b"Events":
                     count = self._enter_array(b"Events", MAX_U32)
                     events = [self._next_past_event() for _ in range(min(count, MAX_EVENTS_PER_TIME))]
-                    # Cut, not refused: one that overfills a slot of our peers must not cut us off from them.
+                    # Cut, not refused: a member that overfills a slot of our peers must not cut us off from
+                    # them.
                     self._skip(count - len(events))
                 case _:
                     self._unpacker.skip()
@@ -253,7 +254,7 @@ class _PushPullReader:
         return self._enter(self._unpacker.read_array_header, name, limit)
 
     def _enter(self, read_header: Callable[[], int], name: bytes, limit: int) -> int:
-        """Step into the container ahead and return how many elements it has; nil has none."""
+        """Enter the next container and return its number of elements; nil has none."""
         if self._body.startswith(NIL, self._unpacker.tell()):
             self._unpacker.skip()
             return 0

@@ -50,11 +50,11 @@ def _read_byte_strings(value: object, key: bytes) -> tuple[bytes, ...]:
 
 
 FILTERS = WireType(_read_byte_strings, lambda filters: filters or None)
-"""Go writes a list that is empty as nil."""
+"""Go writes an empty list as nil."""
 
 
 class LeaveIntent(Struct, frozen=True, gc=False):
-    """`node` leaves on purpose, said at `ltime`; `prune` also erases it from every member list."""
+    """`node` leaves on purpose, announced at `ltime`; `prune` also erases it from every member list."""
 
     TYPE: ClassVar = SerfMessageType.LEAVE
 
@@ -64,7 +64,7 @@ class LeaveIntent(Struct, frozen=True, gc=False):
 
 
 class JoinIntent(Struct, frozen=True, gc=False):
-    """`node` is in on purpose, said at `ltime`."""
+    """`node` has joined on purpose, announced at `ltime`."""
 
     TYPE: ClassVar = SerfMessageType.JOIN
 
@@ -73,7 +73,7 @@ class JoinIntent(Struct, frozen=True, gc=False):
 
 
 class UserEvent(Struct, frozen=True, gc=False):
-    """A user's named payload; `coalesce` says that only the newest of a name matters."""
+    """A user's named payload; with `coalesce`, only the newest event of a name matters."""
 
     TYPE: ClassVar = SerfMessageType.USER_EVENT
 
@@ -102,7 +102,7 @@ class Query(Struct, frozen=True, gc=False):
 
 
 class QueryResponse(Struct, frozen=True, gc=False):
-    """A member's answer or acknowledgement (flag 1) to a query."""
+    """A member's answer to a query, or its acknowledgement (flag 1)."""
 
     TYPE: ClassVar = SerfMessageType.QUERY_RESPONSE
 
@@ -114,7 +114,7 @@ class QueryResponse(Struct, frozen=True, gc=False):
 
 
 class PastEvent(Struct, frozen=True, gc=False):
-    """A user event as push/pull repeats it: no origin, no coalescing flag."""
+    """A user event in the form of a push/pull: no origin, no coalescing flag."""
 
     name: str
     payload: bytes = b""
@@ -128,7 +128,7 @@ class PastEvents(Struct, frozen=True, gc=False):
 
 
 class SerfPushPull(Struct, frozen=True, gc=False):
-    """Serf's part of a push/pull: clocks, status times per member, who left, recent events."""
+    """Serf's part of a push/pull: clocks, status times per member, members that left, recent events."""
 
     ltime: int
     status_ltimes: Mapping[str, int]
@@ -139,7 +139,7 @@ class SerfPushPull(Struct, frozen=True, gc=False):
 
 
 class OtherSerfMessage(Struct, frozen=True, gc=False):
-    """A message that is only handed on here: conflict response, key request or response, relay."""
+    """A message that is only passed on here: conflict response, key request or response, relay."""
 
     kind: SerfMessageType
     body: bytes

@@ -1,12 +1,12 @@
 """A stream between two members: one message each way, over TCP (memberlist `net.go`; serf-wire 2).
 
 From the outside in: a label header (only from the side that opened the stream), an encrypted frame, a
-compress message, the message. Only the encrypted frame says how long it is. All else ends where its last
-msgpack object ends, or where a length in an earlier object says, so the reader must never read ahead.
+compress message, the message. Only the encrypted frame states its length. Everything else ends where its
+last msgpack object ends, or where a length in an earlier object says, so the reader must never read ahead.
 
-`StreamReader` knows nothing of sockets: feed it what arrives and ask for the message, as with h11. Inside
-it is one generator that stops wherever it needs more. What arrives is from strangers: each length is
-checked when it is announced, and each msgpack object is limited, before memory is spent on it.
+`StreamReader` does not know sockets: feed it received bytes and ask for the message, as with h11. Inside, it
+is one generator that stops wherever it needs more. The bytes come from strangers: each length is checked
+when it is announced, and each msgpack object is limited, before memory is used for it.
 """
 
 from collections.abc import Callable, Generator
@@ -34,19 +34,19 @@ from gossip.wire.replay import ReplayWindow
 
 MIB = 2**20
 MAX_FRAME_BYTES = 20 * MIB
-"""An encrypted frame; memberlist's limit."""
+"""Length of an encrypted frame; memberlist's limit."""
 
 MAX_MESSAGE_BYTES = 16 * MIB
-"""A message after decompression, and whatever arrives in the clear; 16,000 members take about 5 MB."""
+"""Length of a message after decompression, or in the clear; 16,000 members take about 5 MB."""
 
 MAX_EXPANSION = 64
 """Decompressed bytes for each compressed one; rows of a cluster shrink to a tenth."""
 
 MAX_COMPRESSED_BYTES = 4 * MIB
-"""A message before decompression: about a second of this program's time, and ten times a large cluster."""
+"""Length of a message before decompression: about a second of our time, and ten times a large cluster."""
 
 MAX_OBJECT_BYTES = 64 * 1024
-"""One header or row; a row is a name, an address and 512 bytes of tags."""
+"""Length of one header or row; a row is a name, an address and 512 bytes of tags."""
 
 SLICE_BYTES = 4096
 """Bytes handed to msgpack at a time, so that an oversized object is noticed before it is built."""
@@ -59,14 +59,14 @@ COMPRESS, ENCRYPT = MessageType.COMPRESS.byte, MessageType.ENCRYPT.byte
 
 T = TypeVar("T")
 Reading = Generator[bool, None, T]
-"""Returns a T in the end. Yields False when more bytes must arrive first, True when much work comes next."""
+"""Returns a T in the end. Yields False when it needs more bytes, True when the next step is long."""
 
 
 class StreamReader:
-    """Reads the one message that the far side of a stream sends.
+    """Reads the one message that the other side of a stream sends.
 
     Feed `receive_data` and call `next_event` until it returns the message. At the end of the stream call
-    `receive_eof` and once more `next_event`. Bytes after the message are ignored.
+    `receive_eof` and then `next_event` once more. Bytes after the message are ignored.
     """
 
     __slots__ = ("_envelope", "_error", "_incoming", "_pauses", "_reading", "_rows", "has_work")
@@ -83,14 +83,14 @@ class StreamReader:
         """Start reading.
 
         Args:
-            encryption: The keys that the message must be encrypted with; None: it must not be.
+            encryption: The keys to decrypt the message with; None: it must not be encrypted.
             label: The label of the cluster, which encryption authenticates.
             header: The label that the stream must start with; None: `label`; empty: none, as for the reply on
                 a stream that we opened, which repeats no label.
             replays: Refuses an encrypted frame that it remembers. Once the message is complete, the caller
-                must have it remember `nonce`.
-            pauses: Return None, with `has_work` set, before anything that takes long: decompression, and what
-                is decoded all at once after it. The next call does it; it may run in another thread.
+                must make it remember `nonce`.
+            pauses: Return None, with `has_work` set, before each long step: decompression, and the
+                decoding of everything after it. The next call does that step, and may run in another thread.
         """
         self.has_work = False
         self._pauses = pauses
@@ -103,16 +103,16 @@ class StreamReader:
 
     @property
     def rows(self) -> int:
-        """How many rows of a push/pull were read so far: they take memory, however short they are."""
+        """Rows of a push/pull read so far: they take memory, however short they are."""
         return len(self._rows)
 
     @property
     def nonce(self) -> bytes:
-        """The nonce of the encrypted frame that a key has opened; empty before, and without encryption."""
+        """The nonce of the encrypted frame, once a key has opened it; empty without encryption."""
         return self._envelope.nonce
 
     def receive_data(self, data: bytes) -> None:
-        """Take what has arrived; call `next_event` afterwards.
+        """Take received bytes; call `next_event` afterwards.
 
         Raises:
             LocalProtocolError: `receive_eof` was called before.
@@ -123,11 +123,11 @@ class StreamReader:
             self._incoming.append(data)
 
     def receive_eof(self) -> None:
-        """Take note that nothing more will arrive; call `next_event` afterwards."""
+        """Note that no more bytes will arrive; call `next_event` afterwards."""
         self._incoming.ended = True
 
     def next_event(self) -> StreamMessage | None:
-        """Return the message, once; None before (more data is needed) and after it.
+        """Return the message, once; None before (more data is needed) and after.
 
         Raises:
             RemoteProtocolError: the bytes so far, or their end, break the protocol; later calls raise too.
@@ -163,18 +163,18 @@ def seal_stream(
 
     Args:
         message: What `encode` or `encode_push_pull` returned.
-        compress: Compress, even if that makes it longer, as Serf does; but not beyond what peers take.
+        compress: Compress, even if that makes it longer, as Serf does; but not beyond the peers' limit.
         encryption: Encrypt with its primary key.
         nonce: 12 random bytes, never used before; ignored without `encryption`.
-        label: Up to 255 bytes to stand before it all.
-        reply: The far side opened this stream: the label is authenticated, but not sent.
+        label: The cluster's label, up to 255 bytes, which precedes everything else.
+        reply: The other side opened this stream: the label is authenticated, but not sent.
 
     Raises:
         LocalProtocolError: an argument breaks a limit, or the encrypted frame would.
     """
     payload = pack_compressed(message) if compress else message
     if compress and len(payload) > MAX_COMPRESSED_BYTES:
-        payload = message  # of which readers take ten times as much
+        payload = message  # readers accept ten times as much of that
     if encryption is not None:
         size = len(payload) + OVERHEAD
         if size > MAX_FRAME_BYTES:
@@ -200,7 +200,7 @@ class _Envelope:
 
 
 class _Incoming:
-    """Bytes that have arrived and were not taken yet, and whether more can come."""
+    """Received bytes that were not taken yet, and whether more can come."""
 
     __slots__ = ("_buffer", "_total", "ended")
 
@@ -226,7 +226,7 @@ class _Incoming:
         return self._cut(SLICE_BYTES)
 
     def starts_with(self, byte: bytes) -> Reading[bool]:
-        """Look at the next byte and leave it there."""
+        """Check the next byte without taking it."""
         while not self._buffer:
             yield from self._wait()
         return self._buffer.startswith(byte)
@@ -247,7 +247,7 @@ class _Incoming:
 
 
 class _Objects:
-    """The msgpack objects that come next, and the bytes after them."""
+    """The next msgpack objects, and the bytes after them."""
 
     __slots__ = ("_fed", "_incoming", "_limit", "_unpacker")
 
@@ -267,7 +267,7 @@ class _Objects:
         return as_struct((yield from self._next(self._unpacker.unpack)), order)
 
     def next_flat_map(self) -> Reading[Fields]:
-        """Read a map piece by piece, so that only its values are held to `max_elements`."""
+        """Read a map piece by piece, so that `max_elements` applies only to its values."""
         count = yield from self._next(self._unpacker.read_map_header)
         if count > MAX_ELEMENTS:
             raise RemoteProtocolError(f"map of {count} elements: expected at most {MAX_ELEMENTS}")
