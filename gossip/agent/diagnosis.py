@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gossip.agent.symptoms import WINDOW, Complaint, Conflict, Delay
+from gossip.ipc.doctor_bodies import Finding
 from gossip.wire.address import Address
 
 if TYPE_CHECKING:
@@ -71,17 +72,6 @@ class Observations(Struct, frozen=True):
     conflicts: dict[str, Conflict]
     delays: Sequence[Delay]
     is_encrypted: bool
-
-
-class Finding(Struct, frozen=True):
-    """One fault: `check` is its kind, `peer` and `direction` are empty where there are none."""
-
-    severity: str
-    check: str
-    peer: str
-    direction: str
-    seen: str
-    remedy: str
 
 
 def diagnose(seen: Observations) -> list[Finding]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from gossip.agent.diagnosis import Finding, Observations, PeerReport, diagnose
+from gossip.agent.diagnosis import Observations, PeerReport, diagnose
 from gossip.errors import LocalProtocolError
+from gossip.ipc.doctor_bodies import Diagnosis
 from gossip.serf.effects import Effect, QueryAcked, QueryAnswered, QueryFinished
 from gossip.serf.members import MemberStatus
 from gossip.serf.queries import QueryRequest
@@ -35,15 +36,6 @@ ANSWER_SLACK = 1.0
 """Seconds that a round may take beyond the core's own time limit."""
 
 
-class Examination:
-    """What one run of the doctor found out about how many peers."""
-
-    def __init__(self, findings: Sequence[Finding], examined: int, peers: int) -> None:
-        self.findings = findings
-        self.examined = examined
-        self.peers = peers
-
-
 class Doctor:
     """Examines on demand, one examination at a time."""
 
@@ -52,7 +44,7 @@ class Doctor:
         self._queries = queries
         self._busy = trio.Lock()
 
-    async def examine(self) -> Examination:
+    async def examine(self) -> Diagnosis:
         """Check the paths to the peers and conclude what is wrong; takes a few seconds if something is."""
         async with self._busy:
             node = self._driver.node
@@ -69,7 +61,8 @@ class Doctor:
                 nursery.start_soon(self._check_paths, results)
             tried = [member for member in peers if results[member.name][0]]  # else gone meanwhile
             reports = [self._report(member, results[member.name], acked) for member in tried]
-            return Examination(diagnose(self._observations(reports, len(alive))), len(tried), len(alive))
+            findings = diagnose(self._observations(reports, len(alive)))
+            return Diagnosis(node.name, len(tried), len(alive), tuple(findings))
 
     async def _check_paths(self, results: dict[str, list[int]]) -> None:
         """Check all peers; those that did not answer in all ways again, up to `ROUNDS` times."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import trio
-from msgspec.structs import astuple
 
 from gossip.agent import tags_file
 from gossip.agent.case_history import CaseHistory
@@ -36,7 +35,6 @@ from gossip.ipc.bodies import (
 )
 from gossip.ipc.case_bodies import Explain
 from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
-from gossip.ipc.doctor_bodies import Diagnosis, ToldFinding
 from gossip.ipc.protocol import Command, Request
 from gossip.ipc.query_bodies import KeyChange, KeyReport, SendEvent
 from gossip.serf.members import MemberStatus, SerfMember
@@ -216,9 +214,7 @@ async def explain(host: IpcHost, request: Request) -> ResponseBody:
 
 async def examine(host: IpcHost, _request: Request) -> ResponseBody:
     """Look for faults between this agent and its peers."""
-    examination = await host.doctor.examine()
-    findings = tuple(ToldFinding(*astuple(finding)) for finding in examination.findings)
-    return Diagnosis(host.driver.node.name, examination.examined, examination.peers, findings)
+    return await host.doctor.examine()
 
 
 COMMANDS: dict[str, Callable[[IpcHost, Request], Awaitable[ResponseBody | None]]] = {

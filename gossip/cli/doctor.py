@@ -7,7 +7,7 @@ from gossip.cli.dialect import SerfCommand
 from gossip.cli.output import format_option, show_json
 from gossip.errors import CommandFailedError
 from gossip.ipc.client import CommandRefusedError
-from gossip.ipc.doctor_bodies import Diagnosis, ToldFinding
+from gossip.ipc.doctor_bodies import Diagnosis, Finding
 from gossip.ipc.protocol import UNSUPPORTED_COMMAND
 from gossip.printable import printable
 
@@ -43,7 +43,7 @@ def doctor(output_format: str, rpc_addr: str, rpc_auth: str) -> int:
     return HAS_FINDINGS if diagnosis.findings else HEALTHY
 
 
-def _line(finding: ToldFinding) -> str:
+def _line(finding: Finding) -> str:
     where = ", ".join(part for part in (finding.peer, finding.direction) if part)
     subject = f"{finding.check} ({where})" if where else finding.check
     return f"{finding.severity}: {subject}: {finding.seen}. Remedy: {finding.remedy}."
@@ -66,7 +66,7 @@ def _as_json(diagnosis: Diagnosis) -> dict[str, object]:
     }
 
 
-def _finding_json(finding: ToldFinding) -> dict[str, object]:
+def _finding_json(finding: Finding) -> dict[str, object]:
     return {
         "severity": finding.severity,
         "check": finding.check,

@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 from gossip.ipc.fields import Fields, as_fields, items, number, text
 
 
-class ToldFinding(NamedTuple):
-    """One fault; `peer` and `direction` are empty where there are none."""
+class Finding(NamedTuple):
+    """One fault: `check` is its kind, `peer` and `direction` are empty where there are none."""
 
     severity: str
     check: str
@@ -39,7 +39,7 @@ class Diagnosis(NamedTuple):
     observer: str = ""
     examined: int = 0
     peers: int = 0
-    findings: tuple[ToldFinding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
@@ -48,7 +48,7 @@ class Diagnosis(NamedTuple):
             text(fields, "Observer"),
             number(fields, "Examined"),
             number(fields, "Peers"),
-            tuple(ToldFinding.from_fields(as_fields(item)) for item in items(fields, "Findings")),
+            tuple(Finding.from_fields(as_fields(item)) for item in items(fields, "Findings")),
         )
 
     def to_fields(self) -> Fields:

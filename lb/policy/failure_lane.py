@@ -125,7 +125,7 @@ class FailureLane:
         return judge(
             view,
             failures,
-            has_suspects=any(self._is_ours(member) for member in view.suspects),
+            has_suspects=bool(our_suspects(self._candidates, view)),
             unchanged_since=self._changed_at,
             settle_max=self._settle_max,
             now=now,
@@ -180,9 +180,10 @@ class FailureLane:
                 passed |= case.failures
         return frozenset(passed)
 
-    def _is_ours(self, member: str) -> bool:
-        candidate = self._candidates.get(member)
-        return candidate is not None and candidate.is_ours
+
+def our_suspects(candidates: Mapping[str, Candidate], view: DetectorView) -> list[str]:
+    """Return which of the suspected members are servers of ours."""
+    return [member for member in view.suspects if member in candidates and candidates[member].is_ours]
 
 
 def serves(candidate: Candidate, view: DetectorView) -> bool:

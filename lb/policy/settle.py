@@ -24,7 +24,7 @@ from lb.policy.candidate import Candidate, Sighting
 from lb.policy.convergence import Condition, DetectorView
 from lb.policy.damping import FlapConfig
 from lb.policy.decision import Account, Change, Decision, Note, Reason, State, Topic, Word
-from lb.policy.failure_lane import MIN_GAP, FailureLane
+from lb.policy.failure_lane import MIN_GAP, FailureLane, our_suspects
 from lb.policy.guard import HoldReason
 from lb.policy.leave_lane import drain, spare_last
 from lb.policy.plan import Claim
@@ -203,7 +203,7 @@ class Settle:
     def notes(self, view: DetectorView, now: float) -> tuple[Note, ...]:
         """Return what is remarkable about single members as of the last `handle_timeout`."""
         notes = [Note(member, Topic.DRAINING) for member in self._draining]
-        notes += [Note(member, Topic.SUSPECT) for member in view.suspects if self._is_ours(member)]
+        notes += [Note(member, Topic.SUSPECT) for member in our_suspects(self._candidates, view)]
         notes += [
             Note(member, Topic.DISPUTED, holder) for member, holder in self._allocation.disputed.items()
         ]
@@ -362,10 +362,6 @@ class Settle:
 
     def _is_joining(self, now: float) -> bool:
         return now < self._join_until and any(c.is_missing for c in self._candidates.values())
-
-    def _is_ours(self, member: str) -> bool:
-        candidate = self._candidates.get(member)
-        return candidate is not None and candidate.is_ours
 
 
 def _may_move(candidate: Candidate, claim: Claim, view: DetectorView) -> bool:

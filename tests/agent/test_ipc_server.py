@@ -264,14 +264,6 @@ async def test_leave_answers_when_it_is_complete_and_then_the_agent_stops():
         await eventually(lambda: statuses(a)["b"] == "left", "b to have left")
 
 
-async def test_a_client_that_does_not_wait_for_its_leave_gets_it_anyway():
-    async with running("a", "127.1.21.20") as a:
-        async with ipc(a) as client:
-            await client.send("leave", 2)
-        with trio.fail_after(20):
-            await a.wait_stopped()
-
-
 # --- order and robustness ---------------------------------------------------------------------------------
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from gossip.cli import doctor
-from gossip.ipc.doctor_bodies import Diagnosis, ToldFinding
+from gossip.ipc.doctor_bodies import Diagnosis, Finding
 from tests.agents import OURS, SERF, agents
 
-FINDING = ToldFinding("error", "udp", "n2", "n1 -> n2", "0 of 3 pings answered", "open UDP port 7946")
+FINDING = Finding("error", "udp", "n2", "n1 -> n2", "0 of 3 pings answered", "open UDP port 7946")
 
 
 def test_a_finding_is_one_line():

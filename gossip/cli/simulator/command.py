@@ -45,6 +45,16 @@ class Work(NamedTuple):
     riders: Riders
 
 
+class Wanted(NamedTuple):
+    """How to run a scenario, and what to show of it."""
+
+    wire: bool
+    trace: bool
+    timeline: bool
+    about: str
+    svg: Path | None
+
+
 class Ride(NamedTuple):
     """What became of a run, and what the observers that rode along counted."""
 
@@ -78,7 +88,21 @@ def _with_riders(function: Callable[..., None], load_riders: Callable[[], Riders
 
 
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the flags that say how to run and what to show."""
+    """Add the flags that say how to run and what to show; they come as `wanted`."""
+
+    @wraps(command)
+    def with_wanted(
+        riders: Riders,
+        *,
+        wire: bool,
+        trace: bool,
+        timeline: bool,
+        about: str,
+        svg: Path | None,
+        **rest: object,
+    ) -> None:
+        command(riders, wanted=Wanted(wire, trace, timeline, about, svg), **rest)
+
     options = [
         click.option("--wire", is_flag=True, help="Encode, seal and parse every message."),
         click.option("--trace", is_flag=True, help="Print everything that happened."),
@@ -90,25 +114,16 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Write the timeline as a picture to this file.",
         ),
     ]
+    result: Callable[..., None] = with_wanted
     for option in reversed(options):
-        command = option(command)
-    return command
+        result = option(result)
+    return result
 
 
 @click.argument("scenario", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--seed", type=click.IntRange(min=0), help="Seed to use instead of the file's.")
 @run_options
-def run(
-    riders: Riders,
-    *,
-    scenario: Path,
-    seed: int | None,
-    wire: bool,
-    trace: bool,
-    timeline: bool,
-    about: str,
-    svg: Path | None,
-) -> None:
+def run(riders: Riders, *, scenario: Path, seed: int | None, wanted: Wanted) -> None:
     """Run a scenario from a file (TOML)."""
     from gossip.sim.scenario import read_scenario
     from gossip.sim.trial import with_seed
@@ -117,15 +132,7 @@ def run(
     chosen = read_scenario(read_text(scenario, "scenario"), str(scenario))
     if seed is not None:
         chosen = with_seed(chosen, seed)
-    _show(
-        _cast(chosen, riders),
-        riders,
-        wire=wire,
-        trace=trace,
-        timeline=timeline,
-        about=about,
-        svg=svg,
-    )
+    _show(_cast(chosen, riders), riders, wanted)
 
 
 @click.argument("seed", type=click.IntRange(min=0))
@@ -134,24 +141,13 @@ def run(
 )
 @click.option("--print", "print_only", is_flag=True, help="Only print the scenario, to be saved in a file.")
 @run_options
-def replay(
-    riders: Riders,
-    *,
-    seed: int,
-    most_nodes: int | None,
-    print_only: bool,
-    wire: bool,
-    trace: bool,
-    timeline: bool,
-    about: str,
-    svg: Path | None,
-) -> None:
+def replay(riders: Riders, *, seed: int, most_nodes: int | None, print_only: bool, wanted: Wanted) -> None:
     """Run the scenario that the swarm draws from SEED."""
     chosen = _drawn(seed, most_nodes, riders)
     if print_only:
         click.echo(chosen.text(), nl=False)
         return
-    _show(chosen, riders, wire=wire, trace=trace, timeline=timeline, about=about, svg=svg)
+    _show(chosen, riders, wanted)
 
 
 @click.option(
@@ -253,34 +249,26 @@ def _with_progress(rides: Iterator[Ride], length: int) -> Iterator[Ride]:
         yield from bar
 
 
-def _show(
-    scenario: Scenario,
-    riders: Riders,
-    *,
-    wire: bool,
-    trace: bool,
-    timeline: bool,
-    about: str,
-    svg: Path | None,
-) -> None:
+def _show(scenario: Scenario, riders: Riders, wanted: Wanted) -> None:
     """Run `scenario` and print what was asked for; a broken rule is a failure."""
     from gossip.cli.simulator.beliefs import Beliefs
     from gossip.cli.simulator.narration import narrate, report
     from gossip.sim.trial import Trial
 
+    about = wanted.about
     if about and about not in scenario.names:
         raise click.UsageError(f"there is no node {about!r}: the nodes are n0 to {scenario.names[-1]}")
-    trial = Trial(scenario, wire=wire, keep_trace=trace)
+    trial = Trial(scenario, wire=wanted.wire, keep_trace=wanted.trace)
     beliefs = Beliefs(about)
     trial.watch(lambda _: beliefs)
     counting = _board(trial, riders)
     outcome = trial.run()
-    if trace:
+    if wanted.trace:
         click.echo(narrate(trial.cluster.trace.entries))
-    if timeline or about:
+    if wanted.timeline or about:
         _show_timeline(beliefs, about, outcome.ended)
-    if svg is not None:
-        _write_picture(svg, scenario, beliefs, about, outcome.ended)
+    if wanted.svg is not None:
+        _write_picture(wanted.svg, scenario, beliefs, about, outcome.ended)
     click.echo(
         f"seed {scenario.seed}, trace {outcome.digest}, {outcome.packets} packets, {outcome.ended:g} s"
     )
