@@ -1,10 +1,19 @@
-"""Settings for the whole test suite: Hypothesis profiles and the real peers."""
+"""For the whole suite: Hypothesis profiles, the real peers, and fixtures that several directories use."""
+
+from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.agents import Agents
+    from tests.netns import Namespaces
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
@@ -35,3 +44,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=lacks_engine))
         if item.get_closest_marker("soak") and not wants_soak:
             item.add_marker(pytest.mark.skip(reason="long: run by `make soak`"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Agents]:
+    """Hand out agents, ours and Serf's."""
+    from tests.agents import agents
+
+    with agents(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Iterator[Namespaces]:
+    """Hand out agents in network namespaces of their own."""
+    from tests.netns import namespaces
+
+    with namespaces(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Callable[[str], str]:
+    """Write a scenario for the simulator to a file, and return its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "scenario.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write

@@ -8,11 +8,9 @@ import os
 import click
 import pytest
 
-import gossip.cli.main
-import lb.cli
 from gossip.cli.program import MAX_COMPLAINT
+from tests.cli.programs import PROGRAMS
 
-PROGRAMS = {"gossip": gossip.cli.main, "gossip-lb": lb.cli}
 DIGITS = "9" * 5000
 """More than `int` takes."""
 NO_NUMBERS = ("", "x", "nan", "inf", "-1", "1e400", DIGITS, "\udcff")

@@ -12,11 +12,10 @@ from pathlib import Path
 import click
 import pytest
 
-import gossip.cli.main
-import lb.cli
+import gossip
 from gossip.cli.program import run_program
+from tests.cli.programs import PROGRAMS
 
-PROGRAMS = {"gossip": gossip.cli.main, "gossip-lb": lb.cli}
 MODULES = {"gossip": "gossip", "gossip-lb": "lb"}
 COMMAND_LINES = [
     *(("gossip", words) for words in ("version", "--version", "--help", "agent --print-config")),

@@ -12,18 +12,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.agents import OURS, SERF, agents, eventually
+from tests.agents import OURS, SERF, eventually
 
 pytestmark = pytest.mark.serf
 
 PATIENCE = 30.0
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """Hand out Serf agents."""
-    with agents(tmp_path) as started:
-        yield started
 
 
 @pytest.fixture

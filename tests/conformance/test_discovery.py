@@ -3,7 +3,7 @@
 import pytest
 
 from tests.agents import OURS, SERF, eventually, has_serf
-from tests.netns import namespaces, why_not
+from tests.netns import why_not
 
 pytest.importorskip("zeroconf", reason="zeroconf IS NOT INSTALLED: pip install 'gossip-agent[mdns]'")
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces: {why_not()}")
@@ -17,12 +17,6 @@ READY_FOR_IPV6 = (
 )
 """Starts Serf when the namespace has its IPv6 address: it gives up its first poll without one."""
 DISCOVER = ("-profile=local", "-discover=web")
-
-
-@pytest.fixture
-def net(tmp_path):
-    with namespaces(tmp_path) as made:
-        yield made
 
 
 def together(*agents):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.agents import OURS, SERF, eventually, has_serf
-from tests.netns import HiddenAgent, Namespaces, namespaces, run, why_not
+from tests.netns import HiddenAgent, Namespaces, run, why_not
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces: {why_not()}"),
@@ -19,12 +19,6 @@ DETECTED = 60.0
 """Bound on a wait until our peers have found the old address silent and asked the new one; some 6 s."""
 SERFS = 120.0
 """Bound on a wait until Serf has forgotten the old address, after its gossip to the dead: some 22 s."""
-
-
-@pytest.fixture
-def net(tmp_path):
-    with namespaces(tmp_path) as made:
-        yield made
 
 
 def readdress(agent: HiddenAgent, old: str, new: str, *, away: float = 0.0) -> None:

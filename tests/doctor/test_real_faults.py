@@ -7,17 +7,11 @@ import time
 import pytest
 
 from tests.agents import OURS, SERF, eventually, has_serf
-from tests.netns import QUICK_ANTI_ENTROPY, HiddenAgent, Namespaces, namespaces, why_not
+from tests.netns import QUICK_ANTI_ENTROPY, HiddenAgent, Namespaces, why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"no network namespaces: {why_not()}")
 
 KEYS = ("MDEyMzQ1Njc4OWFiY2RlZg==", "ZmVkY2JhOTg3NjU0MzIxMA==")
-
-
-@pytest.fixture
-def net(tmp_path):
-    with namespaces(tmp_path) as made:
-        yield made
 
 
 def pair(net: Namespaces, *options: str, program: tuple[str, ...] = OURS) -> tuple[HiddenAgent, HiddenAgent]:

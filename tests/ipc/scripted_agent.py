@@ -15,6 +15,9 @@ HOST = "127.2.1.1"
 PATIENCE = 20.0
 """Bound, in seconds, on everything that a scripted agent waits for."""
 
+GARBAGE = (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xc1", b"\xdd\xff\xff\xff\xff", b"\x91" * 3000)
+"""What a server of another protocol, or a hostile one, may say."""
+
 Answer = Callable[[Request], bytes | None]
 """What to send for a request; None hangs up."""
 

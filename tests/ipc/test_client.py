@@ -30,7 +30,7 @@ from gossip.ipc.client import (
     Timeouts,
 )
 from gossip.ipc.protocol import CHUNK_BYTES, Request, encode_record, encode_response
-from tests.ipc.scripted_agent import HOST, LastWords, handshaking, saying, scripted_agent
+from tests.ipc.scripted_agent import GARBAGE, HOST, LastWords, handshaking, saying, scripted_agent
 
 MEMBER = Member("n", b"\x7f\0\0\1", 7946, {"role": "web"}, "alive", 1, 5, 2, 2, 5, 5)
 BODIES = {
@@ -225,17 +225,7 @@ def test_what_the_agent_refuses_carries_its_words_and_the_connection_goes_on():
         assert client.members() == (MEMBER,)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"\xc1",
-        b"\xdd\xff\xff\xff\xff",
-        b"\x91" * 3000,
-        encode_response(Request("handshake", 99, None)),
-        b"\x80",
-    ],
-)
+@pytest.mark.parametrize("data", [*GARBAGE, encode_response(Request("handshake", 99, None)), b"\x80"])
 def test_whoever_does_not_speak_the_protocol_is_refused(data):
     with scripted_agent(saying(data)) as address, pytest.raises(RemoteProtocolError):
         Client(address)

@@ -14,17 +14,11 @@ import pytest
 from serfclient.client import SerfClient
 from serfclient.connection import SerfConnectionError
 
-from tests.agents import OURS, SERF, Agent, agents, eventually
+from tests.agents import OURS, SERF, Agent, eventually
 
 PATIENCE = 20.0
 SERFS_SECTIONS = ("agent", "event_handlers", "runtime", "serf", "tags")
 Call = Callable[[SerfClient], Any]
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    with agents(tmp_path) as started:
-        yield started
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ from tests.real_haproxy import HOST, Site, eventually, free_port
 pytestmark = pytest.mark.haproxy
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
-
-
 def check_command(site: Site, *more: str) -> list[str]:
     sockets = ["--master-socket", str(site.sockets.master), "--admin-socket", str(site.sockets.admin)]
     where = ["--listen", f"{HOST}:{site.port}", "--stats-bind", ""]

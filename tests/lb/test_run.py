@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
@@ -28,6 +27,7 @@ from lb.haproxy.master import Processes
 from lb.policy.decision import Change, Reason
 from lb.render.renderer import default_template
 from lb.run import LoadBalancer, _agent_listeners, prepare, run
+from tests.lb.log_events import logged, reasons
 from tests.real_haproxy import HOST, Site, end_haproxy, eventually, free_port, is_alive, web_servers
 
 pytestmark = pytest.mark.haproxy
@@ -129,19 +129,6 @@ async def balancing(site: Site, **more: object) -> AsyncIterator[Balanced]:
         balancer.close()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
-
-
-def events(caplog: pytest.LogCaptureFixture, event: str) -> list[str]:
-    return [record.getMessage() for record in caplog.records if getattr(record, "event", "") == event]
-
-
-def swap_reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.reason for r in caplog.records if getattr(r, "event", "") == "lb.swap"]
-
-
 @pytest.mark.trio
 async def test_servers_follow_members_that_come_change_fail_and_leave(
     site: Site, caplog: pytest.LogCaptureFixture
@@ -163,9 +150,9 @@ async def test_servers_follow_members_that_come_change_fail_and_leave(
         scene.crash("c")
         leaver.request_leave()
         await scene.runs("b")
-        await eventually(lambda: any("c failed" in reason for reason in swap_reasons(caplog)))
-        await eventually(lambda: any("a left" in reason for reason in swap_reasons(caplog)))
-    drained = [r for r in caplog.records if getattr(r, "event", "") == "lb.server"]
+        await eventually(lambda: any("c failed" in reason for reason in reasons(caplog, "lb.swap")))
+        await eventually(lambda: any("a left" in reason for reason in reasons(caplog, "lb.swap")))
+    drained = logged(caplog, "lb.server")
     assert ("web/a", "drain") in [(r.server, r.state) for r in drained]
     assert all(r.state == "drain" for r in drained), "a server on its way out must not be set ready again"
 
@@ -232,6 +219,19 @@ async def test_servers_of_the_template_are_not_taken_for_members(site: Site) -> 
 TEMPLATE_THAT_FAILS_WITH_SERVERS = "{% for s in backends[0].servers %}{{ s.nonsense }}{% endfor %}"
 
 
+async def refusal(site: Site, caplog: pytest.LogCaptureFixture, template: str) -> str:
+    """Let a server join under `template`; return why the result was refused, file and worker untouched."""
+    path = site.directory / "t.j2"
+    path.write_text(template)
+    async with balancing(site, template=str(path)) as scene:
+        await scene.runs()
+        before = (site.config.read_bytes(), await ask_master(site))
+        await scene.join_server("a", 1)
+        await eventually(lambda: logged(caplog, "lb.refused"))
+        assert (site.config.read_bytes(), await ask_master(site)) == before
+    return reasons(caplog, "lb.refused")[0]
+
+
 @pytest.mark.trio
 @pytest.mark.parametrize(
     ("addition", "words"),
@@ -243,15 +243,7 @@ TEMPLATE_THAT_FAILS_WITH_SERVERS = "{% for s in backends[0].servers %}{{ s.nonse
 async def test_template_error_leaves_file_and_worker_and_says_why(
     site: Site, caplog: pytest.LogCaptureFixture, addition: str, words: str
 ) -> None:
-    template = site.directory / "t.j2"
-    template.write_text(default_template() + addition)
-    async with balancing(site, template=str(template)) as scene:
-        await scene.runs()
-        before = (site.config.read_bytes(), await ask_master(site))
-        await scene.join_server("a", 1)
-        await eventually(lambda: events(caplog, "lb.refused"))
-        assert (site.config.read_bytes(), await ask_master(site)) == before
-    assert words in next(r.reason for r in caplog.records if getattr(r, "event", "") == "lb.refused")
+    assert words in await refusal(site, caplog, default_template() + addition)
 
 
 @pytest.mark.trio
@@ -259,15 +251,7 @@ async def test_invalid_configuration_leaves_file_and_worker_and_says_why(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     # An identifier that is too long passes every check of ours: only HAProxy knows its limits.
-    template = site.directory / "t.j2"
-    template.write_text(default_template().replace("}} check", "}} check fall 0"))
-    async with balancing(site, template=str(template)) as scene:
-        await scene.runs()
-        before = (site.config.read_bytes(), await ask_master(site))
-        await scene.join_server("a", 1)
-        await eventually(lambda: events(caplog, "lb.refused"))
-        assert (site.config.read_bytes(), await ask_master(site)) == before
-    reason = next(r.reason for r in caplog.records if getattr(r, "event", "") == "lb.refused")
+    reason = await refusal(site, caplog, default_template().replace("}} check", "}} check fall 0"))
     assert reason.startswith("configuration rejected: ")
     assert "fall" in reason
 
@@ -369,11 +353,11 @@ async def test_outage_is_logged_counted_and_logged_when_it_is_over(
             await stack.enter_async_context(site.running(site.content({})))
         scene = await stack.enter_async_context(balancing(site, start_haproxy=is_supervised))
         await scene.runs()
-        assert events(caplog, "lb.outage") == []
+        assert logged(caplog, "lb.outage") == []
         os.kill((await ask_master(site)).master, signal.SIGKILL)
-        await eventually(lambda: events(caplog, "lb.outage"))
-        await eventually(lambda: events(caplog, "lb.outage_over"))
-    outage, over = (r for r in caplog.records if getattr(r, "event", "").startswith("lb.outage"))
+        await eventually(lambda: logged(caplog, "lb.outage"))
+        await eventually(lambda: logged(caplog, "lb.outage_over"))
+    (outage,), (over,) = logged(caplog, "lb.outage"), logged(caplog, "lb.outage_over")
     assert (outage.levelname, outage.outages, over.outages) == ("ERROR", 1, 1)
     assert over.duration >= 0
 

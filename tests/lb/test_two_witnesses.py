@@ -1,7 +1,6 @@
 """Gossip's word alone takes no server out that a real HAProxy calls UP."""
 
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,11 +12,6 @@ from tests.lb.test_run import agent_config, balancing, lb_config
 from tests.real_haproxy import Site, eventually, web_servers
 
 pytestmark = [pytest.mark.haproxy, pytest.mark.trio]
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
 
 
 async def test_agents_of_three_of_four_healthy_servers_killed_removes_none(

@@ -11,6 +11,11 @@ from lb.cli import run as gossip_lb
 from lb.config import LbConfig
 
 AGENT, BALANCER = settings_of(AgentConfig), settings_of(LbConfig)
+PLACES = {
+    "gossip": (gossip, "agent", AGENT, "GOSSIP_"),
+    "gossip-lb": (gossip_lb, "run", BALANCER, "GOSSIP_LB_"),
+}
+"""Each program, its command that has settings, these, and the prefix of their variables."""
 DURATION = ("5x", "expected a duration such as 5s or 1m30s, got '5x'")
 NUMBER = ("many", "expected a whole number, got 'many'")
 SWITCH = ("maybe", "expected true or false, got 'maybe'")
@@ -119,20 +124,30 @@ def test_every_setting_has_a_bad_value_here_or_takes_any_text():
                 assert name in BAD
 
 
-@pytest.mark.parametrize("name", agent_names(lambda item: item.setting.flag))
-def test_a_bad_flag_of_the_agent(name, capsys):
-    item = AGENT[name]
+def everywhere(wanted=lambda item: True):
+    """Return each setting of the agent and of the load balancer of which `wanted` holds."""
+    agent = [("gossip", name) for name in agent_names(wanted)]
+    return pytest.mark.parametrize(
+        ("program", "name"), [*agent, *(("gossip-lb", name) for name in balancer_names(wanted))]
+    )
+
+
+@everywhere(lambda item: item.setting.flag)
+def test_a_bad_flag(program, name, capsys):
+    run, command, items, _ = PLACES[program]
+    item = items[name]
     value, problem = bad(item)
     if item.is_switch:
         problem = f"{item.setting.flag}=maybe is neither true nor false"
-    check(capsys, gossip, ["agent", f"{item.setting.flag}={value}"], problem)
+    check(capsys, run, [command, f"{item.setting.flag}={value}"], problem)
 
 
-@pytest.mark.parametrize("name", agent_names())
-def test_a_bad_variable_of_the_agent(name, capsys, monkeypatch):
-    value, problem = bad(AGENT[name])
-    monkeypatch.setenv(f"GOSSIP_{name.upper()}", value)
-    check(capsys, gossip, ["agent"], problem)
+@everywhere()
+def test_a_bad_variable(program, name, capsys, monkeypatch):
+    run, command, items, prefix = PLACES[program]
+    value, problem = bad(items[name])
+    monkeypatch.setenv(f"{prefix}{name.upper()}", value)
+    check(capsys, run, [command], problem)
 
 
 @pytest.mark.parametrize("name", AGENT)
@@ -154,22 +169,6 @@ def test_a_bad_value_in_a_file_of_serf(name, capsys, tmp_path):
         given, problem = "maybe", SWITCH[1]
     path.write_text(json.dumps({item.serf_key: given}))
     check(capsys, gossip, ["agent", f"--config-file={path}"], problem)
-
-
-@pytest.mark.parametrize("name", balancer_names(lambda item: item.setting.flag))
-def test_a_bad_flag_of_the_load_balancer(name, capsys):
-    item = BALANCER[name]
-    value, problem = bad(item)
-    if item.is_switch:
-        problem = f"{item.setting.flag}=maybe is neither true nor false"
-    check(capsys, gossip_lb, ["run", f"{item.setting.flag}={value}"], problem)
-
-
-@pytest.mark.parametrize("name", balancer_names())
-def test_a_bad_variable_of_the_load_balancer(name, capsys, monkeypatch):
-    value, problem = bad(BALANCER[name])
-    monkeypatch.setenv(f"GOSSIP_LB_{name.upper()}", value)
-    check(capsys, gossip_lb, ["run"], problem)
 
 
 @pytest.mark.parametrize("name", [name for name in BALANCER if name != "haproxy"])

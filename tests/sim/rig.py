@@ -1,6 +1,12 @@
 """A simulated cluster on a test rig: built in one line, faults in a word, eyes for what members believe."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import pytest
 
 from gossip.cli.simulator.narration import narrate
 from gossip.serf.config import SerfConfig
@@ -12,8 +18,11 @@ from gossip.sim.host import Host
 from gossip.sim.network import Conditions, Imposed
 from gossip.sim.observer import Observer
 from gossip.sim.performer import BLOCKED
+from gossip.sim.rules import RuleBrokenError
 from gossip.swim.config import SwimConfig
 
+NEVER_HEALED = 'nodes = 3\nduration = 20\nsettle = 1\n[[acts]]\ndo = "partition"\none = ["n2"]\n'
+"""A scenario that breaks the rule that all agree in the end."""
 LOCAL = SerfConfig(swim=SwimConfig.local())
 PACKETS_BLOCKED = Conditions(loss=1.0, only="udp")
 """Nothing but streams gets through."""
@@ -115,3 +124,15 @@ class Watcher(Observer):
     def happened(self, what: str, now: float) -> None:
         """Keep what was commanded or broken."""
         self.notes.append(what)
+
+
+def breaks(rule: str) -> AbstractContextManager[object]:
+    """Expect that a checker finds `rule` broken."""
+    return pytest.raises(RuleBrokenError, match=rule)
+
+
+def printed(script: str, *, hash_seed: int) -> str:
+    """Return what `script` prints in an interpreter of its own, whose sets are ordered by `hash_seed`."""
+    environ = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, env=environ, capture_output=True, check=True, text=True).stdout

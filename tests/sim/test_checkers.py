@@ -8,13 +8,13 @@ from gossip.serf.members import MemberStatus
 from gossip.sim.checkers import all_checkers
 from gossip.sim.cluster import Cluster
 from gossip.sim.host import Stall
-from gossip.sim.rules import RuleBrokenError
 from gossip.sim.scenario import Scenario
 from gossip.swim.member import Member
 from gossip.swim.suspicion import Suspicion
 from gossip.wire.address import pack_address
 from gossip.wire.messages import MemberState
 from gossip.wire.serf_messages import UserEvent
+from tests.sim.rig import breaks
 
 
 def checked_cluster(n=3):
@@ -44,10 +44,6 @@ def look_around(cluster):
 
 def update(cluster, observer, name):
     tell(cluster, observer, MemberUpdated(cluster.hosts[observer].node.member(name)))
-
-
-def breaks(rule):
-    return pytest.raises(RuleBrokenError, match=rule)
 
 
 def test_a_healthy_cluster_breaks_no_rule():

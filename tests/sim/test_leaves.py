@@ -10,9 +10,9 @@ from gossip.sim.host import Absence, Stall
 from gossip.sim.leaves import Leaves
 from gossip.sim.network import Conditions, Imposed
 from gossip.sim.performer import Performer
-from gossip.sim.rules import RuleBrokenError
 from gossip.sim.scenario import Scenario
 from gossip.swim.evidence import Evidence
+from tests.sim.rig import breaks
 
 NAMES = ("n0", "n1", "n2")
 LEAVER = "n1"
@@ -44,10 +44,6 @@ def accuse(cluster: Cluster, leaves: Leaves, reporter: str = "n0", suspected_at:
     since = cluster.now if suspected_at is None else suspected_at
     evidence = Evidence(reporter, reporter, (), since)
     leaves.told(host, [MemberFailed(host.node.member(LEAVER), evidence)], cluster.now)
-
-
-def breaks(rule: str):
-    return pytest.raises(RuleBrokenError, match=rule)
 
 
 def test_a_leaver_drains_before_its_leave_broadcast():

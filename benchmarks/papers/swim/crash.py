@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.papers.confidence import mean, median
+from benchmarks.papers.grouping import grouped
 from benchmarks.papers.plot import Panel, Series
 from benchmarks.papers.swim.group import PERIOD, SIZES, form_group, overhear, rounds
 from benchmarks.papers.table import markdown
@@ -132,10 +133,7 @@ Groups = dict[tuple[bool, int], list[Found]]
 
 def sort_out(results: Iterable[tuple[Run, Found]]) -> Groups:
     """Return the results by mode and size."""
-    groups: Groups = {}
-    for run, found in results:
-        groups.setdefault((run.in_step, run.members), []).append(found)
-    return groups
+    return grouped(results, lambda run: (run.in_step, run.members))
 
 
 def expected_rounds(members: int) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.papers.confidence import Estimate, mean, proportion
+from benchmarks.papers.grouping import grouped
 from benchmarks.papers.plot import Panel, Series
 from benchmarks.papers.swim.group import PERIOD, SIZES, form_group
 from benchmarks.papers.table import markdown
@@ -68,10 +69,7 @@ def perform(run: Run) -> Found:
 
 def by_size(results: Iterable[tuple[Run, Found]]) -> dict[int, list[Found]]:
     """Return the results of each size."""
-    sorted_out: dict[int, list[Found]] = {}
-    for run, found in results:
-        sorted_out.setdefault(run.members, []).append(found)
-    return sorted_out
+    return grouped(results, lambda run: run.members)
 
 
 def table(results: Mapping[int, Sequence[Found]]) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from benchmarks.papers.confidence import Estimate, mean
+from benchmarks.papers.grouping import grouped
 from benchmarks.papers.plot import Panel, Series
 from benchmarks.papers.swim.group import NEVER, block_streams, paper_config
 from benchmarks.papers.table import markdown
@@ -106,10 +107,7 @@ def perform(run: Run) -> Found:
 
 def by_rule(results: Iterable[tuple[Run, Found]]) -> dict[Rule, list[Found]]:
     """Return the results of each rule."""
-    sorted_out: dict[Rule, list[Found]] = {}
-    for run, found in results:
-        sorted_out.setdefault(run.rule, []).append(found)
-    return sorted_out
+    return grouped(results, lambda run: run.rule)
 
 
 def table(results: Mapping[Rule, Sequence[Found]]) -> str:

@@ -7,19 +7,9 @@ import pytest
 
 from gossip.cli.main import run
 from gossip.cli.program import DONE, FAILED, MISUSED
+from tests.sim.rig import NEVER_HEALED
 
 GOOD = 'nodes = 4\nprofile = "local"\nduration = 10\n[[acts]]\ndo = "crash"\nnode = "n1"\nat = 2\n'
-BAD = 'nodes = 3\nduration = 20\nsettle = 1\n[[acts]]\ndo = "partition"\none = ["n2"]\n'
-
-
-@pytest.fixture
-def scenario(tmp_path):
-    def write(text):
-        path = tmp_path / "scenario.toml"
-        path.write_text(text)
-        return str(path)
-
-    return write
 
 
 def test_a_scenario_that_holds_ends_well(scenario, capsys):
@@ -28,7 +18,7 @@ def test_a_scenario_that_holds_ends_well(scenario, capsys):
 
 
 def test_a_broken_rule_prints_seed_scenario_trace_and_rule(scenario, capsys):
-    assert run(["sim", "run", scenario(BAD), "--seed", "5"]) == FAILED
+    assert run(["sim", "run", scenario(NEVER_HEALED), "--seed", "5"]) == FAILED
     captured = capsys.readouterr()
     assert "after all faults the core agrees: 1 s after the last fault" in captured.out
     assert "seed 5, trace " in captured.out

@@ -11,19 +11,11 @@ from lb.deploy.foreign_edit import MAX_DIFF_LINE, MAX_DIFF_LINES, OnForeignEdit,
 from lb.deploy.worker_record import RECORD_NAME, started_after_change
 from lb.haproxy.config_text import ServerName
 from tests.lb.deploy.test_deployer import QUICK, deploying, runs
+from tests.lb.log_events import logged
 from tests.real_haproxy import HOST, Site, eventually
 
 pytestmark = pytest.mark.haproxy
 HOLD = msgspec.structs.replace(QUICK, on_foreign_edit=OnForeignEdit.HOLD)
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
-
-
-def logged(caplog: pytest.LogCaptureFixture, event: str) -> list:
-    return [record for record in caplog.records if getattr(record, "event", "") == event]
 
 
 def copies(site: Site, kind: str = "edited") -> list[bytes]:

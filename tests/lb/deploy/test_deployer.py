@@ -17,15 +17,11 @@ from lb.deploy.config_file import ConfigFile
 from lb.deploy.deployer import MAX_REASON_LENGTH, Deployment, DeploymentConfig, Goal
 from lb.haproxy.config_check import Validator
 from lb.haproxy.config_text import ServerName
+from tests.lb.log_events import logged, messages, reasons
 from tests.real_haproxy import HOST, Site, eventually, web_servers
 
 pytestmark = [pytest.mark.haproxy, pytest.mark.trio]
 QUICK = DeploymentConfig(min_reload_interval=0.05, reconcile_interval=0.1, retry_delay=300.0)
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
 
 
 @asynccontextmanager
@@ -42,10 +38,6 @@ async def deploying(
             nursery.cancel_scope.cancel()
     finally:
         file.close()
-
-
-def events(caplog: pytest.LogCaptureFixture, event: str) -> list[str]:
-    return [record.getMessage() for record in caplog.records if getattr(record, "event", "") == event]
 
 
 async def runs(site: Site, content: bytes) -> None:
@@ -65,9 +57,9 @@ async def test_goal_is_swapped_in_reloaded_and_kept_as_good(
     async with site.running(old), deploying(site) as deployment:
         deployment.want(Goal(new, "b joined", 0.5))
         await runs(site, new)
-        await eventually(lambda: events(caplog, "lb.swap"))
+        await eventually(lambda: logged(caplog, "lb.swap"))
         assert (site.directory / ".lb.good").read_bytes() == new
-    swap = next(record for record in caplog.records if getattr(record, "event", "") == "lb.swap")
+    swap = logged(caplog, "lb.swap")[0]
     assert (swap.added, swap.removed, swap.changed, swap.reason) == (1, 0, 1, "b joined")
     assert deployment.swaps == 1
     assert deployment.problem == ""
@@ -97,9 +89,8 @@ async def test_newer_goal_replaces_one_that_waits_and_keeps_its_reason(
             deployment.want(Goal(content, f"more {number}"))
             await trio.sleep(0.01)
         await runs(site, contents[-1])
-        await eventually(lambda: len(events(caplog, "lb.swap")) == 2)
-    reasons = [record.reason for record in caplog.records if getattr(record, "event", "") == "lb.swap"]
-    assert reasons == ["first", "more 0; more 1; more 2; more 3"]
+        await eventually(lambda: len(logged(caplog, "lb.swap")) == 2)
+    assert reasons(caplog, "lb.swap") == ["first", "more 0; more 1; more 2; more 3"]
 
 
 @pytest.mark.parametrize("excess", [0, 1])
@@ -124,7 +115,7 @@ async def test_invalid_configuration_leaves_file_and_worker_and_says_why(
         assert site.config.read_bytes() == old
         await trio.sleep(0.5)  # several reconciliations later it was not tried again
         assert (await site.haproxy.master.processes()).worker == worker
-        assert len(events(caplog, "lb.refused")) == 1
+        assert len(logged(caplog, "lb.refused")) == 1
         good = site.content({"c": 1})
         deployment.want(Goal(good, "corrected"))
         await runs(site, good)
@@ -209,7 +200,7 @@ async def test_configuration_that_only_fails_at_reload_is_rolled_back(
         await eventually(lambda: (site.directory / ".lb.good").exists())
         worker = (await site.haproxy.master.processes()).worker
         deployment.want(Goal(bad, case))
-        await eventually(lambda: events(caplog, "lb.rollback"))
+        await eventually(lambda: logged(caplog, "lb.rollback"))
         assert "could not start a worker" in deployment.problem
         assert "haproxy says:" in deployment.problem
         assert site.config.read_bytes() == old
@@ -229,7 +220,7 @@ async def test_first_file_that_does_not_work_goes_back_to_what_was_there(
     bad = site.content({"a": 1}).replace(*PASSES_CHECK["too many connections"])
     async with site.running(old), deploying(site) as deployment:
         deployment.want(Goal(bad, "first"))
-        await eventually(lambda: events(caplog, "lb.rollback"))
+        await eventually(lambda: logged(caplog, "lb.rollback"))
         assert site.config.read_bytes() == old
 
 
@@ -241,7 +232,7 @@ async def test_rollback_that_is_impossible_raises_an_alarm(
     async with site.running(old), deploying(site) as deployment:
         site.config.write_bytes(bad)
         deployment.want(Goal(bad, "found"))
-        await eventually(lambda: events(caplog, "lb.alarm") == ["nothing to roll back to"])
+        await eventually(lambda: messages(caplog, "lb.alarm") == ["nothing to roll back to"])
         assert await site.haproxy.find_problem(old) == ""
 
 
@@ -253,7 +244,7 @@ async def test_last_known_good_that_became_invalid_raises_an_alarm(
     (site.directory / ".lb.good").write_bytes(b"nonsense\n")
     async with site.running(old), deploying(site) as deployment:
         deployment.want(Goal(bad, "first"))
-        await eventually(lambda: events(caplog, "lb.alarm") == ["rollback failed"])
+        await eventually(lambda: messages(caplog, "lb.alarm") == ["rollback failed"])
 
 
 async def test_without_haproxy_the_file_is_kept_right_and_a_late_haproxy_gets_it(

@@ -1,7 +1,6 @@
 """A real HAProxy takes configurations: it is seen to, or it is said why not."""
 
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
@@ -15,11 +14,6 @@ from tests.real_haproxy import HOST, Site, eventually, free_port, web_servers
 
 pytestmark = pytest.mark.haproxy
 DEAD = 1  # ports at which nobody listens
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
 
 
 def web(server: str) -> ServerName:

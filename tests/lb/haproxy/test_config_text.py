@@ -5,8 +5,6 @@ import pytest
 from lb.haproxy.config_text import (
     BLANK_DIGEST,
     Listener,
-    ServerName,
-    ServerPlace,
     configured_servers,
     count_digests,
     embedded_digest,
@@ -17,11 +15,7 @@ from lb.haproxy.config_text import (
     split_words,
     weights,
 )
-
-
-def place(name: str, host: str | None, port: int, backend: str = "web") -> ServerPlace:
-    return ServerPlace(ServerName(backend, name), host, port)
-
+from tests.lb.haproxy.places import place
 
 CONFIG = b"""global
     setenv LB_DIGEST 00

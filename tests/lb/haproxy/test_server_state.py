@@ -12,6 +12,7 @@ from lb.haproxy.server_state import (
     parse_servers,
 )
 from lb.policy.witness import Health
+from tests.lb.haproxy.places import place
 
 COLUMNS = (
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
@@ -27,10 +28,6 @@ def row(name: str, host: str, port: int, admin: int = 0) -> str:
 
 def table(*rows: str) -> str:
     return "\n".join(("1", COLUMNS, *rows)) + "\n\n"
-
-
-def place(name: str, host: str | None, port: int, backend: str = "web") -> ServerPlace:
-    return ServerPlace(ServerName(backend, name), host, port)
 
 
 def test_rows_tell_place_and_administrative_state() -> None:

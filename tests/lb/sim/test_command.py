@@ -7,6 +7,7 @@ import pytest
 from gossip.cli.main import run as gossip
 from gossip.cli.program import DONE, FAILED, MISUSED
 from lb.cli import run as gossip_lb
+from tests.sim.rig import NEVER_HEALED
 
 CUT_OFF = """
 nodes = 5
@@ -22,17 +23,6 @@ at = 20
 for = 20
 one = ["n3"]
 """
-BAD = 'nodes = 3\nduration = 20\nsettle = 1\n[[acts]]\ndo = "partition"\none = ["n2"]\n'
-
-
-@pytest.fixture
-def scenario(tmp_path):
-    def write(text):
-        path = tmp_path / "scenario.toml"
-        path.write_text(text)
-        return str(path)
-
-    return write
 
 
 def test_a_run_reports_swaps(scenario, capsys):
@@ -69,7 +59,7 @@ def test_the_run_has_the_same_trace_without_balancers(scenario, capsys):
 
 
 def test_a_broken_rule_is_a_failure(scenario, capsys):
-    assert gossip_lb(["sim", "run", scenario(BAD)]) == FAILED
+    assert gossip_lb(["sim", "run", scenario(NEVER_HEALED)]) == FAILED
     captured = capsys.readouterr()
     assert "swaps " in captured.out
     assert "broken rule: after all faults the core agrees" in captured.err
