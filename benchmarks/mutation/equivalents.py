@@ -29,6 +29,21 @@ EQUIVALENTS = (
         "the collector looks at it; only costs more",
     ),
     Equivalent(
+        "class QueryEnds(Timer, frozen=True, gc=False):",
+        "class QueryEnds(Timer, frozen=True, gc=True):",
+        "the collector looks at it; only costs more",
+    ),
+    Equivalent(
+        "class MemberLeaving(Struct, frozen=True, gc=False):",
+        "class MemberLeaving(Struct, frozen=True, gc=True):",
+        "the collector looks at it; only costs more",
+    ),
+    Equivalent(
+        "class PruneDue(Timer, frozen=True, gc=False):",
+        "class PruneDue(Timer, frozen=True, gc=True):",
+        "the collector looks at it; only costs more",
+    ),
+    Equivalent(
         "difference = [a - b for a, b in zip(to, start, strict=True)]",
         "difference = [a - b for a, b in zip(to, start, strict=False)]",
         "all vectors have the same length: the codec refuses others",
@@ -305,6 +320,26 @@ EQUIVALENTS = (
         "self.recent.minimum = self.clock.time if last else 0",
         "self.recent.minimum = self.clock.time if last else -1",
         "no time is below zero",
+    ),
+    Equivalent(
+        "if member.status is MemberStatus.FAILED and now - member.changed_at < self._config.flap_timeout:",
+        "if member.status >= MemberStatus.FAILED and now - member.changed_at < self._config.flap_timeout:",
+        "no status is greater",
+    ),
+    Equivalent(
+        "max_attempts: int = 0,",
+        "max_attempts: int = -1,",
+        "any number below one means no limit",
+    ),
+    Equivalent(
+        "if sum(known[0] == request[0] for known in self._asked) >= MAX_REQUESTS:",
+        "if sum(known[0] == request[0] for known in self._asked) == MAX_REQUESTS:",
+        "the number grows by one at a time and is checked each time",
+    ),
+    Equivalent(
+        "if status is not self.status:",
+        "if status != self.status:",
+        "there is one object per status",
     ),
 )
 

@@ -380,6 +380,15 @@ def test_a_large_cluster_asks_a_missing_seed_no_more_often_than_a_small_one(othe
     assert rounds / minutes <= most
 
 
+@pytest.mark.parametrize(("error", "is_looking"), [("", True), ("refused", False)])
+def test_a_seed_that_answered_starts_the_search_for_those_that_did_not(error, is_looking):
+    rig = rig_of()
+    attempt = rig.node.join(["here", "gone"])
+    rig.node.seeds_resolved(attempt, {"here": (home("n1"),)}, ("no such host",), rig.now)
+    rig.node.contact_ended(attempt, home("n1"), error, met_others=not error, now=rig.now)
+    assert (REJOIN in rig.node.swim.deadlines) is is_looking
+
+
 def test_seeds_of_a_join_that_nobody_answered_are_not_kept():
     rig = rig_of("n1")
     attempt = rig.node.join(["typo"])
