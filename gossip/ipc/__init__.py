@@ -1,1 +1,1 @@
-"""Serf's IPC protocol: what both sides share, and the blocking client."""
+"""Serf's IPC protocol: the parts that both sides share, and the blocking client."""

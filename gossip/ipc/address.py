@@ -1,7 +1,7 @@
-"""Addresses as IPC clients meet them: where an agent's IPC listens, and a member's raw IP address.
+"""Addresses of IPC clients: the address of an agent's IPC, and a member's raw IP address.
 
-Knows the syntax only. It does not use `gossip.wire.address`: the command line answers within
-milliseconds, and importing msgspec and ipaddress would cost it half of them.
+Only the syntax. `gossip.wire.address` is not used: the command line answers within milliseconds, and
+importing msgspec and ipaddress would take half of them.
 """
 
 import socket
@@ -44,7 +44,7 @@ def parse_agent_address(text: str) -> AgentAddress:
     """Read ``host[:port]``, ``[ipv6]:port``, ``unix:PATH`` or a path that begins with a slash.
 
     Raises:
-        ConfigError: `text` is none of them.
+        ConfigError: `text` is none of these.
     """
     if text.startswith("/"):
         return UnixAddress(text)
@@ -61,7 +61,7 @@ def parse_agent_address(text: str) -> AgentAddress:
 
 
 def host_text(addr: bytes) -> str:
-    """Return a member's raw IP address as text; what is no address is shown as ``?`` and hex, as Go does."""
+    """Return a member's raw IP address as text; if it is not an address, ``?`` and hex, as in Go."""
     if len(addr) == 16 and addr.startswith(MAPPED_PREFIX):
         addr = addr[12:]
     if len(addr) == 4:

@@ -1,7 +1,7 @@
-"""What follows a header: the bodies of requests, responses and pushed records (serf-wire 6.3, 6.4).
+"""The bodies that follow headers: requests, responses and pushed records (serf-wire 6.3, 6.4).
 
-Each body knows its own map form; both sides use the same class, so they cannot disagree. Plain tuples,
-not msgspec Structs: a command line that answers within milliseconds cannot import msgspec.
+Each body has its own map form; both sides use the same class, so they cannot disagree. Plain tuples, not
+msgspec Structs: a command that answers within milliseconds cannot import msgspec.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ MIN_INT32, MAX_INT32 = -(2**31), 2**31 - 1
 
 
 class Handshake(NamedTuple):
-    """The first request of a connection: which IPC version the client speaks."""
+    """The first request of a connection: the IPC version of the client."""
 
     version: int
 
@@ -57,7 +57,7 @@ class Auth(NamedTuple):
 
 
 class Join(NamedTuple):
-    """Join through any of `existing`; `replay` asks for events from before."""
+    """Join through any of `existing`; `replay` asks for events from before the join."""
 
     existing: tuple[str, ...]
     replay: bool = False
@@ -89,7 +89,7 @@ class ForceLeave(NamedTuple):
 
 
 class MemberFilter(NamedTuple):
-    """Regular expressions that a member's name, status and tags must match whole; "" matches any."""
+    """Regular expressions that must match a member's whole name, status and tags; "" matches any."""
 
     name: str = ""
     status: str = ""
@@ -122,7 +122,7 @@ class TagChange(NamedTuple):
 
 
 class StreamFilter(NamedTuple):
-    """Which events a stream shall carry: a comma list such as ``member-join,user:deploy`` or ``*``."""
+    """The events of a stream: a comma-separated list such as ``member-join,user:deploy``, or ``*``."""
 
     type: str
 
@@ -137,7 +137,7 @@ class StreamFilter(NamedTuple):
 
 
 class MonitorLevel(NamedTuple):
-    """The least important level of log lines to send; the agent compares it in upper case."""
+    """The lowest level of log lines to send; the agent compares it in upper case."""
 
     log_level: str
 
@@ -295,10 +295,10 @@ class LogLine(NamedTuple):
 
 
 class StreamEvent(NamedTuple):
-    """A record of a stream: the event's type, such as ``member-join``, and everything that it carries.
+    """A record of a stream: the event's type, such as ``member-join``, and all its fields.
 
-    Kinds of events differ in their fields and peers may send kinds that we do not know, so the fields
-    stay as they came; `Event` is among them.
+    Kinds of events differ in their fields and peers may send kinds that we do not know, so the fields are
+    kept as received; `Event` is one of them.
     """
 
     event: str

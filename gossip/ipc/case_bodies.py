@@ -1,6 +1,6 @@
-"""Bodies of ``explain``: what an agent knows of a member that was suspected or failed. Serf has none.
+"""Bodies of ``explain``: an agent's case of a member that was suspected or failed. Serf has none.
 
-All times are whole milliseconds: moments since 1970, durations as they are.
+All times are whole milliseconds: moments since 1970, and durations.
 """
 
 from typing import NamedTuple, Self
@@ -24,7 +24,7 @@ class Explain(NamedTuple):
 
 
 class ToldProbe(NamedTuple):
-    """A failed probe of the agent's own; `stream` is why the TCP ping failed, empty for silence."""
+    """A failed probe by the agent itself; `stream` is why the TCP ping failed, empty for no answer."""
 
     started: int
     duration: int
@@ -61,7 +61,7 @@ class ToldProbe(NamedTuple):
 
 
 class ToldEvidence(NamedTuple):
-    """What stood behind a suspicion; `channel` is one of own probe, gossip, push/pull."""
+    """The evidence for a suspicion; `channel` is one of own probe, gossip, push/pull."""
 
     reporter: str
     accuser: str
@@ -108,7 +108,7 @@ class ToldEvidence(NamedTuple):
 
 
 class ToldEntry(NamedTuple):
-    """One thing that happened to the member: suspected, confirmed, refuted, failed, returned and so on."""
+    """One event in the member's case: suspected, confirmed, refuted, failed, returned and so on."""
 
     kind: str
     at: int

@@ -1,7 +1,7 @@
 """A blocking IPC client: the conversation of `protocol` over a socket (serf-wire 6).
 
-Works against our agent and against Serf's. Knows neither Trio nor msgspec, so that a command which asks
-one question starts and ends within milliseconds.
+Works against our agent and against Serf's. Imports neither Trio nor msgspec, so that a command with one
+question starts and ends within milliseconds.
 """
 
 import os
@@ -60,16 +60,16 @@ class Timeouts(NamedTuple):
     connect: float = 10.0
     write: float = 10.0
     answer: float | None = 10.0
-    """For what an agent answers from memory; joins, leaves and tag changes take as long as they take."""
+    """For answers from the agent's memory; joins, leaves and tag changes have no limit."""
 
 
 DEFAULT_TIMEOUTS = Timeouts()
 MAX_EARLY_RECORDS = 1024
-"""Records kept while an answer is awaited; the oldest are dropped. An agent's own queue holds 512."""
+"""Records kept while waiting for an answer; the oldest are dropped. An agent's own queue holds 512."""
 
 
 class AgentUnreachableError(GossipError):
-    """Nobody answers at the address, or the connection broke; the text names the address and the reason."""
+    """Nothing answers at the address, or the connection broke; the text has the address and the reason."""
 
 
 class AgentClosedError(AgentUnreachableError):
@@ -81,7 +81,7 @@ class CommandRefusedError(GossipError):
 
 
 class KeyChangeError(CommandRefusedError):
-    """A change of keys did not reach every member; `report` says what each of them answered."""
+    """A change of keys did not reach every member; `report` has the answer of each."""
 
     def __init__(self, text: str, report: KeyReport) -> None:
         super().__init__(text)
@@ -91,8 +91,8 @@ class KeyChangeError(CommandRefusedError):
 class Client:
     """One authenticated connection to an agent; a context manager that closes it.
 
-    After `AgentUnreachableError` or `RemoteProtocolError` it is of no more use. After
-    `CommandRefusedError` it may go on, unless the agent closed it.
+    After `AgentUnreachableError` or `RemoteProtocolError` it cannot be used any more. After
+    `CommandRefusedError` it can, unless the agent closed it.
     """
 
     def __init__(self, address: str, *, auth_key: str = "", timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
@@ -100,14 +100,14 @@ class Client:
 
         Raises:
             ConfigError: `address` is malformed.
-            AgentUnreachableError: nobody answers there.
+            AgentUnreachableError: nothing answers there.
             CommandRefusedError: the agent refuses the version or the key.
             RemoteProtocolError: the program that answers does not speak Serf's IPC.
         """
         self._address = parse_agent_address(address)
         self._timeouts = timeouts
         self._conversation = ClientConversation()
-        self._early: deque[Pushed] = deque(maxlen=MAX_EARLY_RECORDS)  # came while an answer was awaited
+        self._early: deque[Pushed] = deque(maxlen=MAX_EARLY_RECORDS)  # arrived while waiting for an answer
         self._socket = _connect(self._address, timeouts.connect)
         try:
             self._ask(Command.HANDSHAKE, Handshake(IPC_VERSION))
@@ -133,7 +133,7 @@ class Client:
 
     @property
     def address(self) -> str:
-        """Where the agent was reached."""
+        """The address at which the agent was reached."""
         return str(self._address)
 
     def members(self) -> tuple[Member, ...]:
@@ -146,7 +146,7 @@ class Client:
         """Return the members whose name, status and tags match these regular expressions as a whole.
 
         Raises:
-            CommandRefusedError: the agent hung up, which is how Serf answers a broken expression.
+            CommandRefusedError: the agent closed the connection, Serf's answer to a broken expression.
         """
         wanted = MemberFilter(name, status, tags or {})
         try:
@@ -157,19 +157,19 @@ class Client:
             raise CommandRefusedError(f"{error}, as it does when a regular expression is invalid") from None
 
     def stats(self) -> Mapping[str, Mapping[str, str]]:
-        """Return what the agent counts and knows about itself: sections of named values."""
+        """Return the agent's counters and facts about itself: sections of named values."""
         return self._ask_for(Stats, Command.STATS).sections
 
     def coordinate(self, node: str) -> FoundCoordinate:
-        """Return the network coordinate of the member `node`, as far as the agent knows it."""
+        """Return the network coordinate of the member `node`, if the agent knows it."""
         return self._ask_for(FoundCoordinate, Command.GET_COORDINATE, GetCoordinate(node))
 
     def join(self, addresses: Sequence[str], *, replay: bool = False) -> int:
-        """Let the agent join through any of `addresses`; return how many answered."""
+        """Make the agent join through any of `addresses`; return how many answered."""
         return self._ask_for(JoinCount, Command.JOIN, Join(tuple(addresses), replay), slow=True).num
 
     def leave(self) -> None:
-        """Let the agent leave the cluster and stop; returns when it has left."""
+        """Make the agent leave the cluster and stop; returns when it has left."""
         self._ask(Command.LEAVE, slow=True)
 
     def force_leave(self, node: str, *, prune: bool = False) -> None:
@@ -197,14 +197,14 @@ class Client:
         raise AgentClosedError(f"agent at {self._address} closed the connection")
 
     def respond(self, number: int, payload: bytes) -> None:
-        """Answer the query that a stream of this connection carried as `number`."""
+        """Answer the query that a stream of this connection delivered as `number`."""
         self._ask(Command.RESPOND, SendResponse(number, payload))
 
     def change_key(self, command: Command, key: str = "") -> KeyReport:
         """Install, use or remove a key on all members, or list the keys (`Command.LIST_KEYS`).
 
         Raises:
-            KeyChangeError: some members did not do it; it has the report.
+            KeyChangeError: some members did not change it; the exception has the report.
         """
         body = None if command is Command.LIST_KEYS else KeyChange(key)
         response = self._ask(command, body, slow=True, checks=False)
@@ -215,11 +215,11 @@ class Client:
         return report
 
     def explain(self, node: str) -> Explanation:
-        """Return what the agent knows of the member called `node`; not a command of Serf's."""
+        """Return the case of the member called `node`; not one of Serf's commands."""
         return self._ask_for(Explanation, Command.EXPLAIN, Explain(node))
 
     def examine(self) -> Diagnosis:
-        """Let the agent look for faults around it; not a command of Serf's."""
+        """Make the agent look for faults around it; not one of Serf's commands."""
         return self._ask_for(Diagnosis, Command.DOCTOR, slow=True)
 
     def stream(self, events: str = "*") -> int:
@@ -231,7 +231,7 @@ class Client:
         return self._ask(Command.MONITOR, MonitorLevel(log_level)).seq
 
     def stop(self, subscription: int) -> None:
-        """End a subscription; records that were on their way may still come."""
+        """End a subscription; records already on their way may still arrive."""
         self._ask(Command.STOP, Stop(subscription))
 
     def records(self) -> Iterator[Pushed]:
@@ -285,7 +285,7 @@ class Client:
             raise self._broken(error) from None
 
     def _receive(self, deadline: float | None) -> bool:
-        """Feed what the agent sent; False when it closed the connection."""
+        """Feed bytes from the agent; False when it has closed the connection."""
         remaining = None if deadline is None else deadline - time.monotonic()
         if remaining is not None and remaining <= 0:
             raise self._broken(TimeoutError())
@@ -308,7 +308,7 @@ def _connect(address: AgentAddress, timeout: float) -> socket.socket:
         if isinstance(address, UnixAddress):
             return _connect_socket(socket.AF_UNIX, address.path, timeout)
         if _is_ipv4(address.host):
-            # Resolving it would cost the import of the IDNA codec, a twentieth of a short command's time.
+            # Resolving it would import the IDNA codec, a twentieth of a short command's time.
             return _connect_socket(socket.AF_INET, (address.host, address.port), timeout)
         return socket.create_connection((address.host or "localhost", address.port), timeout)
     except TimeoutError:
@@ -339,7 +339,7 @@ def _is_ipv4(host: str) -> bool:
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    """Return the system's words without its number, in lower case."""
+    """Return the system's text without its number, in lower case."""
     number = getattr(error, "errno", None)
     text = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
     return text.lower()

@@ -6,7 +6,7 @@ from gossip.ipc.fields import Fields, as_fields, flag, real, reals, text
 
 
 class GetCoordinate(NamedTuple):
-    """Where is the member `node`, in terms of round trips?"""
+    """Ask for the network coordinate of the member `node`."""
 
     node: str
 
@@ -21,7 +21,7 @@ class GetCoordinate(NamedTuple):
 
 
 class FoundCoordinate(NamedTuple):
-    """A coordinate, all zero unless `is_known`; seconds, but for `error`."""
+    """A coordinate, all zero unless `is_known`; in seconds, except `error`."""
 
     is_known: bool
     vec: tuple[float, ...] = ()

@@ -1,4 +1,4 @@
-"""Bodies of ``doctor``: what an agent found out about faults around it. Serf has no such command."""
+"""Bodies of ``doctor``: the faults that an agent found around it. Serf has no such command."""
 
 from typing import NamedTuple, Self
 

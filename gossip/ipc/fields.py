@@ -1,8 +1,8 @@
-"""Typed reading of the maps that Serf's IPC is made of (serf-wire 0.3 and 6.1).
+"""Typed reading of the maps in Serf's IPC (serf-wire 0.3 and 6.1).
 
-Rules of this file, as Go's decoder has them: keys are case-sensitive, unknown keys are skipped, a missing
-key or nil leaves the zero value, and a value of the wrong type is the peer's fault. Text may hold any
-bytes: those that are not UTF-8 travel as surrogate escapes and come out again unchanged.
+The rules are those of Go's decoder: keys are case-sensitive, unknown keys are skipped, a missing key or nil
+leaves the zero value, and a value of the wrong type is the peer's fault. Text may hold any bytes: those that
+are not UTF-8 travel as surrogate escapes and come out unchanged.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def as_fields(message: object) -> Fields:
     """Return `message` as the fields of a struct; nil is a struct of zero values.
 
     Raises:
-        RemoteProtocolError: it is no map, or one of its keys is no text.
+        RemoteProtocolError: it is not a map, or one of its keys is not text.
     """
     if message is None:
         return {}
@@ -47,7 +47,7 @@ def flag(fields: Fields, key: str) -> bool:
 
 
 def number(fields: Fields, key: str, *, least: int = 0, most: int = MAX_UINT64) -> int:
-    """Return the integer in `key`, 0 if there is none; it must lie in `least`..`most`."""
+    """Return the integer in `key`, 0 if there is none; it must be in `least`..`most`."""
     value = fields.get(key)
     if value is None:
         return 0
@@ -70,7 +70,7 @@ def reals(fields: Fields, key: str) -> tuple[float, ...]:
 
 
 def raw_bytes(fields: Fields, key: str) -> bytes:
-    """Return the bytes in `key`, b"" if there are none; text is taken as its bytes."""
+    """Return the bytes in `key`, b"" if there are none; text counts as its bytes."""
     value = fields.get(key)
     if value is None:
         return b""

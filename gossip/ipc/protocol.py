@@ -1,8 +1,8 @@
-"""Serf's IPC as a conversation without I/O: both ends of it (serf-wire 0.3 and 6.1-6.4).
+"""Both ends of a conversation in Serf's IPC, without I/O (serf-wire 0.3 and 6.1-6.4).
 
-Rules of this file: requests and responses are bare msgpack objects one after the other, so which header
-has a body must be known before the next byte is read. The tables below are the only place that says so;
-a body too many or too few desynchronises a connection for good.
+Requests and responses are bare msgpack objects one after the other, so a reader must know which headers have
+a body before it reads the next byte. Only the tables below say so; one body too many or too few
+desynchronises a connection for good.
 
 A server feeds a `RequestReader` and writes `encode_response` and `encode_record`; a client owns a
 `ClientConversation`. Feed bytes, then take messages until None comes back, then feed more.
@@ -52,15 +52,15 @@ IPC_VERSION = 1
 CHUNK_BYTES = 64 * 1024
 """The most that either side reads from its socket and feeds in at once."""
 MAX_REQUEST_BYTES = 64 * 1024
-"""An agent's bound of one header or body; a join of 2,000 addresses fits."""
+"""An agent's limit for one header or body; a join of 2,000 addresses fits."""
 MAX_REQUEST_ITEMS = 4096
-"""An agent's bound of one list or map in a request."""
+"""An agent's limit for one list or map in a request."""
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""A client's bound of one header or body; 20,000 members with full tags fit."""
+"""A client's limit for one header or body; 20,000 members with full tags fit."""
 MAX_RESPONSE_ITEMS = 65_536
-"""A client's bound of one list or map in a response."""
+"""A client's limit for one list or map in a response."""
 MAX_PENDING = 256
-"""A client's bound of requests without an answer and of open subscriptions."""
+"""A client's limit for unanswered requests and for open subscriptions."""
 
 UNSUPPORTED_COMMAND = "Unsupported command"
 UNSUPPORTED_VERSION = "Unsupported IPC version"
@@ -77,11 +77,11 @@ UNKNOWN_LOG_LEVEL = "Unknown log level: {level}"
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 
 BODILESS_ERRORS = frozenset((AUTHENTICATION_REQUIRED, HANDSHAKE_REQUIRED, UNSUPPORTED_COMMAND))
-"""Errors found before the command was looked at: they bring no body."""
+"""Errors found before the command was examined: they have no body."""
 
 
 class Command(StrEnum):
-    """The commands that this project speaks; the last two are its own."""
+    """The commands of this project; the last two are its own."""
 
     HANDSHAKE = "handshake"
     AUTH = "auth"
@@ -126,7 +126,7 @@ REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
     Command.EXPLAIN: Explain,
     Command.GET_COORDINATE: GetCoordinate,
 }
-"""Which commands bring a request body; members, leave, stats and list-keys bring none."""
+"""The commands that have a request body; members, leave, stats and list-keys have none."""
 
 NO_MEMBERS, NO_CONTACT, NO_STATS, NO_KEYS = MemberList(()), JoinCount(0), Stats({}), KeyReport()
 NO_EXPLANATION, NO_DIAGNOSIS = Explanation(), Diagnosis()
@@ -144,20 +144,20 @@ RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.GET_COORDINATE: NOWHERE,
     Command.DOCTOR: NO_DIAGNOSIS,
 }
-"""Which commands bring a response body, and the one to send beside an error."""
+"""The commands that have a response body, and the body to send with an error."""
 
 RECORDS: Final[Mapping[str, type[Record]]] = {
     Command.STREAM: StreamEvent,
     Command.MONITOR: LogLine,
     Command.QUERY: QueryRecord,
 }
-"""Which commands open a subscription, and what it carries."""
+"""The commands that open a subscription, and the records it carries."""
 
 
 class Request(NamedTuple):
-    """What a client asks.
+    """A client's request.
 
-    Answer `UNSUPPORTED_COMMAND` to an unknown `command`, and close: nobody knows whether it has a body.
+    Answer an unknown `command` with `UNSUPPORTED_COMMAND`, and close: it is unknown whether it has a body.
     """
 
     command: str
@@ -166,7 +166,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What an agent answers to the request numbered `seq`; `error` is "" when it was done."""
+    """An agent's answer to the request numbered `seq`; `error` is "" on success."""
 
     command: str
     seq: int
@@ -182,9 +182,9 @@ class Pushed(NamedTuple):
 
 
 class MessageReader:
-    """Cuts a byte stream into msgpack objects, within bounds.
+    """Cuts a byte stream into msgpack objects, within limits.
 
-    Raises `RemoteProtocolError` from every method once the stream is broken: there is no way back into it.
+    Every method raises `RemoteProtocolError` once the stream is broken, as there is no way to resynchronise.
     """
 
     def __init__(self, *, max_bytes: int, max_items: int) -> None:
@@ -198,13 +198,13 @@ class MessageReader:
         )
         self._max_bytes = max_bytes
         self._received = 0
-        self._start = 0  # where in the stream the message begins that is not complete yet
+        self._start = 0  # position in the stream of the incomplete message
 
     def receive_data(self, data: bytes) -> None:
-        """Take at most `CHUNK_BYTES` of what the peer sent; take all messages before giving more.
+        """Take at most `CHUNK_BYTES` from the peer; take all messages before giving more.
 
         Raises:
-            RemoteProtocolError: the bytes that wait cannot belong to a message within bounds.
+            RemoteProtocolError: the bytes so far cannot belong to a message within the limits.
         """
         self._received += len(data)
         try:
@@ -213,15 +213,15 @@ class MessageReader:
             raise self._too_long() from None
 
     def next_message(self) -> tuple[object] | None:
-        """Return the next whole object, wrapped because it may be nil, or None: needs more data.
+        """Return the next complete object, wrapped because it may be nil; None if more data is needed.
 
         Raises:
-            RemoteProtocolError: the bytes are no msgpack, or break a bound.
+            RemoteProtocolError: the bytes are not msgpack, or exceed a limit.
         """
         try:
             message: object = self._unpacker.unpack()
         except msgpack.OutOfData:
-            # The unpacker keeps what it has parsed of an unfinished object outside its bounded buffer.
+            # The unpacker keeps the parsed part of an unfinished object outside its bounded buffer.
             if self._received - self._start > self._max_bytes:
                 raise self._too_long() from None
             return None
@@ -244,11 +244,11 @@ class RequestReader:
 
     def __init__(self) -> None:
         self._messages = MessageReader(max_bytes=MAX_REQUEST_BYTES, max_items=MAX_REQUEST_ITEMS)
-        self._header: tuple[str, int] | None = None  # read, and its body still to come
-        self._seq = 0  # a header without Seq repeats the one before, as in Serf
+        self._header: tuple[str, int] | None = None  # read, while its body is still to come
+        self._seq = 0  # a header without Seq repeats the previous one, as in Serf
 
     def receive_data(self, data: bytes) -> None:
-        """Take what the client sent; answer all of `next_request` before giving more.
+        """Take bytes from the client; answer every request of `next_request` before giving more.
 
         Raises:
             RemoteProtocolError: a request is too long; close the connection without an answer.
@@ -256,10 +256,10 @@ class RequestReader:
         self._messages.receive_data(data)
 
     def next_request(self) -> Request | None:
-        """Return the next request with its body, or None: needs more data.
+        """Return the next request with its body; None if more data is needed.
 
         Raises:
-            RemoteProtocolError: not a request; close the connection without an answer.
+            RemoteProtocolError: it is not a request; close the connection without an answer.
         """
         if self._header is None:
             message = self._messages.next_message()
@@ -282,9 +282,9 @@ class RequestReader:
 
 
 def encode_response(request: Request, *, error: str = "", body: ResponseBody | None = None) -> bytes:
-    """Return the header, and the body if the command of `request` has one, that answer `request`.
+    """Return the answer to `request`: the header, and the body if its command has one.
 
-    Beside an `error`, leave `body` out: the zero one is sent where the client waits for one.
+    With an `error`, leave `body` out: an empty one is sent if the client expects one.
     """
     header = _encode({"Error": error, "Seq": request.seq})
     if request.command not in RESPONSE_BODIES or error in BODILESS_ERRORS:
@@ -295,19 +295,19 @@ def encode_response(request: Request, *, error: str = "", body: ResponseBody | N
 
 
 def encode_record(seq: int, record: Record) -> bytes:
-    """Return `record` for the subscription that was opened with `seq`; write it in one piece."""
+    """Return `record` for the subscription opened with `seq`; write it in one piece."""
     return _encode({"Error": "", "Seq": seq}) + _encode(record.to_fields())
 
 
 class ClientConversation:
-    """A client's side of one connection: numbers the requests, pairs what comes back with them."""
+    """A client's side of one connection: numbers the requests, and matches responses with them."""
 
     def __init__(self) -> None:
         self._messages = MessageReader(max_bytes=MAX_RESPONSE_BYTES, max_items=MAX_RESPONSE_ITEMS)
         self._last_seq = 0
         self._pending: dict[int, str] = {}  # command by sequence number
-        self._subscriptions: dict[int, str] = {}  # likewise; answered, and records may come
-        self._header: tuple[int, str] | None = None  # read, and its body still to come
+        self._subscriptions: dict[int, str] = {}  # the same for open subscriptions, whose records may come
+        self._header: tuple[int, str] | None = None  # read, while its body is still to come
 
     def send(self, command: Command, body: RequestBody | None = None) -> tuple[int, bytes]:
         """Return the sequence number of a new request and the bytes to write."""
@@ -319,7 +319,7 @@ class ClientConversation:
         return self._last_seq, header if body is None else header + _encode(body.to_fields())
 
     def receive_data(self, data: bytes) -> None:
-        """Take what the agent sent; take everything from `next_event` before giving more.
+        """Take bytes from the agent; take everything from `next_event` before giving more.
 
         Raises:
             RemoteProtocolError: a message is too long.
@@ -327,10 +327,10 @@ class ClientConversation:
         self._messages.receive_data(data)
 
     def next_event(self) -> Response | Pushed | None:
-        """Return the next answer or record, or None: needs more data.
+        """Return the next response or record; None if more data is needed.
 
         Raises:
-            RemoteProtocolError: the agent does not speak Serf's IPC, or answers what was not asked.
+            RemoteProtocolError: the agent does not speak Serf's IPC, or answers a request that was not made.
         """
         if self._header is None:
             message = self._messages.next_message()

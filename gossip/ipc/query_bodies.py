@@ -1,4 +1,4 @@
-"""Bodies of the commands that ask the whole cluster: user events, queries and keys (serf-wire 6.3, 6.4)."""
+"""Bodies of the commands for the whole cluster: user events, queries and keys (serf-wire 6.3, 6.4)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Self
@@ -10,7 +10,7 @@ MAX_INT64 = 2**63 - 1
 
 
 class SendEvent(NamedTuple):
-    """Send a user event; with `coalesce` only the newest of its name need be told."""
+    """Send a user event; with `coalesce`, only the newest event of its name need be reported."""
 
     name: str
     payload: bytes = b""
@@ -64,7 +64,7 @@ class SendQuery(NamedTuple):
 
 
 class SendResponse(NamedTuple):
-    """Answer the query that a stream of this connection carried under the number `id`."""
+    """Answer the query that a stream of this connection delivered under the number `id`."""
 
     id: int
     payload: bytes = b""
@@ -95,10 +95,10 @@ class KeyChange(NamedTuple):
 
 
 class KeyReport(NamedTuple):
-    """The response to the commands about keys: what members said, and on how many each key is."""
+    """The response to the key commands: messages from members, and the number of members per key."""
 
-    messages: Mapping[str, str] = {}  # by member, only where there is something to say
-    keys: Mapping[str, int] | None = None  # of a list: base64 to number of members
+    messages: Mapping[str, str] = {}  # by member, only if it sent one
+    keys: Mapping[str, int] | None = None  # for a list: base64 to number of members
     num_nodes: int = 0
     num_err: int = 0
     num_resp: int = 0
