@@ -7,19 +7,19 @@ from gossip.ipc.case_bodies import Explanation, ToldEntry, ToldEvidence, ToldPro
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 LATEST = 253_402_300_799_000
-"""The last millisecond but 999 of the year 9999: no later time can be written."""
+"""The last second of the year 9999 in milliseconds: no later time can be formatted."""
 DETAIL = "    "
 
 
 def tell(case: Explanation) -> Iterator[str]:
-    """Yield the lines of the story, the oldest event first."""
+    """Yield the lines of the story, oldest event first."""
     yield _headline(case)
     if not case.entries:
         yield f"Nothing is known against it: {case.observer} has not heard of any suspicion since it started."
         return
     if case.forgotten:
         yield f"{case.forgotten} older events are forgotten."
-    told: set[int] = set()  # when the probes began that were told already
+    told: set[int] = set()  # start times of the probes that were already mentioned
     for entry in case.entries:
         yield f"{moment(entry.at)}  ({ago(case.now - entry.at)})  {_event(case, entry)}"
         evidence = entry.evidence
@@ -103,7 +103,7 @@ def _probe(case: Explanation, probe: ToldProbe) -> Iterator[str]:
 
 
 def _terms(case: Explanation, kind: str, evidence: ToldEvidence) -> Iterator[str]:
-    """Yield under which conditions the member was suspected."""
+    """Yield the conditions under which the member was suspected."""
     if kind != "suspected":
         return
     terms = f"time to refute: {seconds(evidence.timeout)}"
@@ -128,7 +128,7 @@ def seconds(milliseconds: int) -> str:
 
 
 def ago(milliseconds: int) -> str:
-    """Return how long ago something was, in the unit that fits."""
+    """Return how long ago something happened, in a suitable unit."""
     past = max(0, milliseconds) / 1000
     if past < MINUTE:
         return f"{past:.1f} s ago"

@@ -1,4 +1,4 @@
-"""What every command that asks an agent has in common: its two flags, and one line for each failure."""
+"""The common part of all commands that contact an agent: two flags, and one line for each failure."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ ADVICE = "start one with 'gossip agent', or name another with --rpc-addr"
 
 
 def agent_options(command: Callable[P, R]) -> Callable[P, R]:
-    """Add ``--rpc-addr`` and ``--rpc-auth``, which come as `rpc_addr` and `rpc_auth`."""
+    """Add ``--rpc-addr`` and ``--rpc-auth``, passed as `rpc_addr` and `rpc_auth`."""
     addr = click.option(
         "--rpc-addr",
         metavar="ADDRESS",
@@ -41,11 +41,11 @@ def agent_options(command: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def connected(rpc_addr: str, rpc_auth: str, *, doing: str) -> Iterator[Client]:
-    """Give a connection to the agent; any failure ends as ``Error <doing>: <reason>``, as Serf says it.
+    """Yield a connection to the agent; a failure ends as ``Error <doing>: <reason>``, Serf's wording.
 
     Raises:
         ConfigError: `rpc_addr` is malformed.
-        CommandFailedError: the agent is not there, refuses, or does not speak Serf's IPC.
+        CommandFailedError: the agent is not running, refuses, or does not speak Serf's IPC.
     """
     try:
         client = Client(rpc_addr, auth_key=rpc_auth)

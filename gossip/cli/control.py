@@ -1,4 +1,4 @@
-"""Asking an agent over its control socket: one HTTP request on a Unix socket."""
+"""Requests to an agent's control socket: HTTP on a Unix socket."""
 
 import json
 import socket
@@ -28,7 +28,7 @@ def ask_control(socket_path: str, method: str, path: str, *, most: int) -> bytes
     """Return the body of the agent's answer, at most `most` bytes.
 
     Raises:
-        CommandFailedError: nobody answers, or the agent refuses; the text is one line.
+        CommandFailedError: nothing answers, or the agent refuses; the text is one line.
     """
     connection = _UnixConnection(socket_path)
     try:

@@ -1,8 +1,8 @@
 """Two spellings of one flag: GNU's ``--rpc-addr X`` and Serf's ``-rpc-addr=X`` (serf-wire 8.1).
 
-Go's flag package takes one dash or two, ``-flag value`` or ``-flag=value``, and ``-flag=true`` for a
-boolean. The words of a command line are rewritten into GNU's spelling before click sees them; everything
-else about a flag is declared once, at its command.
+Go's flag package accepts one dash or two, ``-flag value`` or ``-flag=value``, and ``-flag=true`` for a
+boolean. The words of a command line are rewritten into GNU's spelling before click sees them; everything else
+about a flag is declared once, at its command.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ FALSE_WORDS = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 
 class SerfCommand(click.Command):
-    """A command that understands both spellings, and flags after arguments too."""
+    """A command that understands both spellings, and flags after arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args` in either spelling."""
@@ -24,15 +24,15 @@ class SerfCommand(click.Command):
             flag = error.option_name
             if advice := self.advice(flag):
                 raise click.UsageError(f"{flag} is left out on purpose: {advice}", ctx) from None
-            # click would suggest the flags that look similar, whatever they mean.
+            # click would suggest flags that look similar, regardless of their meaning.
             raise click.NoSuchOption(flag, f"unknown flag {flag}", ctx=ctx) from None
         except click.UsageError as error:
-            # click leaves it out of some, and a person wants to know which command
+            # click leaves it out of some errors, and a person wants to know the command
             error.ctx = error.ctx or ctx
             raise
 
     def advice(self, flag: str) -> str:
-        """Return what to use instead of the unknown `flag`, if it is left out on purpose; else nothing."""
+        """Return the alternative to the unknown `flag` if it is deliberately unsupported, else nothing."""
         del flag
         return ""
 
@@ -44,8 +44,8 @@ class SerfGroup(SerfCommand, click.Group):
 def to_gnu(args: Sequence[str], params: Iterable[click.Parameter], ctx: click.Context) -> list[str]:
     """Return `args` in GNU's spelling, for a command that takes `params`.
 
-    A word after a flag that wants a value is that value, whatever it looks like; after ``--`` nothing is
-    a flag, and neither is what follows the name of a sub-command.
+    A word after a flag that takes a value is that value, whatever it looks like. After ``--`` no word is a
+    flag, nor is any word after the name of a sub-command.
     """
     switches, valued = _flags(params)
     words = iter(args)

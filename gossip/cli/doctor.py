@@ -1,4 +1,4 @@
-"""``gossip doctor``: what is wrong between an agent and its peers, and what to do about it."""
+"""``gossip doctor``: faults between an agent and its peers, and their remedies."""
 
 import click
 

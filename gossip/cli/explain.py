@@ -1,4 +1,4 @@
-"""``gossip explain``: who said that a member is suspected or failed, and why."""
+"""``gossip explain``: why a member is suspected or failed, and who reported it."""
 
 import click
 

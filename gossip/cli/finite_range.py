@@ -1,4 +1,4 @@
-"""A number on the command line: click's own range lets NaN through, which is neither below nor above."""
+"""A number on the command line: click's own range lets NaN through, which is neither too low nor too high."""
 
 from math import isfinite
 
@@ -6,10 +6,10 @@ import click
 
 
 class FiniteRange(click.FloatRange):
-    """A number between two others."""
+    """A finite number within a range."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number that `value` writes."""
+        """Return `value` as a number."""
         number: float = super().convert(value, param, ctx)  # type: ignore[arg-type]  # click says float, and hands over text
         if not isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)

@@ -1,13 +1,13 @@
-"""Values as Go's ``%#v`` writes them: the form in which ``serf monitor`` shows an event's fields."""
+"""Values in the form of Go's ``%#v``, in which ``serf monitor`` shows an event's fields."""
 
 from gossip.printable import printable
 
 MAX_SMALL_INTEGER = 127
-"""Up to here msgpack has a form of its own, which Go reads as a signed integer and writes in decimal."""
+"""Up to this value msgpack has a special form, which Go reads as a signed integer and writes in decimal."""
 
 
 def go_syntax(value: object, *, nested: bool = False) -> str:
-    """Return `value`, as it came out of a msgpack message, in Go's syntax."""
+    """Return `value`, decoded from msgpack, in Go's syntax."""
     match value:
         case None:
             text = "interface {}(nil)" if nested else "<nil>"

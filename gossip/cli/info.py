@@ -1,4 +1,4 @@
-"""``gossip info``: what an agent counts and knows about itself (serf-wire 6.5, 8.4)."""
+"""``gossip info``: an agent's counters and facts about itself (serf-wire 6.5, 8.4)."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``gossip join``: let a running agent join a cluster (serf-wire 8.4)."""
+"""``gossip join``: make a running agent join a cluster (serf-wire 8.4)."""
 
 from collections.abc import Sequence
 

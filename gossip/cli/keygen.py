@@ -8,7 +8,7 @@ import click
 from gossip.cli.dialect import SerfCommand
 
 KEY_BYTES = 32
-"""AES-256, the longest that Serf takes."""
+"""AES-256, the longest key that Serf accepts."""
 
 
 @click.command(cls=SerfCommand)

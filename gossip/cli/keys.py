@@ -79,7 +79,7 @@ def _change_key(command: Command, key: str, rpc_addr: str, rpc_auth: str) -> Non
 
 
 def _complain(report: KeyReport) -> None:
-    """Show what members had to say: why they failed, or what they warn of."""
+    """Show the members' messages: reasons for failures, or warnings."""
     if report.messages:
         word = "failed:" if report.num_err else "note:"
         click.echo(columns([(word, name, text) for name, text in sorted(report.messages.items())]) + "\n")

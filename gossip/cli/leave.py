@@ -1,4 +1,4 @@
-"""``gossip leave``: let a running agent leave its cluster and stop (serf-wire 8.4)."""
+"""``gossip leave``: make a running agent leave its cluster and stop (serf-wire 8.4)."""
 
 import click
 

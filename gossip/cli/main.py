@@ -1,6 +1,6 @@
 """The command ``gossip``: finds the sub-command.
 
-Sub-commands are imported when they are called: `gossip members` must not pay for what runs an agent.
+Sub-commands are imported when they are called: `gossip members` must not pay for importing an agent.
 """
 
 from collections.abc import Sequence
@@ -35,18 +35,18 @@ COMMANDS = {
     "tags": "gossip.cli.tags",
     "version": "gossip.cli.version",
 }
-"""Where each sub-command lives; the function in the module has the command's name."""
+"""The module of each sub-command; the function in it has the command's name."""
 
 
 class LazyGroup(SerfGroup):
-    """The top-level command; imports a sub-command when it is needed."""
+    """The top-level command; imports each sub-command when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the sub-commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a sub-command, or None if there is no such."""
+        """Import and return a sub-command, None if it does not exist."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
@@ -76,7 +76,7 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> int:
-    """Run the command line of this process, which is to end with the exit code returned."""
+    """Run the command line of this process and return its exit code."""
     return run_process(cli, PROGRAM)
 
 

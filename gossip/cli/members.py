@@ -57,7 +57,7 @@ def members(
 
 
 def members_json(rows: Sequence[Member]) -> list[dict[str, object]] | None:
-    """Return the members as Serf's JSON has them."""
+    """Return the members in the form of Serf's JSON."""
     return [_as_json(member) for member in rows] or None
 
 
@@ -96,7 +96,7 @@ def _detailed_row(member: Member) -> tuple[str, ...]:
 
 
 def _as_json(member: Member) -> dict[str, object]:
-    """Return Serf's object; `host`, the address without the port, is our addition."""
+    """Return Serf's object; we add `host`, the address without the port."""
     return {
         "name": member.name,
         "addr": _address(member),

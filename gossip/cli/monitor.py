@@ -1,4 +1,4 @@
-"""``gossip monitor``: an agent's log lines and events as they come (serf-wire 6.4, 8.4)."""
+"""``gossip monitor``: an agent's log lines and events as they arrive (serf-wire 6.4, 8.4)."""
 
 import click
 
@@ -46,7 +46,7 @@ def _show(record: Record) -> None:
 
 
 def _stop(client: Client, subscriptions: list[int]) -> None:
-    """End the subscriptions, the latest first; the connection ends anyway, so that may fail."""
+    """End the subscriptions, latest first; the connection ends anyway, so this may fail."""
     try:
         for subscription in reversed(subscriptions):
             client.stop(subscription)

@@ -1,7 +1,7 @@
-"""How results reach a person or a pipe: escaped text, Serf's columns, a table in a terminal, JSON.
+"""Results for a person or a pipe: escaped text, Serf's columns, a table in a terminal, JSON.
 
-Names, tags and errors come from the network and are hostile until shown otherwise: nothing that could
-move a cursor, forge a line or reorder text reaches the output unescaped.
+Names, tags and errors come from the network and count as hostile: nothing that could move a cursor, forge a
+line or reorder text reaches the output unescaped.
 """
 
 import os
@@ -23,11 +23,11 @@ format_option = click.option(
     show_default=True,
     help="Output format.",
 )
-"""The flag of every command that prints for people or for programs; its value comes as `output_format`."""
+"""The flag of every command that prints for people or programs; its value is passed as `output_format`."""
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Return `rows` as Serf prints them: cells padded to the widest, the last one not."""
+    """Return `rows` in Serf's format: cells padded to the widest, except the last one."""
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = (COLUMN_GAP.join(map(str.ljust, row, widths)).rstrip() for row in cells)

@@ -1,7 +1,7 @@
 """A program: runs one command line, and turns every outcome into an exit code.
 
 Exit codes: 0 done; 1 failed, or the agent is unreachable; 2 wrong usage or configuration; 130 interrupted.
-`gossip` and `gossip-lb` both end here.
+Both `gossip` and `gossip-lb` end here.
 """
 
 import errno
@@ -21,7 +21,7 @@ from gossip.printable import one_line
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
-"""What may be wrong with the output; another OSError is a bug."""
+"""Errors caused by the output; any other OSError is a bug."""
 MAX_COMPLAINT = 2000
 """Characters of an error that are shown."""
 
@@ -48,22 +48,22 @@ def version_option(show: Callable[[], None]) -> Callable[[_Decorated], _Decorate
 
 
 def run_process(command: click.Command, name: str) -> int:
-    """Run the command line of this process, which is to end with the exit code returned."""
+    """Run the command line of this process and return its exit code."""
     _fill_closed_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # An old locale must not turn a member's name into a traceback.
             stream.reconfigure(errors="backslashreplace")
     code = run_program(command, name, sys.argv[1:])
-    # Or the interpreter's last collections walk every module: an eighth of a short command's time.
+    # Otherwise the interpreter's last collections walk every module: an eighth of a short command's time.
     gc.freeze()
     return code
 
 
 def _fill_closed_descriptors() -> None:
-    """Put something at descriptors 0 to 2 if they are closed: a socket must not be taken for the output.
+    """Open descriptors 0 to 2 if they are closed: otherwise a socket could be mistaken for the output.
 
-    What is written to a closed standard output fails, as it should; standard error is there to be ignored.
+    Writing to a closed standard output fails, as it should; writing to standard error is ignored.
     """
     for fd in (0, 1, 2):
         try:
@@ -80,12 +80,12 @@ def _fill_closed_descriptors() -> None:
 def run_program(command: click.Command, name: str, args: Sequence[str]) -> int:
     """Run the command line `args` of the program `name` and return its exit code.
 
-    A reader of the output that went away, such as `head`, gets no complaint, but the exit code is 1. (While
-    the command runs click sees it first, and raises SystemExit.)
+    If a reader of the output has gone away, such as `head`, there is no error message, but the exit code is
+    1. (While the command runs, click notices first and raises SystemExit.)
     """
     try:
         result = command.main(args, name, standalone_mode=False)
-        sys.stdout.flush()  # what cannot be written shows here, not while the interpreter ends
+        sys.stdout.flush()  # write errors appear here, not while the interpreter ends
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else name
         reason = error.format_message().rstrip(".")
@@ -104,8 +104,8 @@ def run_program(command: click.Command, name: str, args: Sequence[str]) -> int:
 
 
 def _give_up_output(name: str, error: OSError) -> int:
-    """Let what is still buffered go nowhere: the interpreter would try once more, and complain."""
-    # A captured output has no file behind it, and nobody flushes it at the end.
+    """Discard the buffered output: otherwise the interpreter would try once more, and complain."""
+    # A captured output has no file behind it, and is not flushed at the end.
     with suppress(UnsupportedOperation), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     if error.errno == errno.EPIPE:
@@ -116,7 +116,7 @@ def _give_up_output(name: str, error: OSError) -> int:
 
 def _fail(code: int, text: str) -> int:
     line = one_line(text)
-    if len(line) > MAX_COMPLAINT:  # it repeats what was given
+    if len(line) > MAX_COMPLAINT:  # it repeats the input
         half = MAX_COMPLAINT // 2
         line = f"{line[:half]}…{line[-half:]}"
     click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""``gossip query``: ask the members, and show who acknowledged and what they answered (serf-wire 8.4)."""
+"""``gossip query``: query the members, and show their acks and answers (serf-wire 8.4)."""
 
 from collections.abc import Sequence
 
@@ -87,5 +87,5 @@ def _nanoseconds(timeout: str) -> int:
 
 
 def _shown(answer: str) -> str:
-    """Return an answer without its last newline; its other lines stay lines."""
+    """Return an answer without its last newline; other line breaks stay."""
     return "\n".join(map(printable, answer.removesuffix("\n").split("\n")))

@@ -1,4 +1,4 @@
-"""``gossip reachability``: does every live member get a query, and do its acks come back? (serf-wire 8.4)."""
+"""``gossip reachability``: does a query reach all live members, and do the acks return? (serf-wire 8.4)."""
 
 import time
 

@@ -33,7 +33,7 @@ def rtt(node: str, other: str | None, rpc_addr: str, rpc_auth: str) -> None:
 
 
 def _estimate_ms(*found: FoundCoordinate) -> float:
-    from gossip.serf.coordinate import estimate  # msgspec comes with it, which no other command needs
+    from gossip.serf.coordinate import estimate  # it imports msgspec, which no other command needs
     from gossip.wire.coordinate_codec import Coordinate
 
     a, b = (Coordinate(each.vec, each.error, each.adjustment, each.height) for each in found)

@@ -1,7 +1,7 @@
 """Settings as flags of a command; a flag is None, or an empty tuple, when it is not given.
 
-The declarations are read when a command line is parsed or helped with: a command that only lists its
-sub-commands does not import what declares them.
+The declarations are read when a command line is parsed or its help is shown: a command that only lists its
+sub-commands does not import the modules that declare them.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -27,7 +27,7 @@ config_files_option = click.option(
     multiple=True,
     help="The agent's configuration: a file in TOML or Serf's JSON, or a directory of them; repeatable.",
 )
-"""One option under both names, so that files and directories keep their order, as in Serf."""
+"""One option with both names, so that files and directories keep their order, as in Serf."""
 
 
 print_config_option = click.option(
@@ -51,14 +51,14 @@ class SettingsCommand(SerfCommand):
         self._settings: Callable[[], Iterable[click.Parameter]] | None = settings
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return all parameters; those of the settings are made at the first call."""
+        """Return all parameters; those of the settings are created on the first call."""
         if self._settings is not None:
             self.params = [*self._settings(), *self.params]
             self._settings = None
         return super().get_params(ctx)
 
     def advice(self, flag: str) -> str:
-        """Return what to use instead of a flag of Serf's that is left out on purpose."""
+        """Return the alternative to a flag of Serf's that is deliberately unsupported."""
         return absent_flag(flag)
 
 

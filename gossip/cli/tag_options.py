@@ -1,4 +1,4 @@
-"""Tags as flags carry them: ``key=value``."""
+"""Tags as flags: ``key=value``."""
 
 from collections.abc import Iterable
 

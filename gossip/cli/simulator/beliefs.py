@@ -1,7 +1,7 @@
-"""What each node believes over time, beside the truth: the material of timelines and pictures.
+"""What each node believes over time, compared with the truth: the data of timelines and pictures.
 
-Every node has a mood at each moment: the worst that is wrong with its view. Or, asked about one member, what
-it believes of that member.
+Every node has a mood at each moment: the worst error in its view. If the run is about one member, the node
+has a belief about that member instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Belief(IntEnum):
-    """What one node holds another for."""
+    """The state in which one node believes another to be."""
 
     UNKNOWN = 0
     ALIVE = 1
@@ -32,17 +32,17 @@ class Belief(IntEnum):
 
 
 class Mood(IntEnum):
-    """The worst that is wrong with a node's view, from bad to worse; `DOWN` if there is no agent."""
+    """The worst error in a node's view, from harmless to serious; `DOWN` if there is no agent."""
 
     DOWN = 0
     RIGHT = 1
-    """It holds all running agents alive and nobody else."""
+    """It believes that all running agents are alive, and no others."""
     BEHIND = 2
-    """It does not know somebody yet, or still holds somebody alive who is gone."""
+    """It does not know a member yet, or still believes that one is alive which is gone."""
     SUSPICIOUS = 3
-    """It suspects a running agent, or takes it for leaving."""
+    """It suspects a running agent, or believes that it is leaving."""
     WRONG = 4
-    """It holds a running agent failed or left."""
+    """It believes that a running agent has failed or left."""
 
 
 _OF_STATUS = {
@@ -69,37 +69,37 @@ _OF_ONE_DOWN = {
 }
 
 Changes = list[tuple[float, int]]
-"""Times of change with the new value, in the order of time."""
+"""The times of changes with the new values, in order of time."""
 
 
 class Beliefs(Observer):
-    """Records beliefs; `moods` and `about` are filled as the run goes on."""
+    """Records beliefs; `moods` and `about` grow during the run."""
 
     def __init__(self, about: str = "") -> None:
         self.moods: dict[str, Changes] = {}
-        self.about: dict[str, Changes] = {}  # what each node believes of the one member asked about
+        self.about: dict[str, Changes] = {}  # each node's belief about the one member in question
         self.notes: list[tuple[float, str]] = []
         self._subject = about
-        self._held: dict[str, dict[str, Belief]] = {}  # by nodes that are up
+        self._held: dict[str, dict[str, Belief]] = {}  # beliefs of nodes that are up
         self._up: dict[str, None] = {}
-        self._counts: dict[str, list[int]] = {}  # per node, how many members give rise to each mood
+        self._counts: dict[str, list[int]] = {}  # per node, the number of members that cause each mood
 
     def started(self, host: Host, now: float) -> None:
-        """A node that knows nobody; the others do not know that it is up."""
+        """A new node knows no members, and the others do not know that it is up."""
         self._turn(host.name, now, is_up=True)
 
     def stopped(self, host: Host, now: float) -> None:
-        """A node that has no beliefs any more."""
+        """A node that is down has no beliefs."""
         self._turn(host.name, now, is_up=False)
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
-        """Follow each change of a belief."""
+        """Record each change of a belief."""
         for effect in effects:
             if isinstance(effect, MemberEvent):
                 self._believe(host.name, effect.member.name, _belief_after(effect), now)
 
     def happened(self, what: str, now: float) -> None:
-        """Keep what was done to the cluster."""
+        """Record a command or a fault."""
         self.notes.append((now, what))
 
     def _turn(self, name: str, now: float, *, is_up: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands that run, search and replay simulated clusters; no agent is needed, and none is touched.
+"""The commands that run, search and replay simulated clusters, without any agent.
 
 A program can add observers to each run (`Riders`); their counts are printed for each run and in total.
 ``gossip sim`` adds none, ``gossip-lb sim`` adds load balancers.
@@ -37,7 +37,7 @@ _SEEDS = re.compile(r"(\d{1,18})(?:\.\.(\d{1,18}))?", re.ASCII)
 
 
 class Work(NamedTuple):
-    """A seed to try."""
+    """A seed to run."""
 
     seed: int
     most_nodes: int | None
@@ -56,7 +56,7 @@ class Wanted(NamedTuple):
 
 
 class Ride(NamedTuple):
-    """What became of a run, and what the observers that rode along counted."""
+    """The outcome of a run, and the counts of its observers."""
 
     outcome: Outcome
     counts: dict[str, int]
@@ -68,7 +68,7 @@ def sim_commands(
     group: type[click.Group] = click.Group,
     command: type[click.Command] = click.Command,
 ) -> click.Group:
-    """Return the group ``sim`` of the classes given; `load_riders` is asked when a command runs."""
+    """Return the group ``sim`` of the given classes; `load_riders` is called when a command runs."""
 
     @click.group(cls=group, no_args_is_help=False)
     def sim() -> None:
@@ -208,7 +208,7 @@ def _cast(scenario: Scenario, riders: Riders) -> Scenario:
 
 
 def _rides(work: list[Work], jobs: int) -> Generator[Ride, None, None]:
-    """Yield what became of each seed, in the order of the seeds."""
+    """Yield the result of each seed, in the order of the seeds."""
     if jobs == 1:
         yield from map(_try_one, work)
         return

@@ -57,7 +57,7 @@ def report(outcome: Outcome) -> str:
 
 
 def narrate(entries: Iterable[Entry]) -> str:
-    """Return the entries of a trace, one line each: time in seconds, host, what happened."""
+    """Return the entries of a trace, one line each: time in seconds, host, event."""
     return "\n".join(f"{entry.at:12.6f}  {entry.who}  {_in_words(entry.what)}" for entry in entries)
 
 

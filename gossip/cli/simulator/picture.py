@@ -1,4 +1,4 @@
-"""A run as an SVG picture: nodes by time, coloured by what each believes, with what was done to them."""
+"""A run as an SVG picture: nodes by time, coloured by their beliefs, with commands and faults marked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def picture(
     notes: Sequence[tuple[float, str]],
     ended: float,
 ) -> str:
-    """Return the picture; hovering over a mark tells what was done, over a bar what it means."""
+    """Return the picture; hovering over a mark shows the command or fault, over a bar its meaning."""
     row = min(TALLEST_ROW, MOST_HEIGHT / max(1, len(changes)))
     height = TOP + row * len(changes) + 40
     scale = (WIDTH - LEFT - 20) / max(ended, 1e-9)

@@ -1,4 +1,4 @@
-"""A run as lines of text, nodes by time: one letter for what each believes in each slice of time."""
+"""A run as lines of text, nodes by time: one letter for each node's belief in each slice of time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Key(Struct, frozen=True):
-    """How a value is shown: a letter, a colour of terminals, a colour of pictures, and what it means."""
+    """The presentation of a value: a letter, a terminal colour, a picture colour, and its meaning."""
 
     letter: str
     style: str
@@ -48,7 +48,7 @@ class Cell(Struct, frozen=True):
 
 
 def rows_of(beliefs: Beliefs, about: str) -> tuple[Mapping[str, Changes], Mapping[int, Key]]:
-    """Return the changes to show, per node in the order of their names, and the key to their values."""
+    """Return the changes to show, per node in order of name, and the key to their values."""
     changes, keys = (beliefs.about, BELIEF_KEYS) if about else (beliefs.moods, MOOD_KEYS)
     names = sorted(changes, key=lambda name: (len(name), name))
     return {name: changes[name] for name in names}, keys
@@ -57,7 +57,7 @@ def rows_of(beliefs: Beliefs, about: str) -> tuple[Mapping[str, Changes], Mappin
 def timeline(
     changes: Mapping[str, Changes], keys: Mapping[int, Key], ended: float, width: int
 ) -> dict[str, list[Cell]]:
-    """Return a row of `width` cells for each node; a cell shows the worst that happened in its slice."""
+    """Return a row of `width` cells for each node; a cell shows the worst value in its slice of time."""
     cells = {value: Cell(key.letter, key.style) for value, key in keys.items()}
     slices = {name: _slices(each, ended, width) for name, each in changes.items()}
     return {name: [cells[value] for value in values] for name, values in slices.items()}
