@@ -1,4 +1,4 @@
-"""Lets ``python -m gossip`` do what ``gossip`` does."""
+"""Makes ``python -m gossip`` the same as ``gossip``."""
 
 import sys
 

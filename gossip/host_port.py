@@ -11,10 +11,10 @@ def host_port(host: str, port: int) -> str:
 
 
 def split_host_port(text: str) -> tuple[str, str | None] | None:
-    """Split ``host[:port]`` as it is written; a bare IPv6 address needs no brackets when it has no port.
+    """Split ``host[:port]``; a bare IPv6 address without a port needs no brackets.
 
-    The port is None when there is none. The result is None when brackets are not closed, or are followed by
-    something else than a port. Neither part is checked.
+    The port is None if there is none. The result is None if brackets are not closed, or are followed by
+    anything but a port. Neither part is checked.
     """
     if text.startswith("["):
         host, closing, rest = text[1:].partition("]")
@@ -28,13 +28,13 @@ def split_host_port(text: str) -> tuple[str, str | None] | None:
 
 
 def is_host(text: str) -> bool:
-    """Return whether `text` may be a host name or an IP address; the resolver knows more."""
+    """Return whether `text` may be a host name or an IP address; the resolver decides."""
     return text.isprintable() and len(text) <= MAX_HOST and not any(char in " []/" for char in text)
 
 
 def parse_port(text: str) -> int | None:
-    """Return the port in 0..65535 that `text` writes in decimal, or None."""
-    # The length comes first: `int` refuses thousands of digits with an error of its own.
+    """Return the decimal port in `text`, 0..65535, or None."""
+    # Check the length first: `int` refuses thousands of digits with an error of its own.
     if len(text) > len(str(MAX_PORT)) or not (text.isascii() and text.isdigit()):
         return None
     port = int(text)

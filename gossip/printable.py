@@ -1,10 +1,10 @@
-"""Text for a terminal that may come from anywhere: nothing in it can move a cursor or forge a line."""
+"""Text from any source, made safe for a terminal: it cannot move the cursor or forge a line."""
 
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def printable(text: str) -> str:
-    r"""Return `text` on one line, what is not printable escaped as Go would: ``\n``, ``\x1b``, ``\u202e``.
+    r"""Return `text` on one line, with unprintable characters escaped as in Go: ``\n``, ``\x1b``, ``\u202e``.
 
     A byte that is not UTF-8 (a surrogate escape) becomes ``\xff`` again.
     """
@@ -25,5 +25,5 @@ def _escape(char: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text of several lines, such as Go's list of errors, as one."""
+    """Return a text of several lines, such as Go's list of errors, as one line."""
     return printable(" ".join(text.split()))

@@ -8,20 +8,20 @@ from pathlib import Path
 from gossip.errors import ConfigError, os_reason
 
 MAX_FILE_BYTES = 1024 * 1024
-"""Longest file; configurations take hundreds of bytes, scenarios thousands."""
+"""Length of the longest file; configurations take hundreds of bytes, scenarios thousands."""
 
 
 MAX_KEY_PARTS = 64
-"""Parts of one dotted key: `tomllib` takes time in the square of their number."""
+"""Parts of one dotted key: `tomllib` takes time quadratic in their number."""
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _DEEP_KEY = re.compile(rf"(?<![\w-])(?:{_PART}\.[ \t]*+){{{MAX_KEY_PARTS}}}")
 
 
 def read_bounded(path: Path, purpose: str, limit: int = MAX_FILE_BYTES) -> bytes:
-    """Return the content of the regular file at `path`; `purpose` says in errors what it is.
+    """Return the content of the regular file at `path`; `purpose` describes it in errors.
 
     Raises:
-        ConfigError: it cannot be read, is longer than `limit` bytes, or is no regular file: a pipe would
+        ConfigError: it cannot be read, is longer than `limit` bytes, or is not a regular file: a pipe would
             block, a device never ends.
     """
     try:
@@ -40,7 +40,7 @@ def read_bounded(path: Path, purpose: str, limit: int = MAX_FILE_BYTES) -> bytes
 
 
 def read_text(path: Path, purpose: str) -> str:
-    """Return the text in the file at `path`; raises as `read_bounded`, and for what is not UTF-8."""
+    """Return the text in the file at `path`; raises as `read_bounded`, and if the content is not UTF-8."""
     try:
         return read_bounded(path, purpose).decode("utf-8")
     except UnicodeDecodeError:
@@ -62,7 +62,7 @@ def parse_toml(text: str, source: str) -> dict[str, object]:
     Raises:
         ConfigError: it is not TOML, is nested too deeply, or has a number of thousands of digits.
     """
-    import tomllib  # most programs are told everything by flags
+    import tomllib  # most programs get all their settings from flags
 
     if _DEEP_KEY.search(text):
         raise ConfigError(f"{source} is not valid TOML: nested too deeply")

@@ -1,6 +1,6 @@
-"""Plain values as TOML text; the standard library only reads it.
+"""Plain values as TOML text; the standard library can only read TOML.
 
-Scalars stand first, then tables and arrays of tables, so that it reads from the general to the particular.
+Scalars come first, then tables and arrays of tables, so that it reads from the general to the particular.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def toml_text(table: Mapping[str, Value]) -> str:
     """Return `table` as a TOML document.
 
     Raises:
-        ValueError: it holds something that TOML cannot say.
+        ValueError: it holds a value that TOML cannot express.
     """
     return "\n".join(_lines(table, "")).strip() + "\n"
 
@@ -46,10 +46,10 @@ def _is_tables(value: Value) -> bool:
 
 
 def inline_text(value: Value) -> str:
-    """Return `value` as it stands after an equals sign.
+    """Return `value` in the form that follows an equals sign.
 
     Raises:
-        ValueError: it is something that TOML cannot say.
+        ValueError: it is a value that TOML cannot express.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -71,5 +71,5 @@ def _key(key: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # JSON's escapes are TOML's, except that TOML also wants the delete character escaped.
+    # JSON's escapes are TOML's, except that TOML also requires the delete character to be escaped.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

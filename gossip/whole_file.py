@@ -1,7 +1,7 @@
-"""Small files that are replaced as a whole: a reader, or a crash, meets the old one or the new one.
+"""Small files that are replaced as a whole: a reader, or a crash, finds the old one or the new one.
 
-The new content is written beside the file, under a name that nobody can guess and that did not exist: a link
-that was planted in its place is not followed.
+The new content is written beside the file, under an unguessable name that did not exist before: a link
+planted in its place is not followed.
 """
 
 import os
@@ -19,14 +19,14 @@ def replace_file(
     Args:
         path: The file, which need not exist.
         data: Its whole content.
-        prefix: How the name of the temporary file in the same directory begins; it ends in ``.tmp``.
+        prefix: The start of the name of the temporary file in the same directory; it ends in ``.tmp``.
         mode: Permissions of the new file.
         durable: Wait until the content is on the disk.
 
     Raises:
-        OSError: it cannot be written; the old one stays.
+        OSError: it cannot be written; the old file stays.
     """
-    import tempfile  # most programs write no such file
+    import tempfile  # most programs never write such a file
 
     fd, name = tempfile.mkstemp(".tmp", prefix, path.parent)
     try:

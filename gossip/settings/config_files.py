@@ -1,7 +1,7 @@
 """Configuration files, each of which is a source of settings: our own TOML, and Serf's JSON.
 
-A directory stands for the files in it that end in ``.json`` or ``.toml``, in the order of their names, as
-``serf agent -config-dir`` has it for JSON (serf-wire 8.1). A file is JSON if its name says so or if it begins
+A directory stands for the files in it that end in ``.json`` or ``.toml``, in the order of their names, like
+``serf agent -config-dir`` for JSON (serf-wire 8.1). A file is JSON if its name says so or if it begins
 with a brace, which TOML never does.
 """
 
@@ -31,7 +31,7 @@ def read_config_files(kind: type[Struct], paths: Iterable[Path]) -> list[Source]
 def _read(kind: type[Struct], path: Path) -> Source:
     text = read_text(path, "configuration")
     if path.suffix == JSON or text.lstrip().startswith("{"):
-        from gossip.settings.serf_json import serf_source  # most agents have no Serf file
+        from gossip.settings.serf_json import serf_source  # most agents have no Serf files
 
         return serf_source(kind, path, text)
     return toml_source(kind, path, text)

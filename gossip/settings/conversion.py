@@ -17,7 +17,7 @@ MAX_SHOWN = 60
 
 
 def convert(item: Declared, value: object, *, is_text: bool) -> object:
-    """Return the value of the setting `item` for `value`; with `is_text` texts are read as numbers and so on.
+    """Return the value of the setting `item` for `value`; `is_text` if texts stand for numbers and so on.
 
     Raises:
         ValueError: the value is invalid; the message names the expected and the given value.
@@ -43,7 +43,7 @@ def parse_tag(text: str) -> tuple[str, str]:
 
 
 def _split(item: Declared, value: object, *, is_text: bool) -> object:
-    """Return the parts of a list or a map that is written in one line."""
+    """Return the parts of a list or a map written on one line."""
     words = item.setting.words
     if isinstance(value, str):
         if item.is_list and words is Words.SHELL:

@@ -1,7 +1,7 @@
 """Merges sources into one configuration: later sources win, and the origin of each value is kept.
 
-As in Serf (serf-wire 8.2), lists of later sources are appended and tables are merged, where the setting says
-so. Each source is checked on its own, so that an error names the source, the key and the value.
+As in Serf (serf-wire 8.2), lists of later sources are appended and tables are merged, if the setting is
+declared so. Each source is checked on its own, so that an error names the source, the key and the value.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ class Merged(NamedTuple, Generic[C]):
 
 
 def merge(kind: type[C], sources: Iterable[Source]) -> Merged[C]:
-    """Return the configuration `kind` that `sources` give, the last one strongest.
+    """Return the configuration `kind` that `sources` give; later ones take priority.
 
     Raises:
         ConfigError: a value is invalid; one line with its origin and the expected value.
@@ -46,7 +46,7 @@ def merge(kind: type[C], sources: Iterable[Source]) -> Merged[C]:
 
 
 def _added(item: Declared, earlier: object, value: object) -> tuple[object, bool]:
-    """Return `value` over what `earlier` sources said, and whether theirs is part of it."""
+    """Return `value` added to the `earlier` one, and whether the earlier one is part of the result."""
     if item.setting.adds:
         if isinstance(earlier, tuple) and isinstance(value, tuple):
             return (*earlier, *value), True

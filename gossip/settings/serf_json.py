@@ -17,14 +17,15 @@ from gossip.settings.setting import Declared, settings_of
 from gossip.settings.source import Source
 
 _WITHOUT_EFFECT = ("syslog_facility",)
-"""Keys without a meaning of their own: each modifies a key that is refused."""
+"""Keys without a meaning of their own: each modifies an unsupported key."""
 
 
 def serf_source(kind: type[Struct], path: Path, text: str) -> Source:
     """Return the source for the Serf file at `path` with the content `text`.
 
     Raises:
-        ConfigError: it is not a JSON object, or has a key that Serf does not know or that is left out here.
+        ConfigError: it is not a JSON object, or has a key that Serf does not know or that is unsupported
+            here.
     """
     by_key = {item.serf_key: item for item in settings_of(kind).values() if item.serf_key}
     values: dict[str, object] = {}
@@ -43,7 +44,7 @@ def serf_source(kind: type[Struct], path: Path, text: str) -> Source:
 
 
 def says_something(item: Declared, value: object) -> bool:
-    """Return whether Serf heeds `value`; it treats an empty, zero or false value as not set."""
+    """Return whether Serf uses `value`; it treats an empty, zero or false value as not set."""
     if value is False and item.setting.serf_opposite:
         return True
     return bool(value) and not (item.is_duration and value in ("0", "0s"))

@@ -41,15 +41,15 @@ class Setting(Struct, frozen=True):
     """
 
     help: str
-    flag: str = ""  # such as "--node"; empty: it has none
+    flag: str = ""  # such as "--node"; empty if it has none
     metavar: str = ""
     serf: Serf = Serf.NOT
-    off_flag: str = ""  # of a switch; empty: "--no-" and the flag
+    off_flag: str = ""  # the flag that switches it off; empty for "--no-" and the flag
     default: str = ""
-    serf_opposite: str = ""  # Serf's key, if it has the opposite meaning
-    serf_variable: str = ""  # a variable of Serf's command line that also sets it
+    serf_opposite: str = ""  # Serf's key, if that has the opposite meaning
+    serf_variable: str = ""  # Serf's environment variable that also sets it
     words: Words = Words.COMMAS
-    adds: bool = False  # to what earlier sources gave, instead of replacing it
+    adds: bool = False  # extends the value of earlier sources instead of replacing it
     is_table: bool = False  # in files only: neither flag nor variable
     is_secret: bool = False
     is_live: bool = False
@@ -96,7 +96,7 @@ class Declared(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a whole number, or perhaps none."""
+        """Whether it is a whole number, possibly None."""
         return self.kind is int or (isinstance(self.kind, UnionType) and int in get_args(self.kind))
 
     @property
@@ -107,7 +107,7 @@ class Declared(NamedTuple):
 
     @property
     def default_text(self) -> str:
-        """The default in words; empty if there is nothing to say."""
+        """The default in words; empty if there is none to mention."""
         if self.setting.default:
             return self.setting.default
         match self.default:

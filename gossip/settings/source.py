@@ -22,8 +22,8 @@ _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SC
 class Source(NamedTuple):
     """The values that one source sets.
 
-    `where` has the location of each setting in the source, with which errors begin. If `is_text`, the values
-    are texts that still have to be parsed as numbers and so on.
+    `where` has the location of each setting in the source, which begins each error. If `is_text`, the values
+    are texts that must still be parsed as numbers and so on.
     """
 
     values: Mapping[str, object]
@@ -41,11 +41,11 @@ def flag_source(kind: type[Struct], given: Mapping[str, object]) -> Source:
 def environment_source(
     kind: type[Struct], environ: Mapping[str, str], prefix: str, other_prefixes: tuple[str, ...] = ()
 ) -> Source:
-    """Return the source for variables: `prefix` and the setting's name in capitals; our own win over Serf's.
+    """Return the source for variables: `prefix` and the setting's name in capitals; ours override Serf's.
 
     An unknown variable with our prefix is refused: otherwise a misspelt one would be ignored silently.
-    Exempt are those that begin with one of `other_prefixes`, and those that an orchestrator sets for each
-    service, as a service may have our name.
+    Exempt are variables that begin with one of `other_prefixes`, and those that an orchestrator sets for each
+    service, because a service may have our name.
 
     Raises:
         ConfigError: a variable with our prefix is unknown.
@@ -100,7 +100,7 @@ def _only_table(path: Path, content: dict[str, object], table: str) -> dict[str,
 
 
 def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    import difflib  # only on the way out with an error
+    import difflib  # only for errors
 
     ends = {each.removeprefix(prefix): each for each in known}
     close = difflib.get_close_matches(name.removeprefix(prefix), ends, n=1)

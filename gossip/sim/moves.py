@@ -1,8 +1,8 @@
-"""When a member's name may pass on to another address (ADR 15, ADR 29), checked from outside the nodes.
+"""Rules for moving a member's name to another address (ADR 15, ADR 29), checked from outside the nodes.
 
-A name passes on when pings to its old address stay unanswered and one to its new address is answered.
-Observers see no packets, but they see where agents run: an answer comes from an agent of that name, and
-pings that stay unanswered take time.
+A name moves when pings to its old address stay unanswered and one to its new address is answered. Observers
+see no packets, but they see where agents run: an answer comes from an agent of that name, and waiting for
+pings that stay unanswered takes time.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ TIMEOUTS_OF_THE_LIVING = PING_SPACING * (PINGS_OF_THE_LIVING - 1) + 1
 """Probe timeouts that the pings take while the owner is believed to be alive."""
 
 TIMEOUTS_OF_THE_GONE = PING_SPACING * PINGS
-"""Probe timeouts that they take at least if the owner is gone, also if it is declared dead on the way."""
+"""Least probe timeouts that they take if the owner is gone, even if it is declared dead meanwhile."""
 
 
 class Agent(Struct):
-    """Where agents of one name run or ran: since when, by the world's clock and by those of the others."""
+    """Agents of one name at one address: since when, by the world's clock and by the other hosts'."""
 
     first: float
     latest: float
@@ -45,7 +45,7 @@ class Agent(Struct):
 
 
 class Seen(Struct, frozen=True):
-    """A row of SWIM's table as it was; `member` is the row itself, which changes."""
+    """A row of SWIM's table as it was; `member` is the live row, which changes."""
 
     member: Member
     address: Address
@@ -53,7 +53,7 @@ class Seen(Struct, frozen=True):
 
 
 class Moves(Observer):
-    """A name only passes on to a later agent of that name, and not before pings could show that it moved."""
+    """A name moves only to a later agent of that name, and not before pings could show that it has moved."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -61,7 +61,7 @@ class Moves(Observer):
         self._seen: dict[tuple[str, str], Seen] = {}
 
     def started(self, host: Host, now: float) -> None:
-        """Remember where and when; a new life knows nothing of what the last one knew."""
+        """Record place and time; a new life starts without the last one's memory."""
         for key in [key for key in self._seen if key[0] == host.name]:
             del self._seen[key]
         agent = self._agents.get((host.name, host.address))
@@ -72,7 +72,7 @@ class Moves(Observer):
             agent.latest = now
 
     def told(self, host: Host, effects: Sequence[Effect], now: float) -> None:
-        """Compare the address of each row that an event is about with what it was."""
+        """Compare the address in the row of each event with the earlier one."""
         assert host.node is not None
         for effect in effects:
             if not isinstance(effect, TOLD_OF):
@@ -96,7 +96,7 @@ class Moves(Observer):
             raise RuleBrokenError("a name passes on to a later agent", detail, now)
         life, began = new.others.get(host.name, (0, 0.0))
         if life != host.life:
-            return  # this agent started later, and nobody noted its clock
+            return  # this agent started later, so its clock was not recorded
         timeouts = TIMEOUTS_OF_THE_GONE if before.is_gone else TIMEOUTS_OF_THE_LIVING
         least = timeouts * self._cluster.config.swim.probe_timeout
         took = now + host.offset - began
