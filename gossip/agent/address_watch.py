@@ -1,9 +1,9 @@
-"""Notice that this machine lost the address that peers were told.
+"""Notices that this machine has lost the address that peers know.
 
-An agent that listens on all addresses tells its new one: a container was disconnected from its network and
-connected again, or a lease ran out. One whose sockets are bound to the lost address stops, and so does one
-that has no address at all for a while: a sidecar is left in an empty network namespace when its container is
-started again. A supervisor starts it anew.
+An agent that listens on all addresses announces its new one: its container was disconnected from a network
+and reconnected, or a lease ran out. An agent whose sockets are bound to the lost address stops, and so does
+one without any address for a while: a sidecar is left in an empty network namespace when its container
+restarts. A supervisor then restarts the agent.
 """
 
 import logging
@@ -30,7 +30,7 @@ WATCH_INTERVAL = 1.0
 MISSED_LOOKS = 3
 """An address may disappear briefly while an interface is being reconfigured."""
 MAX_LOOKS_WITHOUT = 10
-"""After so many looks without any address, the network will not be connected again by itself."""
+"""After this many checks without any address, the network will not come back by itself."""
 
 Row = tuple[str, str]
 """An interface and one of its addresses."""
@@ -38,10 +38,10 @@ Look = Callable[[], Iterable[Row]]
 
 
 async def watch_address(agent: "Agent", addresses: Look = interface_addresses) -> None:
-    """Follow the address of `agent`; stop it with `EXIT_MOVED` when it can be reached no more.
+    """Follow the address of `agent`; stop it with `EXIT_MOVED` when it can no longer be reached.
 
-    An address that was configured (it may be that of a router), a loopback one that was bound, and one that
-    no interface had at the start are not watched.
+    Not watched are an address that was configured (it may be a router's), a loopback address that was bound,
+    and one that no interface had at the start.
     """
     told, bound = agent.driver.node.members()[0].address, agent.driver.transport.address.host
     if agent.config.advertise:
@@ -54,7 +54,7 @@ async def watch_address(agent: "Agent", addresses: Look = interface_addresses) -
         await trio.sleep(WATCH_INTERVAL)
         try:
             present = list(addresses())
-        except OSError:  # out of descriptors: that says nothing about the address
+        except OSError:  # out of descriptors: this says nothing about the address
             continue
         missed = 0 if place.is_in(present) else missed + 1
         if missed < MISSED_LOOKS:
@@ -69,7 +69,7 @@ async def watch_address(agent: "Agent", addresses: Look = interface_addresses) -
 
 
 class _Place:
-    """Where peers find the agent, and what else the machine had when they were told."""
+    """The address that peers know, and the machine's other addresses at the time it was announced."""
 
     def __init__(self, host: str, present: Iterable[Row], *, may_move: bool, ipv6: bool) -> None:
         rows = list(present)
@@ -82,13 +82,13 @@ class _Place:
         self._interfaces = {name for name, address in rows if address == host and not self.is_loopback}
 
     def is_in(self, present: Iterable[Row]) -> bool:
-        """Tell whether peers can find the agent; a loopback address is told for want of another."""
+        """Tell whether peers can reach the agent; loopback is announced only for lack of another address."""
         return not self.is_loopback and any(address == self._host for _, address in present)
 
     def other(self, present: Iterable[Row]) -> str:
-        """Return the address to tell instead, empty if there is none.
+        """Return the address to announce instead, empty if there is none.
 
-        It is of the same interface, or new: a bridge that was there all the time leads nowhere.
+        It belongs to the same interface, or is new: a bridge that was always there leads nowhere.
         """
         if not self.may_move:
             return ""
@@ -100,15 +100,15 @@ class _Place:
         return "" if ip_address(host).is_loopback else host
 
     def is_lost(self, missed: int) -> bool:
-        """Tell whether to give up after `missed` looks in a row."""
+        """Tell whether to give up after `missed` checks in a row."""
         return not self.is_loopback and (not self.may_move or missed >= MAX_LOOKS_WITHOUT)
 
 
 def _move(agent: "Agent", told: Address, host: str) -> Address:
-    """Tell peers that the agent is at `host` now; return what they are told."""
+    """Announce that the agent is at `host` now; return the address that peers know."""
     here = Address(host, told.port)
     log.warning("address changed: announcing the new one", extra={"addr": here, "previous": told})
     agent.driver.destinations.move(here)
-    with suppress(LocalProtocolError):  # it leaves: nobody will look for it any more
+    with suppress(LocalProtocolError):  # it is leaving: no peer will look for it any more
         agent.driver.apply(lambda node, now: node.move(pack_address(host), now))
     return here

@@ -1,11 +1,11 @@
-"""Which datagrams are handled: every source has a share of the agent's time, strangers share one more.
+"""Which datagrams are handled: every source has a share of the agent's time, and strangers share another.
 
-A datagram is charged by the seconds of CPU that it took, so that cheap ones may come often and dear ones
-rarely, whatever the machine and whatever else runs there. A source whose share is used up is dropped unread
-until it has grown back; members have shares of their own, so that a flood from elsewhere costs their probes
-and answers nothing. What one datagram may make the agent send to strangers is bounded by its own size.
-Nothing of this is in the protocol: without encryption a source address can be forged, and these bounds hold
-for each forged one.
+A datagram is charged for the CPU seconds it took, so cheap ones may come often and expensive ones rarely,
+regardless of the machine and its load. A source that has used up its share is dropped unread until the share
+has grown back. Members have shares of their own, so a flood from other hosts does not affect their probes and
+answers. The bytes that one datagram makes the agent send to strangers are limited by its own size. None of
+this is in the protocol: without encryption a source address can be forged, and these limits apply to each
+forged address.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,30 +14,30 @@ from gossip.wire.address import Address
 from gossip.wire.messages import MessageType
 
 STRANGER_SHARE = 0.2
-"""Seconds per second for all datagrams of one host that are not from a member's address."""
+"""Seconds per second for all datagrams of one host that do not come from a member's address."""
 STRANGERS_SHARE = 0.4
 """Seconds per second for all strangers together."""
 MEMBER_SHARE = 0.2
 """Seconds per second for each member's address. A probe and its answer take 0.0001."""
 BURST = 0.1
-"""Seconds that a share may hold: what a source may use at once after a rest."""
+"""Seconds that a share may accumulate: the time a source may use at once after a pause."""
 MAX_CHARGE = 0.02
-"""Seconds charged for one datagram at most: a collection of garbage meanwhile is nobody's fault."""
+"""Most seconds charged for one datagram: no source is to blame for a garbage collection meanwhile."""
 MAX_SOURCES = 4096
-"""Shares remembered; beyond that the one that was charged least recently is forgotten, and is full again."""
+"""Shares remembered; beyond that, the one charged least recently is forgotten, and thus full again."""
 MAX_REQUESTS = 4
-"""Pings and indirect pings answered of one datagram. Members send one."""
+"""Pings and indirect pings answered in one datagram. Members send one."""
 MAX_ANSWER_RATIO = 3
-"""Bytes sent to strangers because of one datagram, for each of its bytes."""
+"""Bytes sent to strangers because of one datagram, per byte of it."""
 MEMBER_RELAYS_PER_SECOND = 200.0
 STRANGER_RELAYS_PER_SECOND = 20.0
-"""Indirect pings carried out, of all members and of all strangers. Members ask when a ping is late."""
+"""Indirect pings per second, for all members and for all strangers. Members send one if a ping is late."""
 
 REQUESTS = frozenset((MessageType.PING, MessageType.INDIRECT_PING))
 
 
 class Allowance:
-    """What may be used: `rate` units a second, `most` after a rest. It may be overdrawn by the last use."""
+    """A budget: `rate` units a second, `most` after a pause. The last use may overdraw it."""
 
     __slots__ = ("_at", "_left", "_most", "_rate")
 
@@ -48,7 +48,7 @@ class Allowance:
         self._at = now
 
     def left(self, now: float) -> float:
-        """Return what is left at `now`, less than zero if overdrawn."""
+        """Return the remaining budget at `now`, below zero if overdrawn."""
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
         return self._left
@@ -59,12 +59,12 @@ class Allowance:
 
 
 class Admission:
-    """Decides about datagrams by their source and what that has cost so far."""
+    """Decides about datagrams by their source and the cost of its earlier datagrams."""
 
     def __init__(self, is_member: Callable[[Address], bool], now: float) -> None:
-        self.dropped = 0  # datagrams of sources that had used up their share
-        self.requests_dropped = 0  # pings and indirect pings beyond the bounds
-        self.answers_dropped = 0  # packets to strangers beyond the bound
+        self.dropped = 0  # datagrams from sources that had used up their share
+        self.requests_dropped = 0  # pings and indirect pings beyond the limits
+        self.answers_dropped = 0  # packets to strangers beyond the limit
         self._is_member = is_member
         self._strangers = Allowance(STRANGERS_SHARE, BURST, now)
         self._sources: dict[Address | str, Allowance] = {}  # members by address, strangers by host
@@ -73,7 +73,7 @@ class Admission:
         self._answer_room: int | None = None
 
     def admits(self, source: Address, now: float) -> bool:
-        """Return whether to look at a datagram from `source`; count it if not."""
+        """Return whether to read a datagram from `source`; count it if not."""
         is_member = self._is_member(source)
         share = self._sources.get(source if is_member else source.host)
         if (share is None or share.left(now) > 0) and (is_member or self._strangers.left(now) > 0):
@@ -82,7 +82,7 @@ class Admission:
         return False
 
     def charge(self, source: Address, seconds: float, now: float) -> bool:
-        """A datagram from `source` took `seconds` of CPU; return whether that used up what it may use."""
+        """A datagram from `source` took `seconds` of CPU; return whether its budget is now used up."""
         seconds = min(seconds, MAX_CHARGE)
         is_member = self._is_member(source)
         key = source if is_member else source.host
@@ -98,9 +98,9 @@ class Admission:
         return share.left(now) <= 0
 
     def bounded(self, parts: Sequence[bytes], source: Address, now: float) -> Sequence[bytes]:
-        """Return `parts` without the pings and indirect pings that are too many."""
+        """Return `parts` without the pings and indirect pings beyond the limits."""
         if len(parts) == 1 and parts[0][0] != MessageType.INDIRECT_PING:
-            return parts  # by far the most
+            return parts  # the usual case
         relays = self._member_relays if self._is_member(source) else self._stranger_relays
         kept: list[bytes] = []
         requests = 0
@@ -124,7 +124,7 @@ class Admission:
         self._answer_room = MAX_ANSWER_RATIO * size
 
     def end(self) -> None:
-        """It has been handled: what is sent from now on answers nobody."""
+        """The datagram was handled: packets sent from now on do not answer it."""
         self._answer_room = None
 
     def may_send(self, size: int, to: Address) -> bool:

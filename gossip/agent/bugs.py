@@ -23,7 +23,7 @@ class Bugs:
         self._complaints = Complaints()
 
     def report(self, place: str, error: BaseException, consequence: str) -> None:
-        """Log `error`, caught in `place`; `consequence` says what ended because of it."""
+        """Log `error`, caught in `place`; `consequence` says which part ended because of it."""
         self.count += 1
         bug = sole(error)
         held = self._complaints.admit(f"{place} {type(bug).__name__}", trio.current_time())

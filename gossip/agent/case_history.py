@@ -1,7 +1,7 @@
-"""What happened to members that were suspected, failed or came back, and who said so: the latest of it.
+"""The recent history of members that were suspected, failed or came back, with the reporters.
 
-An observer of the driver, and a reader: nothing in the agent decides by it. A member of which nothing but its
-first join is known has no case, so that a large cluster that is well costs nothing.
+An observer of the driver, which only readers use: the agent decides nothing by it. A member that has only
+joined has no case, so that a large healthy cluster costs nothing.
 """
 
 from collections import deque
@@ -25,9 +25,9 @@ from gossip.swim.evidence import Evidence
 from gossip.wire.address import Address
 
 MAX_ENTRIES_PER_MEMBER = 32
-"""Entries kept of one member: three or four suspicions with all that followed."""
+"""Entries kept per member: three or four suspicions with all that followed."""
 MAX_ENTRIES = 4096
-"""Entries kept of all members; the case that changed longest ago makes room."""
+"""Entries kept for all members; the case that changed longest ago is dropped first."""
 
 KINDS: dict[type, str] = {
     MemberSuspected: "suspected",
@@ -39,11 +39,11 @@ KINDS: dict[type, str] = {
     MemberReaped: "reaped",
     MemberJoined: "returned",
 }
-"""What an entry is called; a member that joins has returned if it has a case."""
+"""The names of entries; a member that joins has returned if it has a case."""
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One thing that happened to a member, `at` monotonic seconds."""
+    """One event in a member's case, `at` monotonic seconds."""
 
     kind: str
     at: float
@@ -53,7 +53,7 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Case:
-    """The entries of one member, oldest first, and how many older ones were dropped."""
+    """The entries of one member, oldest first, and the number of older ones that were dropped."""
 
     __slots__ = ("entries", "forgotten")
 
@@ -72,22 +72,22 @@ class Case:
 
 
 class CaseHistory:
-    """All cases, by the member's name, the one that changed longest ago first."""
+    """All cases, by the member's name, least recently changed first."""
 
     def __init__(self) -> None:
         self._cases: dict[str, Case] = {}
-        self._count = 0  # of entries
+        self._count = 0  # number of entries
 
     def __len__(self) -> int:
         """Return how many entries are kept."""
         return self._count
 
     def case(self, name: str) -> Case | None:
-        """Return the case of a member, None if nothing is known."""
+        """Return the case of a member, None if there is none."""
         return self._cases.get(name)
 
     def observe(self, effects: Sequence[Effect], now: float) -> None:
-        """Take in a batch of effects of the node."""
+        """Process a batch of the node's effects."""
         for effect in effects:
             if isinstance(effect, MemberEvent) and type(effect) in KINDS:
                 self._add(effect, now)

@@ -1,8 +1,8 @@
-"""Many changes become one event: Serf's coalescing (serf-wire 5.12; Serf `coalesce.go`).
+"""Coalescing, as in Serf: many changes become one event (serf-wire 5.12; Serf `coalesce.go`).
 
-The first change starts a period, each change a shorter quiet time; the first of the two that ends flushes.
-A flush has one event per kind with all its members, each member in the kind of its last change. Pure: the
-time comes in, and the owner calls `flush` when `next_deadline` has passed.
+The first change starts a period, each change a shorter quiet time; the flush happens at the end of either. It
+has one event per kind with all its members, each member under the kind of its last change. Pure: the time is
+passed in, and the owner calls `flush` when `next_deadline` has passed.
 """
 
 import math
@@ -13,9 +13,9 @@ from gossip.ipc.bodies import Member
 from gossip.wire.serf_messages import UserEvent
 
 PERIOD = 3.0
-"""Seconds from the first change to the flush at the latest (Serf agent's CoalescePeriod)."""
+"""Most seconds from the first change to the flush (Serf agent's CoalescePeriod)."""
 QUIET = 1.0
-"""Seconds without a change that flush earlier (Serf agent's QuiescentPeriod)."""
+"""Seconds without a change after which the flush comes earlier (Serf agent's QuiescentPeriod)."""
 MAX_HELD_EVENTS = 512
 """User events held back at once; one more flushes them all."""
 MEMBER_UPDATE = "member-update"
@@ -30,13 +30,13 @@ class MemberChanges(Struct, frozen=True):
 
 
 class Coalescence:
-    """Member changes and user events that wait to be told together."""
+    """Member changes and user events that are held back to be reported together."""
 
     __slots__ = ("_events", "_held", "_latest", "_period_ends", "_quiet_ends", "_told")
 
     def __init__(self) -> None:
         self._latest: dict[str, tuple[str, Member]] = {}  # by member: the kind of its last change
-        self._told: dict[str, str] = {}  # by member: the kind that was told last
+        self._told: dict[str, str] = {}  # by member: the kind that was reported last
         self._events: dict[str, list[UserEvent]] = {}  # by name: those of the highest Lamport time
         self._held = 0
         self._period_ends = math.inf
@@ -48,7 +48,7 @@ class Coalescence:
         self._wait(now)
 
     def add_event(self, event: UserEvent, now: float) -> None:
-        """Hold back a user event; of one name only those of the highest Lamport time survive."""
+        """Hold back a user event; of each name only the events of the highest Lamport time are kept."""
         held = self._events.setdefault(event.name, [])
         if held and event.ltime < held[0].ltime:
             return
@@ -66,7 +66,7 @@ class Coalescence:
         return min(self._period_ends, self._quiet_ends)
 
     def flush(self) -> tuple[list[MemberChanges], list[UserEvent]]:
-        """Return what was held back: member changes by kind, then user events in order of arrival."""
+        """Return the events held back: member changes by kind, then user events in order of arrival."""
         by_kind: dict[str, list[Member]] = {}
         for name, (kind, member) in self._latest.items():
             if self._told.get(name) == kind and kind != MEMBER_UPDATE:

@@ -1,7 +1,7 @@
 """The settings of an agent: each with its type, default, flag, limits and meaning.
 
 Keys and flags carry Serf's names where Serf has them (serf-wire 8.1, 8.2). `gossip.agent.config_sources`
-reads them, `gossip.agent.config_check` checks what several of them must agree on.
+reads them, `gossip.agent.config_check` checks them as a whole.
 """
 
 import re
@@ -28,18 +28,18 @@ PROFILES = ("lan", "wan", "local")
 PROTOCOL, OLDEST_PROTOCOL = 5, 3
 """Serf's protocol versions that can be announced; version 2 has no tags."""
 MAX_USER_EVENT_BYTES = 9 * 1024
-"""Serf refuses a higher limit."""
+"""Serf's highest limit."""
 MAX_DATAGRAM_BYTES = 60_000
-"""Queries and answers travel in one datagram."""
+"""A query or an answer travels in one datagram."""
 LOG_FORMATS = ("logfmt", "json")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 _CLUSTER = re.compile(r"[A-Za-z0-9_-]{1,50}")
-"""What fits into one label of a DNS name, behind a prefix."""
+"""Fits, with a prefix, into one label of a DNS name."""
 _LEVEL_ALIASES = {"WARNING": "WARN", "ERROR": "ERR"}
 
 
 def normal_level(level: str) -> str:
-    """Return Serf's spelling of a log level; unknown ones come back in capitals."""
+    """Return Serf's spelling of a log level; unknown levels are returned in capitals."""
     upper = level.upper()
     return _LEVEL_ALIASES.get(upper, upper)
 
@@ -85,7 +85,7 @@ def _seed_text(text: str) -> str:
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What an agent is told at its start. Times are in seconds."""
+    """An agent's settings. Times are in seconds."""
 
     node_name: Annotated[
         str, Setting("Name in the cluster, unique.", "--node", "NAME", Serf.FLAG, default="the hostname")
@@ -402,29 +402,29 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     @property
     def bind_endpoint(self) -> Endpoint:
-        """Where gossip listens."""
+        """The address that gossip listens on."""
         return parse_endpoint(self.bind, GOSSIP_PORT)
 
     @property
     def advertise_endpoint(self) -> Endpoint | None:
-        """What peers are told, if it differs from `bind`; without a port of its own it takes `bind`'s."""
+        """The address that peers are told, if it differs from `bind`; the default port is that of `bind`."""
         return parse_endpoint(self.advertise, self.bind_endpoint.port) if self.advertise else None
 
     @property
     def rpc_endpoint(self) -> Endpoint | Path | None:
-        """Where the RPC listens; None when it is switched off."""
+        """The address that the RPC listens on; None if it is switched off."""
         return parse_rpc_address(self.rpc_addr)
 
     @property
     def secret_key(self) -> bytes | None:
-        """The gossip encryption key, 16, 24 or 32 bytes, or None when gossip is in the clear."""
+        """The gossip encryption key, 16, 24 or 32 bytes; None without encryption."""
         return decode_key(self.encrypt_key) if self.encrypt_key else None
 
     @property
     def label_bytes(self) -> bytes:
-        """The cluster label as packets and streams carry it; empty without one."""
+        """The cluster label in the form of packets and streams; empty without one."""
         return self.label.encode("utf-8", "surrogateescape")
 
     def seeds(self, texts: Iterable[str]) -> list[Seed]:
-        """Parse join addresses; a seed without a port is asked at our own gossip port."""
+        """Parse join addresses; our own gossip port is the default for seeds."""
         return [parse_seed(text, self.bind_endpoint.port) for text in texts]

@@ -1,4 +1,4 @@
-"""What an agent's whole configuration must satisfy: how settings agree, and the files they name."""
+"""Checks of an agent's whole configuration: how settings fit together, and the files they name."""
 
 import stat
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ _SECRET_REMEDIES = {"encrypt_key": "--encrypt-file or GOSSIP_ENCRYPT_KEY", "rpc_
 
 
 def check_config(config: AgentConfig) -> None:
-    """Check what the settings cannot be checked for one by one.
+    """Check the configuration for mistakes that the settings one by one do not show.
 
     Raises:
-        ConfigError: the first thing that is wrong.
+        ConfigError: the first mistake found.
     """
     _check_name(config.node_name)
     if config.discover:
@@ -41,14 +41,14 @@ def check_config(config: AgentConfig) -> None:
 
 
 def config_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:
-    """Return what a person should know of a configuration that works: secrets in sight, settings in vain."""
+    """Return warnings about a valid configuration: exposed secrets, settings without effect."""
     vain = "rejoin_after_leave has no effect without snapshot_path"
     in_vain = [vain] if config.rejoin_after_leave and not config.snapshot_path else []
     return [*in_vain, *_secret_warnings(overrides, config)]
 
 
 def _secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> list[str]:
-    """Return what other users of this machine may learn: secrets among the flags, a key file open to all."""
+    """Return the secrets that other users of this machine can see: in flags, or in a readable key file."""
     warnings = [
         f"{settings_of(AgentConfig)[key].setting.flag} stands on the command line, where other users of this "
         f"machine can read it (use {remedy})"
@@ -56,7 +56,7 @@ def _secret_warnings(overrides: Mapping[str, object], config: AgentConfig) -> li
         if overrides.get(key)
     ]
     for path in filter(None, (config.encrypt_file, config.keyring_file)):
-        with suppress(OSError):  # read a moment ago
+        with suppress(OSError):  # it was readable a moment ago
             if Path(path).stat().st_mode & stat.S_IROTH:
                 warnings.append(f"every user of this machine can read the key in {path} (chmod o-r)")
     return warnings

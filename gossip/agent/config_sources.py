@@ -1,6 +1,6 @@
-"""How an agent's settings are read: defaults, files, environment, flags; later ones win.
+"""Reading an agent's settings: defaults, files, environment, flags; later ones override earlier ones.
 
-Every source is checked on its own, and the whole once at the end. After that a configuration is trusted.
+Every source is checked on its own, and the result once at the end. After that, a configuration is trusted.
 """
 
 import os
@@ -21,7 +21,7 @@ from gossip.wire.keyring import decode_key
 
 ENVIRONMENT_PREFIX = "GOSSIP_"
 OTHER_PREFIXES = ("GOSSIP_LB_",)
-"""Variables of the load balancer are its own business."""
+"""Prefixes of the load balancer's variables, which the agent ignores."""
 MAX_KEY_FILE_BYTES = 1024
 
 
@@ -36,7 +36,7 @@ def load_config(
     mapping or a list of ``key=value``.
 
     Raises:
-        ConfigError: one line that names the source, the key, the value and what is expected.
+        ConfigError: one line that names the source, the key, the value and the expected form.
     """
     return explained_config(overrides, config_files, environ).config
 
@@ -46,13 +46,13 @@ def explained_config(
     config_files: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Merged[AgentConfig]:
-    """Do as `load_config`, and say where each value came from."""
+    """Like `load_config`, with the origin of each value."""
     environ = os.environ if environ is None else environ
     merged = merge(AgentConfig, agent_sources(overrides, config_files, environ))
     config, origins = merged
     if "node_name" not in origins:
         config = msgspec.structs.replace(config, node_name=os.uname().nodename)
-    if config.role:  # which is stronger than the tag, whatever gave it, as in Serf
+    if config.role:  # it overrides the tag from any source, as in Serf
         config = msgspec.structs.replace(config, tags=config.tags | {"role": config.role}, role="")
     if config.tags_file:
         config = _with_tags_from_file(config)
@@ -65,10 +65,10 @@ def explained_config(
 def agent_sources(
     overrides: Mapping[str, object], config_files: Sequence[Path], environ: Mapping[str, str]
 ) -> list[Source]:
-    """Return all sources of an agent's settings, the strongest last.
+    """Return all sources of an agent's settings, in order of increasing priority.
 
     Raises:
-        ConfigError: a file cannot be read, or a source has something that is no setting.
+        ConfigError: a file cannot be read, or a source has an unknown setting.
     """
     return [
         *read_config_files(AgentConfig, config_files),

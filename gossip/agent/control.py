@@ -1,8 +1,7 @@
-"""The control socket: HTTP/1.1 on a Unix socket for what Serf's IPC has no command for.
+"""The control socket: HTTP/1.1 on a Unix socket, for commands that Serf's IPC does not have.
 
-Other parts of the agent register routes: a method, and a path below ``/v1/``.
-Only the agent's own user may connect. A client can harm only its own connection: sizes, times
-and numbers are bounded.
+Other parts of the agent register routes: a method, and a path below ``/v1/``. Only the agent's own user may
+connect. A client can harm only its own connection: sizes, times and numbers are limited.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import h11
 
 MAX_CONNECTIONS = 16
-"""Clients at once; one more is closed at once."""
+"""Clients at once; any more are closed at once."""
 MAX_HEAD_BYTES = 16 * 1024
 """Longest request line with all headers."""
 MAX_BODY_BYTES = 64 * 1024
@@ -44,7 +43,7 @@ log = logging.getLogger("gossip.agent")
 
 
 class Request(Struct, frozen=True):
-    """What a client asks; the path without the query, the query as it came."""
+    """A client's request: the path without the query, and the query as received."""
 
     method: str
     path: str
@@ -53,7 +52,7 @@ class Request(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """What it gets."""
+    """The answer to a client."""
 
     body: bytes
     status: HTTPStatus = HTTPStatus.OK
@@ -71,12 +70,12 @@ def as_json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 
 def refusal(status: HTTPStatus, reason: str) -> Response:
-    """Return the answer to what is not done: ``{"error": reason}``."""
+    """Return the answer to a refused request: ``{"error": reason}``."""
     return as_json({"error": reason}, status)
 
 
 class _RefusedError(Exception):
-    """The request is not even looked at; the connection ends with the answer."""
+    """The request is not even examined; the connection ends with the answer."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -92,17 +91,17 @@ class ControlServer:
         self._complaints = Complaints()
 
     async def run(self) -> None:
-        """Accept clients until cancelled; the listener is closed on the way out."""
+        """Accept clients until cancelled, then close the listener."""
         places = Places(MAX_CONNECTIONS, MAX_CONNECTIONS)
         await serve_clients(self._listener, places, self._serve, self._complain)
 
     async def _serve(self, stream: trio.SocketStream, place: Place) -> None:
-        place.since = None  # `READ_TIMEOUT` sees to it that none stays for long
+        place.since = None  # `READ_TIMEOUT` keeps any from staying long
         try:
             async with stream:
                 await _Conversation(stream, self._answer).run()
         except trio.BrokenResourceError:
-            pass  # the client is gone, maybe in the middle of an answer
+            pass  # the client is gone, possibly in the middle of an answer
         except trio.TooSlowError:
             self._complain("a client was too slow")
 
@@ -123,23 +122,23 @@ class ControlServer:
 
 
 class _Conversation:
-    """One client: requests one after the other.
+    """One client: its requests, one after the other.
 
-    A handler that raises is answered with 500, as far as there is still something to answer; the exception
-    then propagates to the code that serves the connection.
+    If a handler raises, the client gets a 500 if an answer is still possible; the exception then propagates
+    to the code that serves the connection.
     """
 
     def __init__(self, stream: trio.SocketStream, answer: Handler) -> None:
-        import h11  # most agents are never asked
+        import h11  # most agents never get a request
 
         self._h11 = h11
         self._stream = stream
         self._answer = answer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-        self._is_head = False  # the present request wants the head of the answer alone
+        self._is_head = False  # the current request wants only the head of the answer
 
     async def run(self) -> None:
-        """Answer until the client leaves or breaks the rules."""
+        """Answer requests until the client leaves or breaks the rules."""
         while True:
             try:
                 with trio.fail_after(READ_TIMEOUT):
@@ -200,7 +199,7 @@ class _Conversation:
         if closing:
             headers.append(("Connection", "close"))
         if self._http.our_state not in (self._h11.IDLE, self._h11.SEND_RESPONSE):
-            return  # nothing that could still be answered
+            return  # an answer is no longer possible
         with trio.fail_after(WRITE_TIMEOUT):
             await self._send(
                 self._h11.Response(

@@ -1,7 +1,7 @@
-"""Where a member may be: what the node sends goes to addresses that peers have named, and they may name any.
+"""Where a member may be: the node sends to addresses that peers have named, and they may name any address.
 
-Without this rule one forged announcement makes every agent send to a multicast group, to a service on its own
-loopback interface, or to its own IPC. What people ask for (a join) is not checked.
+Without this rule, one forged announcement makes every agent send to a multicast group, to a service on its
+own loopback interface, or to its own IPC. Addresses given by people (for a join) are not checked.
 """
 
 from functools import lru_cache
@@ -14,11 +14,11 @@ class Destinations:
     """Judges addresses for one agent."""
 
     def __init__(self, bound: Address, advertised: Address, rpc_port: int = 0) -> None:
-        """Take this agent's own addresses.
+        """Set this agent's own addresses.
 
         Args:
-            bound: Where its gossip sockets are.
-            advertised: Where peers find them.
+            bound: The address of its gossip sockets.
+            advertised: The address that peers use.
             rpc_port: The port of its IPC, 0 if that is not TCP.
         """
         self._bound = bound
@@ -26,7 +26,7 @@ class Destinations:
         self.move(advertised)
 
     def move(self, advertised: Address) -> None:
-        """Judge anew: peers find this agent at `advertised` now."""
+        """Start over with the new address that peers use, `advertised`."""
         self._own = (self._bound, advertised)
         self._own_hosts = {self._bound.host, advertised.host}
         self._loopback = any(ip_address(host).is_loopback for host in self._own_hosts)

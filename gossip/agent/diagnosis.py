@@ -1,7 +1,7 @@
-"""What is wrong around this agent, concluded from what it saw: one finding for each fault, with a remedy.
+"""Faults around this agent, inferred from its observations: one finding for each, with a remedy.
 
-Pure: `gossip.agent.doctor` gathers the observations. A finding names the peer, the direction in which packets
-are lost, what was seen in figures, and what a person should do.
+Pure: `gossip.agent.doctor` collects the observations. A finding names the peer, the direction in which
+packets are lost, the figures observed, and the remedy for a person.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 ERROR, WARNING = "error", "warning"
 ENCRYPTION_WORDS = ("crypt", "no installed key")
-"""Words of complaints that mean: the peer has another key, or one of both has none."""
+"""Words in complaints which show that the peer has another key, or that one side has none."""
 MISSED_PUSH_PULLS = 10
-"""Expected anti-entropy streams from one peer that must stay out before TCP counts as blocked.
+"""Expected anti-entropy streams from one peer that must be missing before TCP counts as blocked.
 
-Each peer picks its partner at random: 1 in 22,000 healthy peers lets ten expected ones pass.
+Each peer picks its partner at random: 1 in 22,000 healthy peers skips ten expected ones.
 """
 
 
 SHORTEST_QUIET_TIME = 5.0
-"""Seconds of silence that prove nothing, in however small a cluster."""
+"""Seconds of silence that prove nothing, however small the cluster is."""
 
 
 class PeerReport(Struct, frozen=True):
-    """What the checks of one peer found. Counts are answers out of `tries`."""
+    """The results of the checks of one peer. Counts are answers out of `tries`."""
 
     name: str
     address: Address
@@ -42,27 +42,27 @@ class PeerReport(Struct, frozen=True):
     full: int
     stream: int
     query_acked: bool
-    """It acknowledged a query over UDP, however the query reached it."""
+    """It acknowledged a query over UDP, by whatever route the query reached it."""
     heard: float | None
     """Seconds since a datagram last came from its address; None for never."""
     elsewhere: Address | None = None
-    """From where its pings come, if not from its address."""
+    """The source of its pings, if that is not its address."""
     refusal: str = ""
-    """Why nothing is sent to its address."""
+    """Why packets to its address are not sent."""
 
 
 class Observations(Struct, frozen=True):
-    """All that a diagnosis is made of; times are seconds."""
+    """The input of a diagnosis; times are seconds."""
 
     name: str
     address: Address
     now: float
     running: float
-    """For how long the agent has observed."""
+    """How long the agent has been observing."""
     peers: Sequence[PeerReport]
     alive_peers: int
     streams_from: dict[str, float]
-    """When a host last opened a stream to this agent."""
+    """When each host last opened a stream to this agent."""
     push_pull_interval: float
     probe_interval: float
     probe_timeout: float
@@ -122,7 +122,7 @@ def _paths(seen: Observations, peer: PeerReport) -> Iterator[Finding]:
 
 
 def _udp(seen: Observations, peer: PeerReport) -> Finding:
-    """UDP fails and TCP does not: which direction is it?"""
+    """Find the direction in which UDP fails while TCP works."""
     facts = f"UDP: 0 of {peer.tries} pings answered; TCP: {peer.stream} of {peer.tries}; {_last_heard(peer)}"
     if peer.query_acked:
         facts += "; it acknowledged a query over UDP"
@@ -136,7 +136,7 @@ def _udp(seen: Observations, peer: PeerReport) -> Finding:
 
 
 def _quiet_time(seen: Observations) -> float:
-    """Return for how long a peer whose datagrams arrive may be silent: it probes everybody in turn."""
+    """Return how long a peer whose datagrams arrive may be silent: it probes all members in turn."""
     return max(SHORTEST_QUIET_TIME, 2 * seen.alive_peers * seen.probe_interval)
 
 
@@ -176,7 +176,7 @@ def _address_of_peer(peer: PeerReport, facts: str) -> Finding:
 
 
 def _own_address(seen: Observations) -> Iterator[Finding]:
-    """Find out whether peers can reach what this agent advertises."""
+    """Find out whether peers can reach the address that this agent advertises."""
     if ip_address(seen.address.host).is_loopback:
         elsewhere = [peer for peer in seen.peers if not ip_address(peer.address.host).is_loopback]
         if elsewhere:

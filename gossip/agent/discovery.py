@@ -1,7 +1,7 @@
 """Finding other agents by multicast DNS: ``--discover CLUSTER`` (serf-wire 8.1; Serf `mdns.go`).
 
 Every agent announces itself as a service ``_serf_CLUSTER._tcp`` and joins the others that it hears of. The
-library `zeroconf` has threads of its own; what it finds is handed to trio, which joins.
+library `zeroconf` has its own threads; what it finds is passed to Trio, which joins.
 """
 
 import logging
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from gossip.agent.service import Agent
 
 QUIET = 0.1
-"""Seconds without a further find before what was found is joined, as in Serf."""
+"""Seconds without another find before the found agents are joined, as in Serf."""
 CLOSE_TIMEOUT = 2.0
-"""Seconds for taking the announcement back."""
+"""Seconds for withdrawing the announcement."""
 LOOKUP_TIMEOUT_MS = 3000
 MAX_FOUND = 256
-"""Addresses that wait to be joined; more are dropped, and found again at their next announcement."""
+"""Addresses waiting to be joined; any more are dropped, and found again at their next announcement."""
 
 log = logging.getLogger("gossip.agent")
 
 
 def service_type(cluster: str) -> str:
-    """Return the type under which the agents of `cluster` announce themselves."""
+    """Return the service type under which the agents of `cluster` announce themselves."""
     return f"_serf_{cluster}._tcp.local."
 
 
@@ -52,7 +52,7 @@ def announcement(cluster: str, name: str, address: Address) -> "ServiceInfo":
 
 
 class Finds:
-    """What was found and not joined yet; filled by the library's threads."""
+    """Addresses found and not joined yet; filled by the library's threads."""
 
     def __init__(self, cluster: str, own_name: str, token: trio.lowlevel.TrioToken) -> None:
         self._own = f"{own_name}.{service_type(cluster)}"
@@ -61,7 +61,7 @@ class Finds:
         self._arrived = trio.Event()
 
     def add_service(self, zeroconf: "Zeroconf", kind: str, name: str) -> None:
-        """Take note of a service; called in a thread of the library."""
+        """Record a service; called in a thread of the library."""
         if name == self._own:
             return
         info = zeroconf.get_service_info(kind, name, LOOKUP_TIMEOUT_MS)
@@ -71,21 +71,21 @@ class Finds:
                 self._token.run_sync_soon(self.add, found)
 
     def update_service(self, zeroconf: "Zeroconf", kind: str, name: str) -> None:
-        """Take note of a service that may have moved; called in a thread of the library."""
+        """Record a service that may have moved; called in a thread of the library."""
         self.add_service(zeroconf, kind, name)
 
     def remove_service(self, zeroconf: "Zeroconf", kind: str, name: str) -> None:
-        """Do nothing: that a member is gone is for gossip to say."""
+        """Do nothing: gossip decides whether a member is gone."""
 
     def add(self, addresses: list[str]) -> None:
-        """Take note of addresses to join; those over `MAX_FOUND` are dropped."""
+        """Record addresses to join; those beyond `MAX_FOUND` are dropped."""
         for address in addresses:
             if len(self._waiting) < MAX_FOUND:
                 self._waiting[address] = None
         self._arrived.set()
 
     async def batch(self) -> list[str]:
-        """Return the addresses found, when nothing more has come for `QUIET` seconds."""
+        """Return the addresses found, once none has been added for `QUIET` seconds."""
         await self._arrived.wait()
         while self._arrived.is_set():
             self._arrived = trio.Event()
@@ -96,7 +96,7 @@ class Finds:
 
 
 async def discover(agent: "Agent") -> None:
-    """Announce `agent` and join whatever agents of its cluster are announced, until cancelled.
+    """Announce `agent` and join the announced agents of its cluster, until cancelled.
 
     Raises:
         StartError: the socket of multicast DNS cannot be opened.
@@ -123,7 +123,7 @@ async def discover(agent: "Agent") -> None:
 
 
 def _open(host: str) -> "Zeroconf":
-    """Return the library's instance on the interface of `host`, or on all."""
+    """Return the library's instance on the interface of `host`, or on all interfaces."""
     from zeroconf import InterfaceChoice, IPVersion, Zeroconf
 
     version = IPVersion.V6Only if ":" in host else IPVersion.V4Only
@@ -134,7 +134,7 @@ def _open(host: str) -> "Zeroconf":
 
 
 async def _join(agent: "Agent", found: list[str]) -> None:
-    """Join those of `found` that are no members yet; who does not answer is found again."""
+    """Join those of `found` that are not members yet; an agent that does not answer is found again."""
     known = {str(member.address) for member in agent.driver.node.members()}
     fresh = [address for address in found if address not in known]
     if not fresh or agent.is_leaving:

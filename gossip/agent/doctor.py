@@ -1,7 +1,7 @@
-"""Looks for faults between this agent and its peers, on demand: gathers what `diagnosis` concludes from.
+"""Looks for faults between this agent and its peers, on demand, and collects the data for `diagnosis`.
 
-Peers are asked with messages that every peer of Serf answers and that no script of theirs ever sees: pings by
-datagram (short, and as long as gossip's longest) and by stream, and the query ``_serf_ping``.
+The messages used are answered by every Serf peer and never reach its scripts: pings by datagram (short, and
+as long as gossip's longest) and by stream, and the query ``_serf_ping``.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from gossip.serf.members import SerfMember
 
 MAX_PEERS = MAX_PATH_CHECKS
-"""Peers examined in one go, drawn at random if there are more."""
+"""Peers examined at once, drawn at random if there are more."""
 ROUNDS = 3
-"""Checks of a peer that does not answer in all ways: a lost packet or two are no finding."""
+"""Checks of a peer that does not answer in every way: one or two lost packets are not a finding."""
 ANSWER_SLACK = 1.0
 """Seconds that a round may take beyond the core's own time limit."""
 
@@ -59,13 +59,13 @@ class Doctor:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._ask_for_acks, {member.name for member in peers}, acked)
                 nursery.start_soon(self._check_paths, results)
-            tried = [member for member in peers if results[member.name][0]]  # else gone meanwhile
+            tried = [member for member in peers if results[member.name][0]]  # otherwise gone meanwhile
             reports = [self._report(member, results[member.name], acked) for member in tried]
             findings = diagnose(self._observations(reports, len(alive)))
             return Diagnosis(node.name, len(tried), len(alive), tuple(findings))
 
     async def _check_paths(self, results: dict[str, list[int]]) -> None:
-        """Check all peers; those that did not answer in all ways again, up to `ROUNDS` times."""
+        """Check all peers; check those that did not answer in every way again, up to `ROUNDS` times."""
         for _ in range(ROUNDS):
             wanted = {name for name, counts in results.items() if 0 in counts}
             if not wanted:
@@ -105,7 +105,7 @@ class Doctor:
         return self._driver.apply(lambda node, now: node.check_paths(name, now))
 
     async def _ask_for_acks(self, names: set[str], acked: set[str]) -> None:
-        """Note who of `names` acknowledges a query, until all have, or its time is over."""
+        """Add the members in `names` that ack a query to `acked`, until all have or its time is up."""
         done = trio.Event()
 
         def listen(effect: QueryAcked | QueryAnswered | QueryFinished) -> None:
@@ -117,7 +117,7 @@ class Doctor:
         try:
             token = self._queries.ask(QueryRequest(name=PING_QUERY, wants_acks=True), listen)
         except LocalProtocolError:
-            return  # too many queries are running: the answer to this one is missing, no more
+            return  # too many queries are running: only this answer is missing
         try:
             if names:
                 await done.wait()

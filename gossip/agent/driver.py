@@ -1,8 +1,8 @@
 """The driver: owns the node, feeds it packets and time, carries out its effects (architecture 2.4).
 
 Every access to the node is one synchronous section: input, then `_flush`. Trio switches tasks only at awaits,
-so no locks are needed and none exist. Nobody else calls a method that changes the node; they use `apply`.
-One task sleeps until the node's next deadline, and moving that deadline does not wake it.
+so no locks are needed and none exist. All other code that changes the node goes through `apply`. One task
+sleeps until the node's next deadline, and moving that deadline does not wake it.
 """
 
 import logging
@@ -48,13 +48,13 @@ from gossip.wire.keyring import Keyring
 from gossip.wire.messages import Ack, Ping, PushPull
 
 MAX_OUTGOING_STREAMS = 64
-"""Streams that the node opens by itself, at once; more only says that nobody answers."""
+"""Streams that the node may have opened at once; more would only mean that no peer answers."""
 ROWS_A_TURN = 256
-"""Rows of a push/pull merged before other tasks get their turn: ten milliseconds, if all are newcomers."""
+"""Rows of a push/pull merged before other tasks get a turn: ten milliseconds, if all are newcomers."""
 MESSAGES_A_TURN = 32
-"""Messages of one datagram handled before other tasks get their turn: a millisecond, if all are newcomers."""
+"""Messages of one datagram handled before other tasks get a turn: a millisecond, if all are newcomers."""
 MAX_FINISHED_TOKENS = 256
-"""Finished broadcasts remembered until somebody asks."""
+"""Finished broadcasts remembered until their result is requested."""
 
 T = TypeVar("T")
 Observer = Callable[[Sequence[Effect], float], None]
@@ -70,15 +70,15 @@ class Driver:
         self.leave_announced = trio.Event()
         self.leave_finished = trio.Event()
         self.rejected_packets = 0
-        self.misdirected = 0  # packets and streams to addresses where no member can be: not sent
-        self.streams_skipped = 0  # wanted by the node while too many were open
+        self.misdirected = 0  # packets and streams not sent, because no member can have the address
+        self.streams_skipped = 0  # not opened, because too many were open
         self.on_bug: Callable[[], None] = lambda: None  # a command made the node raise
         self._transport = transport
         self._sealer = sealer
         self._streams = Streams(transport, sealer, node.config.swim.stream_timeout)
         self.admission = Admission(lambda address: address in node.swim.table.name_at, self.now())
         self.destinations = Destinations(transport.address, node.members()[0].address, rpc_port)
-        self._asked_by: Address | None = None  # whose datagram is being handled
+        self._asked_by: Address | None = None  # the source of the datagram being handled
         self._event_log = EventLog()
         self.symptoms = Symptoms(self.now())
         self._joins = Joins(node.name, transport.address.port, self._exchange_for_join, self.apply)
@@ -88,11 +88,11 @@ class Driver:
         self._outgoing = 0
         self._flushing = False
         self._waiting: dict[int, trio.Event] = {}
-        self._finished: dict[int, None] = {}  # in order of their end
+        self._finished: dict[int, None] = {}  # in the order in which they finished
 
     @staticmethod
     def now() -> float:
-        """Return the monotonic time in seconds that the node lives by."""
+        """Return the monotonic time in seconds that the node uses."""
         return trio.current_time()
 
     @property
@@ -107,12 +107,12 @@ class Driver:
 
     @property
     def refusals(self) -> Refusals:
-        """How many packets and streams were refused for their envelope."""
+        """How many packets and streams were refused because of their envelope."""
         return self._sealer.refusals
 
     @property
     def withheld_lines(self) -> int:
-        """How many lines of the log about members were withheld because there were too many."""
+        """How many log lines about members were withheld because there were too many."""
         return self._event_log.withheld
 
     @property
@@ -122,16 +122,16 @@ class Driver:
 
     @property
     def keyring(self) -> Keyring | None:
-        """The keys that gossip is encrypted with, which may change while it runs; None in the clear."""
+        """The keys that gossip is encrypted with, which may change at run time; None without encryption."""
         return self._sealer.keyring
 
     @property
     def key_name(self) -> str:
-        """The fingerprint of the key that gossip is encrypted with, empty in the clear."""
+        """The fingerprint of the key that gossip is encrypted with, empty without encryption."""
         return keys[0] if (keys := self._sealer.key_names) else ""
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Receive, keep time and serve streams until cancelled; the sockets are closed on the way out."""
+        """Receive, keep time and serve streams until cancelled, then close the sockets."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -162,8 +162,8 @@ class Driver:
         """Exchange whole states with the node at `to`.
 
         Raises:
-            OSError: there is no stream to be had, or it broke.
-            RemoteProtocolError: the peer's state is broken or its versions do not fit ours.
+            OSError: the stream could not be opened, or it broke.
+            RemoteProtocolError: the peer's state is broken, or its versions do not fit ours.
             trio.TooSlowError: it took longer than the stream timeout.
         """
         await self._push_pull(to, join=join, replay=replay)
@@ -174,7 +174,7 @@ class Driver:
         One success makes the join a success: it is announced to the cluster at once.
 
         Raises:
-            LocalProtocolError: too many joins are under way.
+            LocalProtocolError: too many joins are in progress.
         """
         return await self._joins.outcome(self.apply(lambda node, _: self._begin_join(node, seeds, replay)))
 
@@ -184,7 +184,7 @@ class Driver:
         return attempt
 
     async def broadcast_done(self, token: int, timeout: float) -> bool:  # noqa: ASYNC109 - a result, not an error
-        """Wait at most `timeout` seconds for the broadcast under `token`; return whether it spread."""
+        """Wait at most `timeout` seconds for the broadcast under `token`; return whether it finished."""
         if token == 0 or token in self._finished:
             self._finished.pop(token, None)
             return True
@@ -206,8 +206,8 @@ class Driver:
     async def merge(self, remote: PushPull, *, initiated: bool, replay: bool = False, peer: str = "") -> None:
         """Merge the state of `peer`, a name or an address; raises `RemoteProtocolError` if it does not fit.
 
-        Of a large one the rows are merged beforehand, in several turns: as a whole it then says little that
-        is new, and what it says takes a twentieth of the time.
+        The rows of a large state are merged first, in several turns: merging the whole then finds little
+        news, and takes a twentieth of the time.
         """
 
         def merge(part: PushPull) -> None:
@@ -231,18 +231,18 @@ class Driver:
         return self.node.answer_stream_ping(ping)
 
     def receive_user_message(self, payload: bytes) -> None:
-        """Handle a message for Serf's layer that came over a stream."""
+        """Handle a message for Serf's layer that arrived over a stream."""
         self.apply(lambda node, now: node.receive_user_message(payload, now))
 
     def complain(self, peer: str, reason: str) -> None:
-        """Log what a peer did wrong, at a bounded rate."""
+        """Log a peer's fault, at a bounded rate."""
         self._event_log.complain(peer, reason, self.now())
         self.symptoms.complaint(peer, reason, self.now())
 
     # --- time and packets ---------------------------------------------------------------------------------
 
     async def _keep_time(self) -> None:
-        """Sleep until the node's next deadline, over and over; `_flush` moves the alarm meanwhile."""
+        """Sleep until the node's next deadline, again and again; `_flush` moves the alarm meanwhile."""
         while True:
             with trio.CancelScope(deadline=self.node.next_deadline()) as self._timer:
                 await trio.sleep_forever()
@@ -253,7 +253,7 @@ class Driver:
             self._event_log.sum_up(self.now())
 
     def _receive(self, datagram: bytes, source: Address) -> Iterator[None] | None:
-        """Handle a datagram; return what is left to do of a long one, to be done in several turns."""
+        """Handle a datagram; return the rest of a long one, to be handled in several turns."""
         admission, start = self.admission, self.now()
         if not admission.admits(source, start):
             return None
@@ -285,7 +285,7 @@ class Driver:
             self._charge(source, thread_time() - used)
 
     def _handle(self, parts: Sequence[bytes], source: Address, size: int, now: float) -> None:
-        """Let the node hear `parts` of a datagram; it may answer strangers in proportion to `size` bytes."""
+        """Pass `parts` of a datagram to the node; `size` in bytes limits its answers to strangers."""
         self.admission.begin(size)
         self._asked_by = source
         try:
@@ -302,19 +302,19 @@ class Driver:
             self.complain(str(source), "its datagrams take too much time: some are dropped")
 
     def _contain(self, error: Exception) -> None:
-        """Go on after a datagram that showed a bug: ended by it, every member could be ended by anyone."""
+        """Go on after a datagram that revealed a bug; otherwise anyone could end every member with it."""
         self.on_bug()
         self._bugs.report("datagram", error, "it is dropped")
 
     def _flush(self) -> None:
-        """Carry out all effects, then move the alarm; an observer's own commands are carried out as well."""
+        """Carry out all effects, then move the alarm; commands from observers are carried out as well."""
         if self._flushing or self._nursery is None:
             return  # the outer call, or the start of `run`, does it
         self._flushing = True
         try:
             while effects := self.node.effects():
                 for effect in effects:
-                    # By far the most are packets: they skip the long match (45 against 226 ns).
+                    # Most effects are packets: they skip the long match (45 against 226 ns).
                     if type(effect) is SendPacket:
                         self._send(effect)
                     else:
@@ -352,7 +352,7 @@ class Driver:
             case LeaveFinished():
                 self.leave_finished.set()
             case _ if isinstance(effect, SendPacket | QueryEffect | PathsChecked | PingFromElsewhere):
-                pass  # packets are sent elsewhere, observers wait for the others
+                pass  # packets are sent elsewhere, the rest is for observers
             case _:
                 self._event_log.report(effect, self.now())
 
@@ -364,7 +364,7 @@ class Driver:
             self._transport.send(datagram, effect.to)
 
     def _is_fit(self, to: Address) -> bool:
-        """Return whether a member can be at `to`; count and say it if not."""
+        """Return whether a member can be at `to`; if not, count and log it."""
         refusal = self.destinations.refusal(to)
         if refusal:
             self.misdirected += 1
@@ -383,7 +383,7 @@ class Driver:
     # --- streams that the node asks for -------------------------------------------------------------------
 
     def _open(self, conversation: Callable[[], Awaitable[None]]) -> None:
-        """Start `conversation` in the background, unless too many are under way."""
+        """Start `conversation` in the background, unless too many are in progress."""
         assert self._nursery is not None
         if self._outgoing >= MAX_OUTGOING_STREAMS:
             self.streams_skipped += 1
@@ -398,7 +398,7 @@ class Driver:
             self._outgoing -= 1
 
     def _start(self, conversation: Callable[[], Awaitable[None]]) -> None:
-        """Start a part of a join in the background: how many there are is the core's to bound."""
+        """Start a part of a join in the background: the core limits their number."""
         assert self._nursery is not None
         self._nursery.start_soon(self._contain_stream, conversation)
 
@@ -409,7 +409,7 @@ class Driver:
             self._bugs.report("outgoing stream", group, "the stream is closed")
 
     async def _anti_entropy(self, effect: OpenPushPull) -> None:
-        """Carry out `OpenPushPull`: that nobody answers is for the failure detector to judge."""
+        """Carry out `OpenPushPull`; if nothing answers, the failure detector will notice."""
         try:
             await self._push_pull(effect.to, join=effect.join, replay=True)
         except RemoteProtocolError as error:
@@ -420,7 +420,7 @@ class Driver:
             )
 
     async def _stream_ping(self, effect: OpenStreamPing) -> None:
-        """Carry out `OpenStreamPing`: no answer in time is an answer, too."""
+        """Carry out `OpenStreamPing`; no answer in time is a result, too."""
         try:
             with trio.move_on_at(effect.deadline):
                 reply = await self._streams.exchange(effect.to, effect.ping)

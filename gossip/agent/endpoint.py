@@ -1,7 +1,7 @@
-"""Where things listen and where seeds are, as people write them: ``[nodename/]host[:port]``, a socket path.
+"""Listening addresses and seeds in text form: ``[nodename/]host[:port]``, or a socket path.
 
-Knows the syntax only (Serf's join addresses, serf-wire 3.13): resolving names and opening sockets is done
-elsewhere. IPv6 addresses stand in brackets when a port follows.
+Only the syntax (Serf's join addresses, serf-wire 3.13): other modules resolve names and open sockets. IPv6
+addresses are in brackets if a port follows.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ class Endpoint(Struct, frozen=True):
 
 
 class Seed(Struct, frozen=True):
-    """One address to join: the host as written, its port, and the node expected there (empty: anyone)."""
+    """One address to join: the host as written, its port, and the node expected there (empty: any)."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class Seed(Struct, frozen=True):
 
 
 def parse_endpoint(text: str, default_port: int) -> Endpoint:
-    """Split ``host[:port]``; a bare IPv6 address needs no brackets when it has no port.
+    """Split ``host[:port]``; a bare IPv6 address without a port needs no brackets.
 
     Raises:
         ValueError: the text is empty, a bracket is not closed, or the port is not in 0..65535.

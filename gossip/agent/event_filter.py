@@ -1,7 +1,7 @@
-"""Which events a stream or a handler is for: Serf's filter syntax (serf-wire section 7).
+"""The events that a stream or a handler is for: Serf's filter syntax (serf-wire section 7).
 
-A comma list of ``member-join``, ``member-leave``, ``member-failed``, ``member-update``, ``member-reap``,
-``user``, ``user:NAME``, ``query``, ``query:NAME`` and ``*``; nothing at all means everything.
+A comma-separated list of ``member-join``, ``member-leave``, ``member-failed``, ``member-update``,
+``member-reap``, ``user``, ``user:NAME``, ``query``, ``query:NAME`` and ``*``; an empty list means everything.
 """
 
 from typing import Self
@@ -38,7 +38,7 @@ class EventFilter(Struct, frozen=True):
         return cls(frozenset(wanted))
 
     def admits(self, kind: str, name: str = "") -> bool:
-        """Tell whether an event of `kind`, for users' events and queries called `name`, is wanted."""
+        """Tell whether an event of `kind` is wanted; `name` is that of a user event or query."""
         wanted = self.wanted
         return (EVERYTHING, "") in wanted or (kind, "") in wanted or (bool(name) and (kind, name) in wanted)
 
@@ -52,10 +52,10 @@ class EventHandler(Struct, frozen=True):
 
 
 def parse_handlers(specification: str) -> list[EventHandler]:
-    """Read ``[FILTER=]SCRIPT``; every element of the filter makes a handler of its own, as in Serf.
+    """Read ``[FILTER=]SCRIPT``; each element of the filter makes a separate handler, as in Serf.
 
     Raises:
-        ConfigError: the filter names no kind of event, or there is no script.
+        ConfigError: the filter has an unknown kind of event, or there is no script.
     """
     before, equals, after = specification.partition("=")
     text, script = (before, after) if equals else (EVERYTHING, before)

@@ -43,11 +43,11 @@ DEFAULT_TIME_LIMIT = 60.0
 """Seconds that a script may run; then its process group gets SIGTERM, and SIGKILL after `KILL_DELAY`."""
 KILL_DELAY = 2.0
 MAX_CONCURRENT_SCRIPTS = 8
-"""Scripts that run at the same time, over all handlers; the others wait for their turn."""
+"""Scripts that run at the same time, for all handlers together; the others wait their turn."""
 MAX_QUEUED_EVENTS = 512
-"""Events that wait for one handler; beyond that the newest is dropped, counted and logged."""
+"""Events that wait for one handler; beyond that, new events are dropped, counted and logged."""
 MAX_OUTPUT_BYTES = 8192
-"""The end of a script's output that is kept for the log, as in Serf."""
+"""Length of the end of a script's output that is kept for the log, as in Serf."""
 SLOW_SCRIPT = 1.0
 """Seconds after which Serf warns of a slow script."""
 
@@ -57,13 +57,13 @@ _NOT_IN_VARIABLE = re.compile(r"[^A-Z0-9_]")
 
 
 class Invocation(Struct, frozen=True):
-    """One run of a script: what happened, in the form that the script sees."""
+    """One run of a script: the event, in the form that the script sees."""
 
     kind: str
     name: str  # of a user event, else ""
     variables: dict[str, str]
     stdin: bytes
-    query: IncomingQuery | None = None  # to be answered with what the script prints
+    query: IncomingQuery | None = None  # to be answered with the script's output
 
 
 class _Lane:
@@ -97,15 +97,15 @@ class EventScripts:
         self._coalescence = Coalescence()
         self._wake = trio.Event()
         self._lanes: list[_Lane] = []
-        self._retired: list[_Lane] = []  # handlers of the past whose last events still wait
+        self._retired: list[_Lane] = []  # replaced handlers whose last events still wait
         self._limiter = trio.CapacityLimiter(MAX_CONCURRENT_SCRIPTS)
         self.replace(specifications)
 
     def replace(self, specifications: Sequence[str]) -> None:
-        """Use other handlers from now on; events that already wait for the old ones are still handled.
+        """Use other handlers from now on; events already queued for the old ones are still handled.
 
         Raises:
-            ConfigError: one of them cannot be read; the present ones stay.
+            ConfigError: one of them cannot be read; the current ones stay.
         """
         lanes = [_Lane(handler) for text in specifications for handler in parse_handlers(text)]
         for lane in self._lanes:
@@ -115,7 +115,7 @@ class EventScripts:
         self._wake.set()
 
     def describe(self) -> dict[str, str]:
-        """Return the handlers as Serf's stats show them: ``EVENT:NAME`` to script."""
+        """Return the handlers in the form of Serf's stats: ``EVENT:NAME`` to script."""
         shown = {}
         for lane in self._lanes:
             kind, _, name = lane.handler.text.partition(":")
@@ -123,7 +123,7 @@ class EventScripts:
         return shown
 
     def observe(self, effects: Sequence[Effect], now: float) -> None:
-        """Take in a batch of effects of the node."""
+        """Process a batch of the node's effects."""
         if not self._lanes:
             return
         for effect in effects:
@@ -137,11 +137,11 @@ class EventScripts:
         self._wake.set()
 
     def query(self, query: IncomingQuery) -> None:
-        """Run the scripts for a query; the output of the first that has any is the answer."""
+        """Run the scripts for a query; the first output of any of them is the answer."""
         self._dispatch(_about_query(query))
 
     async def run(self, agent: "Agent") -> None:
-        """Run scripts until cancelled; scripts that still run then are stopped."""
+        """Run scripts until cancelled, then stop those that are still running."""
         served: set[_Lane] = set()
         async with trio.open_nursery() as nursery:
             while True:
@@ -165,7 +165,7 @@ class EventScripts:
                 lane.send.send_nowait(invocation)
             except trio.WouldBlock:
                 self.dropped += 1
-                if self.dropped.bit_count() == 1:  # at 1, 2, 4, 8 …: a flood is logged ever more rarely
+                if self.dropped.bit_count() == 1:  # at 1, 2, 4, 8 …: a flood is logged less and less often
                     log.warning(
                         "event handler is too slow: event dropped",
                         extra={"script": handler.script, "event": invocation.kind, "dropped": self.dropped},
@@ -213,7 +213,7 @@ class EventScripts:
 
 
 def self_variables(name: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that tell a script about this agent."""
+    """Return the variables that describe this agent to a script."""
     variables = {"SERF_SELF_NAME": name, "SERF_SELF_ROLE": tags.get("role", "")}
     for key, value in tags.items():
         variables["SERF_TAG_" + _NOT_IN_VARIABLE.sub("_", key.upper())] = value
@@ -225,11 +225,11 @@ async def run_script(
 ) -> tuple[int | None, bytes]:
     """Run `script` in a shell; return its exit status and the end of its output.
 
-    The status is None when it ran for longer than `time_limit` seconds and was stopped. It has a process
-    group of its own, which is stopped as a whole, also when the caller is cancelled.
+    The status is None if it ran for longer than `time_limit` seconds and was stopped. The script has its own
+    process group, which is stopped as a whole, also if the caller is cancelled.
 
     Raises:
-        OSError: there is no shell, or no process can be made.
+        OSError: there is no shell, or no process can be created.
     """
     environment = os.environ | variables
     process = await trio.lowlevel.open_process(
@@ -247,7 +247,7 @@ async def run_script(
                 nursery.start_soon(_feed, process, stdin)
                 nursery.start_soon(_collect, process, output)
                 await process.wait()
-                # A background child may keep the pipes open for as long as it likes.
+                # A background child may keep the pipes open indefinitely.
                 nursery.cancel_scope.deadline = trio.current_time() + KILL_DELAY
     finally:
         with trio.CancelScope(shield=True):
@@ -257,7 +257,7 @@ async def run_script(
 
 async def _feed(process: trio.Process, data: bytes) -> None:
     assert process.stdin is not None
-    with suppress(trio.BrokenResourceError):  # a script need not read
+    with suppress(trio.BrokenResourceError):  # a script need not read its input
         await process.stdin.send_all(data)
     await process.stdin.aclose()
 
@@ -270,7 +270,7 @@ async def _collect(process: trio.Process, output: bytearray) -> None:
 
 
 async def _stop_group(process: trio.Process) -> None:
-    """End a script that still runs, with its children; what a finished one left behind lives on."""
+    """End a script that is still running, with its children; those of a finished script live on."""
     if process.returncode is None:
         _signal_group(process, signal.SIGTERM)
         with trio.move_on_after(KILL_DELAY):

@@ -1,4 +1,4 @@
-"""What happened, in words: events of the node as log lines, complaints about peers at a bounded rate."""
+"""The log of a node: its events as log lines, and complaints about peers at a bounded rate."""
 
 import logging
 
@@ -40,12 +40,12 @@ class EventLog:
         return self._budget.withheld
 
     def sum_up(self, now: float) -> None:
-        """Say what was withheld in the last period, if it is over."""
+        """Log the number of lines withheld in the last period, if it is over."""
         for kind, member, lines in self._budget.end_period(now):
             log.warning("log lines withheld", extra={"of": kind, "member": member, "lines": lines})
 
     def complain(self, peer: str, reason: str, now: float) -> None:
-        """Log what the peer at `peer` (host:port) did wrong: once per host and minute."""
+        """Log the fault of the peer at `peer` (host:port): once per host and minute."""
         held = self._complaints.admit(peer.rpartition(":")[0], now)
         if held is not None:
             log.warning(
@@ -53,7 +53,7 @@ class EventLog:
             )
 
     def report_key(self, peer: str, keys: tuple[str, str], now: float) -> None:
-        """Log that the peer encrypts with another key than our primary one: once per host and minute."""
+        """Log that the peer encrypts with a key other than our primary one: once per host and minute."""
         if self._complaints.admit(f"key {peer.rpartition(':')[0]}", now) is not None:
             primary, used = keys
             log.warning(
@@ -91,7 +91,7 @@ class EventLog:
             log.info(text, extra=_fields(effect))
 
     def _report_queue(self, effect: QueueDeep) -> None:
-        """Log a deep queue; the core looks at each queue once in 30 s."""
+        """Log a deep queue; the core checks each queue every 30 s."""
         fields = {"queue": effect.queue, "depth": effect.depth}
         if effect.dropped:
             log.warning("broadcast queue is full: dropping", extra=fields | {"dropped": effect.dropped})
@@ -119,7 +119,7 @@ _TEXTS: dict[type[MemberEvent], str] = {
 
 
 def _fields(effect: MemberEvent) -> dict[str, object]:
-    """Return the keys and values of the line about `effect`."""
+    """Return the keys and values of the log line about `effect`."""
     member = effect.member
     fields: dict[str, object] = {"member": member.name, "addr": member.address}
     match effect:
@@ -133,7 +133,7 @@ def _fields(effect: MemberEvent) -> dict[str, object]:
 
 
 def _in_words(evidence: Evidence) -> dict[str, object]:
-    """Return the evidence for a failure as keys and values of a line; empty ones are left out."""
+    """Return the evidence for a failure as keys and values of a log line; empty ones are left out."""
     probe = evidence.probe
     fields: dict[str, object] = {
         "reporter": evidence.reporter,

@@ -1,4 +1,4 @@
-"""What the IPC tells of a member's case: the history's entries with times of the wall clock."""
+"""A member's case for the IPC: the entries of its history, with wall-clock times."""
 
 import time
 
@@ -11,14 +11,14 @@ MILLISECONDS = 1000
 
 
 class _Clock:
-    """Turns monotonic seconds into milliseconds since 1970, as the wall clock stands now."""
+    """Turns monotonic seconds into milliseconds since 1970, by the current wall clock."""
 
     def __init__(self, now: float) -> None:
         self.now = round(time.time() * MILLISECONDS)
         self._monotonic = now
 
     def moment(self, at: float) -> int:
-        """Return the moment `at`; 0 if it is before 1970."""
+        """Return the wall-clock time of `at`; 0 if it is before 1970."""
         return max(0, self.now - duration(self._monotonic - at))
 
 
@@ -28,7 +28,7 @@ def duration(seconds: float) -> int:
 
 
 def explain_member(name: str, driver: Driver, case: Case | None) -> Explanation:
-    """Return all that is known of the member called `name`."""
+    """Return everything known about the member called `name`."""
     clock = _Clock(driver.now())
     member = driver.node.member(name)
     return Explanation(

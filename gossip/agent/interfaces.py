@@ -1,4 +1,4 @@
-"""This machine's own addresses, to choose the one that peers are told (Serf advertises a private address).
+"""This machine's own addresses, to choose the one to announce (Serf advertises a private address).
 
 Linux only, without a dependency: IPv4 from one ioctl, IPv6 from /proc.
 """
@@ -26,7 +26,7 @@ def interface_addresses() -> list[tuple[str, str]]:
 
 
 def choose_address(candidates: Iterable[tuple[str, str]], *, ipv6: bool) -> str:
-    """Return what to advertise when listening everywhere: the first private address, otherwise loopback.
+    """Return the address to advertise when listening on all: the first private one, otherwise loopback.
 
     Raises:
         StartError: there is no address of the wanted family.
@@ -47,7 +47,7 @@ def check_interface(interface: str) -> None:
     """Check that this machine has `interface`, whether it is up or not.
 
     Raises:
-        ConfigError: it has none of that name.
+        ConfigError: there is no interface of that name.
     """
     try:
         socket.if_nametoindex(interface)

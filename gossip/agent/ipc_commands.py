@@ -1,7 +1,7 @@
-"""What the IPC commands do (serf-wire 6.3, 6.5): one function per command, no knowledge of bytes.
+"""The IPC commands (serf-wire 6.3, 6.5): one function per command, which knows nothing of bytes.
 
-A function returns the response's body, or None where the command has none, and raises `CommandError` with the
-text that the client shall read. `RemoteProtocolError` means: close the connection without an answer.
+A function returns the response's body, or None if the command has none, and raises `CommandError` with the
+text for the client. `RemoteProtocolError` means: close the connection without an answer.
 """
 
 import os
@@ -41,20 +41,20 @@ from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.pattern import anchored
 
 FILTER_SLICE = 0.02
-"""Seconds after which a long filtering lets other tasks run."""
+"""Seconds after which a long filter run lets other tasks run."""
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class CommandError(GossipError):
-    """The command was understood and could not be done; the text goes to the client."""
+    """The command was understood but failed; the text goes to the client."""
 
     def __init__(self, text: str, body: ResponseBody | None = None) -> None:
         super().__init__(text)
-        self.body = body  # sent beside the error, where there is something to say
+        self.body = body  # sent with the error, if there is anything to report
 
 
 class IpcHost(Protocol):
-    """What the IPC needs of the agent."""
+    """The agent, as the IPC needs it."""
 
     driver: Driver
     config: AgentConfig
@@ -66,7 +66,7 @@ class IpcHost(Protocol):
     doctor: Doctor
 
     async def leave(self) -> None:
-        """Leave the cluster gracefully; returns when that is complete."""
+        """Leave the cluster gracefully; returns when the leave is complete."""
 
     def stop(self) -> None:
         """Shut the agent down."""
@@ -97,7 +97,7 @@ async def list_filtered_members(host: IpcHost, request: Request) -> ResponseBody
 
 
 async def join(host: IpcHost, request: Request) -> ResponseBody:
-    """Join through the addresses given; one that answers is enough."""
+    """Join through the given addresses; one that answers is enough."""
     wanted = request.body
     assert isinstance(wanted, Join)
     if host.driver.node.status is not MemberStatus.ALIVE:
@@ -114,7 +114,7 @@ async def leave(host: IpcHost, _request: Request) -> None:
 
 
 async def force_leave(host: IpcHost, request: Request) -> None:
-    """Turn a failed member into one that left, or erase it."""
+    """Declare that a failed member has left, or erase it."""
     wanted = request.body
     assert isinstance(wanted, ForceLeave)
     token = host.driver.apply(lambda node, now: node.force_leave(wanted.node, prune=wanted.prune, now=now))
@@ -161,7 +161,7 @@ async def change_keys(host: IpcHost, request: Request) -> KeyReport:
 
 
 async def get_coordinate(host: IpcHost, request: Request) -> ResponseBody:
-    """Return where a member is in terms of round trips, if it ever answered a ping of this agent."""
+    """Return a member's network coordinate, if it ever answered a ping of this agent."""
     wanted = request.body
     assert isinstance(wanted, GetCoordinate)
     found = host.driver.node.coordinate(wanted.node)
@@ -204,8 +204,8 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
 
 
 async def explain(host: IpcHost, request: Request) -> ResponseBody:
-    """Return what is known of a member that was suspected or failed, and who said so."""
-    from gossip.agent.explanation import explain_member  # rarely asked for
+    """Return the case of a member that was suspected or failed, with the reporters."""
+    from gossip.agent.explanation import explain_member  # rarely needed
 
     assert isinstance(request.body, Explain)
     name = request.body.node
@@ -243,7 +243,7 @@ def multierror(errors: tuple[str, ...]) -> str:
 
 
 def _member_tests(wanted: MemberFilter) -> list[Callable[[SerfMember], bool]]:
-    """Return what a member has to pass; raise `ValueError` for a pattern that cannot be used."""
+    """Return the tests that a member must pass; raise `ValueError` for an unusable pattern."""
     tests: list[Callable[[SerfMember], bool]] = []
     if wanted.name:
         name = anchored(wanted.name)

@@ -1,7 +1,7 @@
-"""Serf's IPC, the serving side: connections, handshake, auth, order (serf-wire 6.1-6.4).
+"""The server side of Serf's IPC: connections, handshake, auth, order (serf-wire 6.1-6.4).
 
-Requests of one connection are carried out strictly one after the other; records of its subscriptions may come
-in between, each written whole. A client that is slow, dead or talks nonsense only harms its own connection.
+The requests of one connection are carried out strictly one after the other; records of its subscriptions may
+come in between, each written as a whole. A slow, dead or misbehaving client harms only its own connection.
 """
 
 import hmac
@@ -46,19 +46,19 @@ from gossip.serf.queries import INTERNAL_PREFIX, IncomingQuery, QueryRequest
 from gossip.serf.query_exchange import PING_QUERY
 
 MAX_CONNECTIONS = 128
-"""Clients at once. One more takes the place of the one that waits longest, strangers before others."""
+"""Clients at once. Another one takes the place of the longest-waiting one, strangers first."""
 MAX_UNREAD_BYTES = 32 * 1024 * 1024
-"""Answers that clients have not read yet, of all together; the members of a full table take 4 MB."""
+"""Unread answers of all clients together; the members of a full table take 4 MB."""
 AUTH_TIMEOUT = 10.0
-"""Seconds that a client may take for its handshake and, where one is wanted, its token."""
+"""Seconds that a client may take for its handshake and, if required, its token."""
 WRONG_TOKEN_PAUSE = 0.5
-"""Seconds before a wrong token is refused; one at a time, over all clients."""
+"""Seconds before a wrong token is refused; one at a time, for all clients together."""
 MAX_WRONG_TOKENS = 3
-"""Wrong tokens of one connection; then it is closed."""
+"""Wrong tokens on one connection before it is closed."""
 MAX_SUBSCRIPTIONS = 64
 """Streams and monitors of one connection."""
 MAX_ASKED_QUERIES = 1024
-"""Queries that one connection may still answer; beyond that the oldest is forgotten."""
+"""Queries that one connection may still answer; beyond that, the oldest is forgotten."""
 WRITE_TIMEOUT = 60.0
 """Seconds that a client may take to read one answer or record before its connection is closed."""
 LEAVE_ANSWER_TIMEOUT = 2.0
@@ -81,10 +81,10 @@ class IpcServer:
         self.host = host
         self._listener = listener
         self._complaints = Complaints()
-        self._refusing = trio.Lock()  # of wrong tokens: one pause at a time
+        self._refusing = trio.Lock()  # one pause for a wrong token at a time
 
     async def run(self) -> None:
-        """Accept clients until cancelled; the listener is closed on the way out."""
+        """Accept clients until cancelled, then close the listener."""
         self.host.driver.observers.append(self.feed.observe)
         self.host.queries.respondents.append(self.feed.query)
         try:
@@ -103,13 +103,13 @@ class IpcServer:
             self.complain("a client does not read its answers")
 
     async def refuse_token(self) -> None:
-        """Wait before a wrong token is refused: guessing takes as long over many connections as over one."""
+        """Wait before a wrong token is refused: guessing over many connections is no faster than over one."""
         self.complain("a client gave a wrong token")
         async with self._refusing:
             await trio.sleep(WRONG_TOKEN_PAUSE)
 
     def complain(self, reason: str) -> None:
-        """Log what a client did wrong, each reason once a minute."""
+        """Log a client's fault, each reason once a minute."""
         if (held := self._complaints.admit(reason, trio.current_time())) is not None:
             log.error("ipc request failed", extra={"reason": reason, "withheld": held})
 
@@ -138,21 +138,21 @@ class Connection:
             Command.QUERY: self._open_query,
             Command.RESPOND: self._respond,
         }
-        self._asked: dict[int, IncomingQuery] = {}  # queries that streams carried, by their numbers
+        self._asked: dict[int, IncomingQuery] = {}  # queries delivered by streams, by number
         self._last_number = 0
 
     async def run(self) -> None:
         """Answer requests until the client leaves.
 
         Raises:
-            ExceptionGroup: of `RemoteProtocolError`, it said something that ends the conversation; of
-                `trio.TooSlowError`, it did not read.
+            ExceptionGroup: of `RemoteProtocolError`, it sent something that ends the conversation; of
+                    `trio.TooSlowError`, it did not read.
         """
         async with trio.open_nursery() as nursery:
             try:
                 await self._answer_all(nursery)
             except trio.BrokenResourceError:
-                pass  # the client is gone, maybe in the middle of an answer
+                pass  # the client is gone, possibly in the middle of an answer
             finally:
                 nursery.cancel_scope.cancel()
                 for seq in list(self._subscriptions):
@@ -167,7 +167,7 @@ class Connection:
                 await self._answer(request, nursery)
 
     async def _receive(self) -> bytes:
-        """Return what the client says next; a client that only listens keeps its place."""
+        """Return the client's next bytes; a client that only listens keeps its place."""
         place = self._place
         place.standing = int(self._is_known)
         place.since = None if self._subscriptions else trio.current_time()
@@ -199,7 +199,7 @@ class Connection:
             await self._write(await self._carry_out(request))
 
     async def _refuse_token(self) -> None:
-        """Wait; close the connection of a client that goes on guessing."""
+        """Wait; close the connection of a client that keeps guessing."""
         self._wrong_tokens += 1
         self._place.since = self._opened
         await self._server.refuse_token()
@@ -207,7 +207,7 @@ class Connection:
             raise RemoteProtocolError(f"more than {MAX_WRONG_TOKENS} wrong tokens")
 
     async def _leave(self, request: Request) -> None:
-        """Leave, answer, and stop the agent: also if nobody waits for the answer, or reads it."""
+        """Leave, answer, and stop the agent, even if no client waits for the answer or reads it."""
         try:
             answer = await self._carry_out(request)
             with trio.move_on_after(LEAVE_ANSWER_TIMEOUT):
@@ -222,7 +222,7 @@ class Connection:
             return encode_response(request, error=str(error), body=error.body)
 
     def _denial(self, request: Request) -> str | None:
-        """Return why `request` is not even looked at."""
+        """Return why `request` is refused unexamined."""
         command = request.command
         if not self._has_shaken_hands and command != Command.HANDSHAKE:
             return HANDSHAKE_REQUIRED
@@ -320,7 +320,7 @@ class Connection:
         try:
             self._host.queries.respond(query, request.body.payload)
         except LocalProtocolError as error:
-            return f"failed to respond to key query: {error}"  # Serf 0.9.4's words, whatever the query
+            return f"failed to respond to key query: {error}"  # the text of Serf 0.9.4 for any query
         return ""
 
     def _stop(self, request: Request) -> str:
@@ -331,7 +331,7 @@ class Connection:
     # --- parts of the above -------------------------------------------------------------------------------
 
     def _start_pump(self, request: Request, nursery: trio.Nursery) -> None:
-        """Start a subscription whose answer has just been written: records must not come before it."""
+        """Start a subscription whose answer has just been written: records must not precede it."""
         subscription = self._subscriptions.get(request.seq)
         if subscription is not None and not subscription.is_pumped:
             subscription.is_pumped = True
@@ -341,7 +341,7 @@ class Connection:
         try:
             await subscription.pump(self._write)
         except trio.BrokenResourceError:
-            self._drop(subscription.seq)  # the reading side notices by itself
+            self._drop(subscription.seq)  # the reading side notices on its own
 
     def _drop(self, seq: int) -> None:
         subscription = self._subscriptions.pop(seq, None)

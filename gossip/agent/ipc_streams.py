@@ -1,6 +1,6 @@
-"""What an IPC connection subscribes to: events and log lines (serf-wire 6.4).
+"""Subscriptions of IPC connections: events and log lines (serf-wire 6.4).
 
-Each subscription has a bounded queue. When its client does not read fast enough, records are dropped and
+Each subscription has a bounded queue. If its client does not read fast enough, records are dropped and
 counted; the producer never waits.
 """
 
@@ -32,7 +32,7 @@ from gossip.serf.members import SerfMember
 from gossip.serf.queries import IncomingQuery
 
 QUEUED_RECORDS = 512
-"""As Serf's own queue of a subscription."""
+"""The size of a subscription's queue in Serf."""
 
 log = logging.getLogger("gossip.agent")
 
@@ -43,11 +43,11 @@ MEMBER_EVENTS: dict[type, str] = {
     MemberUpdated: "member-update",
     MemberReaped: "member-reap",
 }
-"""What Serf tells its streams; suspicions and intents are our own and stay inside."""
+"""The effects that Serf reports to its streams; suspicions and intents are ours and stay internal."""
 
 
 def describe(member: SerfMember) -> Member:
-    """Return a member as the IPC shows it."""
+    """Return a member in the form of the IPC."""
     alive = member.alive
     pmin, pmax, pcur, dmin, dmax, dcur = alive.versions or bytes(6)
     return Member(
@@ -66,12 +66,12 @@ def describe(member: SerfMember) -> Member:
 
 
 class Subscription:
-    """A queue of records for the client that asked with sequence number `seq`."""
+    """A queue of records for the client that subscribed with sequence number `seq`."""
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
         self.dropped = 0
-        self.is_pumped = False  # somebody writes what is queued
+        self.is_pumped = False  # a task is writing the queued records
         self._send, self._receive = trio.open_memory_channel[Record](QUEUED_RECORDS)
 
     def offer(self, record: Record) -> None:
@@ -80,13 +80,13 @@ class Subscription:
             self._send.send_nowait(record)
         except trio.WouldBlock:
             self.dropped += 1
-            if self.dropped == 1:  # said once: a monitor would otherwise hear of its own deafness
+            if self.dropped == 1:  # logged once: otherwise a monitor would receive reports of its own losses
                 log.warning("ipc client reads too slowly: records dropped", extra={"seq": self.seq})
         except trio.ClosedResourceError:
             pass
 
     def close(self) -> None:
-        """Take and send nothing more; a record that is being written is finished."""
+        """Take and send no more records; a record that is being written is finished."""
         self._send.close()
         self._receive.close()
 
@@ -101,7 +101,7 @@ class EventStream(Subscription):
     """The subscription of the stream command."""
 
     def __init__(self, seq: int, wanted: EventFilter, number: Callable[[IncomingQuery], int]) -> None:
-        """Send what `wanted` admits; `number` makes a query answerable on the stream's connection."""
+        """Send events that `wanted` admits; `number` makes a query answerable on the stream's connection."""
         super().__init__(seq)
         self.wanted = wanted
         self.number = number
@@ -118,11 +118,11 @@ class EventFeed:
         self._streams[stream] = None
 
     def remove(self, stream: EventStream) -> None:
-        """Send nothing more to `stream`."""
+        """Send no more events to `stream`."""
         self._streams.pop(stream, None)
 
     def observe(self, effects: Sequence[Effect], _now: float) -> None:
-        """Pass on what Serf calls events; rows are copied here because they go on changing."""
+        """Pass on the events that Serf has; rows are copied here because they keep changing."""
         if not self._streams:
             return
         for effect in effects:
@@ -138,7 +138,7 @@ class EventFeed:
                 stream.offer(record)
 
     def query(self, query: IncomingQuery) -> None:
-        """Pass on a query that this agent was asked."""
+        """Pass on a query for this agent."""
         for stream in list(self._streams):
             if stream.wanted.admits("query", query.name):
                 fields = {
@@ -152,9 +152,9 @@ class EventFeed:
 
 
 class QuerySubscription(Subscription):
-    """What comes back to a query that the client sent, until it is done."""
+    """The responses to a query of the client, until it is done."""
 
-    token = 0  # of the query, once it is sent
+    token = 0  # of the query, once it has been sent
 
     def listen(self, effect: QueryAcked | QueryAnswered | QueryFinished) -> None:
         """Pass on an ack, an answer, or the end."""
@@ -192,7 +192,7 @@ class Monitor(Subscription):
         await super().pump(write)
 
     def _hear(self, _level: int, line: str) -> None:
-        """Take a line from the thread that logs, which need not be Trio's."""
+        """Take a line from the logging thread, which may be outside Trio."""
         if threading.get_ident() == self._thread:
             self.offer(LogLine(line))
         else:

@@ -1,7 +1,7 @@
-"""Carries out the joins that the node asks for: names are resolved, addresses are asked for a push/pull.
+"""Carries out the node's joins: resolves names, and does a push/pull with each address.
 
-What to try, how often, and what counts as success is the core's (`gossip.serf.join`). Each effect is answered
-exactly once, whatever happens to it, because an attempt waits for every answer.
+Which seeds to try, how often, and what counts as success is up to the core (`gossip.serf.join`). Each effect
+is answered exactly once, whatever happens to it, because an attempt waits for every answer.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,18 +25,18 @@ class Exchange(Protocol):
     """A push/pull with the node at `to`; raises OSError, RemoteProtocolError or trio.TooSlowError."""
 
     def __call__(self, to: Address, *, replay: bool) -> Awaitable[PushPull]:
-        """Return what the peer said, merged."""
+        """Return the peer's state, after merging it."""
 
 
 class Joins:
-    """The joins of one node that are under way."""
+    """The joins of one node that are in progress."""
 
     def __init__(self, name: str, default_port: int, exchange: Exchange, apply: Apply) -> None:
         self._name = name
         self._default_port = default_port
         self._exchange = exchange
         self._apply = apply
-        self._events: dict[int, trio.Event] = {}  # of the attempts that somebody waits for
+        self._events: dict[int, trio.Event] = {}  # of the attempts that a caller waits for
         self._ended: dict[int, JoinEnded] = {}
 
     def expect(self, attempt: int) -> None:
@@ -44,7 +44,7 @@ class Joins:
         self._events[attempt] = trio.Event()
 
     async def outcome(self, attempt: int) -> JoinEnded:
-        """Wait for the end of `attempt`, which is expected."""
+        """Wait for the end of `attempt`; call `expect` first."""
         try:
             await self._events[attempt].wait()
             return self._ended[attempt]
@@ -53,7 +53,7 @@ class Joins:
             self._ended.pop(attempt, None)
 
     def carry_out(self, effect: JoinEffect, start: Callable[[Callable[[], Awaitable[None]]], None]) -> None:
-        """Do what the node asks for; `start` runs something in the background."""
+        """Carry out `effect`; `start` runs a task in the background."""
         if isinstance(effect, ResolveSeeds):
             start(partial(self._resolve, effect))
         elif isinstance(effect, ContactSeed):
@@ -63,7 +63,7 @@ class Joins:
             self._events[effect.attempt].set()
 
     async def _resolve(self, effect: ResolveSeeds) -> None:
-        """Look up the addresses of seeds; a name without any is an error of that name."""
+        """Look up the addresses of seeds; a name without any address is an error."""
         places, errors = await resolve_all(effect.seeds, self._default_port)
         self._apply(lambda node, now: node.seeds_resolved(effect.attempt, places, errors, now))
 

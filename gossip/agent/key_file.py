@@ -14,10 +14,10 @@ MAX_KEY_FILE_BYTES = 64 * 1024
 
 
 def read_key_file(path: Path) -> Keyring:
-    """Return the ring in a key file: a JSON list of keys in base64, the primary one first, as Serf writes it.
+    """Return the ring in a key file: a JSON list of keys in base64, the primary one first, in Serf's format.
 
     Raises:
-        ConfigError: the file cannot be read, is no such list, or holds something that is no key.
+        ConfigError: the file cannot be read, is not such a list, or has an invalid key.
     """
     data = read_bounded(path, "keyring_file", MAX_KEY_FILE_BYTES)
     try:
@@ -33,10 +33,10 @@ def read_key_file(path: Path) -> Keyring:
 
 
 def write_key_file(path: Path, ring: Keyring) -> None:
-    """Replace a key file as a whole; only its owner may read it.
+    """Replace a key file as a whole; only its owner can read it.
 
     Raises:
-        OSError: it cannot be written; the old one stays.
+        OSError: it cannot be written; the old file stays.
     """
     keys = [base64.b64encode(key).decode() for key in ring.keys]
     data = json.dumps(keys, indent=2).encode()

@@ -1,7 +1,8 @@
-"""The keys of gossip while it runs: Serf's key queries answered, and key changes asked of everybody.
+"""The gossip keys of a running agent: answers Serf's key queries, and requests key changes from all members.
 
 Serf's `keymanager.go` and `internal_query.go` (serf-wire 5.7). A rotation is three changes: install the new
-key everywhere, use it everywhere, remove the old one. Each member writes its ring to its key file, if any.
+key everywhere, use it everywhere, remove the old one. Each member writes its ring to its key file, if it has
+one.
 """
 
 import base64
@@ -34,7 +35,7 @@ log = logging.getLogger("gossip.agent")
 
 
 class Keys:
-    """The key ring of this agent, its file, and its part in changing the keys of the cluster."""
+    """The key ring of this agent, its file, and its part in key changes of the cluster."""
 
     def __init__(self, driver: Driver, desk: QueryDesk, path: Path | None) -> None:
         self._driver = driver
@@ -43,7 +44,7 @@ class Keys:
         desk.agents_own.append(self._answer)
 
     async def change(self, operation: str, text: str = "") -> tuple[str, KeyReport]:
-        """Ask every member to do `operation` with a key in base64; return what went wrong, and the report."""
+        """Ask every member to do `operation` with a base64 key; return the error, if any, and the report."""
         try:
             key = decode_base64(text)
         except ValueError:
@@ -64,7 +65,7 @@ class Keys:
         return failure, report
 
     def _answer(self, query: IncomingQuery) -> None:
-        """Carry out what another member asks of the ring, and say how it went."""
+        """Carry out another member's request to the ring, and answer with the result."""
         operations: dict[str, Callable[[bytes], KeyResponse]] = {
             INSTALL: self._install,
             USE: self._use,
@@ -88,7 +89,7 @@ class Keys:
             )
 
     def _respond(self, query: IncomingQuery, response: KeyResponse) -> None:
-        """Send `response`; a list that is too long is cut, as Serf cuts it."""
+        """Send `response`; a list that is too long is cut, as in Serf."""
         total = len(response.keys)
         for shown in range(total, -1, -1):
             if shown < total:

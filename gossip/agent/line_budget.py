@@ -1,21 +1,21 @@
-"""A budget of log lines: members that come and go a thousand times a second must not fill a disk.
+"""A budget for log lines: members that come and go a thousand times a second must not fill a disk.
 
-Counted per kind of line and member, in fixed periods. What exceeds the budget is counted and summed up in one
-line at the end of the period.
+Lines are counted per kind and member, in fixed periods. Lines over the budget are counted, and reported in
+one line at the end of the period.
 """
 
 from typing import NamedTuple
 
 PERIOD = 10.0
-"""Seconds after which all counts restart."""
+"""Seconds after which all counts start again."""
 LINES_PER_MEMBER = 5
-"""Lines of one kind about one member and period."""
+"""Lines of one kind about one member per period."""
 LINES_PER_KIND = 2000
-"""Lines of one kind and period: more than the members of a cluster that is met for the first time."""
+"""Lines of one kind per period: more than the members of a newly joined cluster."""
 
 
 class Withheld(NamedTuple):
-    """How many lines of one kind about one member were withheld; the name is empty for all others."""
+    """How many lines of one kind about one member were withheld; the name is empty for all other members."""
 
     kind: str
     member: str
@@ -28,7 +28,7 @@ class LineBudget:
     __slots__ = ("_counts", "_ends", "_totals", "withheld")
 
     def __init__(self) -> None:
-        self.withheld = 0  # in all periods together
+        self.withheld = 0  # total of all periods
         self._ends = 0.0
         self._counts: dict[tuple[str, str], int] = {}
         self._totals: dict[str, int] = {}
@@ -46,7 +46,7 @@ class LineBudget:
         return True
 
     def end_period(self, now: float) -> list[Withheld]:
-        """Return what was withheld if the period is over, and begin the next one."""
+        """If the period is over, return the withheld lines and begin the next period."""
         if now < self._ends:
             return []
         self._ends = now + PERIOD

@@ -1,4 +1,4 @@
-"""Logging: one line per record on stderr (logfmt or JSON), the last lines for IPC monitors, a bound on noise.
+"""Logging: one line per record on stderr (logfmt or JSON), the last lines for IPC monitors, limits on noise.
 
 Call sites use the standard library: ``log.info("member joined", extra={"member": name})``; everything in
 `extra` becomes a field of the line, durations as `Seconds`. Names and reasons from peers are hostile text:
@@ -28,14 +28,14 @@ LEVELS = {
     "ERR": logging.ERROR,
 }
 REMEMBERED_LINES = 512
-"""As many lines as Serf keeps for a monitor that comes late."""
+"""The number of lines that Serf keeps for a monitor that connects late."""
 MAX_TEXT = 1024
-"""Characters of one field or message; the rest is cut, because some of it is said by peers."""
+"""Characters of one field or message; the rest is cut, because peers choose some of the text."""
 MAX_TRACEBACK = 8192
 """Characters of a traceback; the oldest frames are cut."""
 COMPLAINT_PERIOD = 60.0
 MAX_COMPLAINT_KEYS = 256
-"""Keys of which complaints are counted apart; all further ones share one line per period."""
+"""Keys whose complaints are counted separately; all further keys share one line per period."""
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _NAMES = {level: name for name, level in LEVELS.items()}
@@ -80,7 +80,7 @@ class JsonLines(logging.Formatter):
 
 
 class SerfLines(logging.Formatter):
-    """Serf's own form, which tools that watch a monitor parse: ``2024/11/22 17:45:00 [INFO] agent: …``."""
+    """Serf's own format, which tools that read a monitor parse: ``2024/11/22 17:45:00 [INFO] agent: …``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
@@ -95,8 +95,8 @@ class SerfLines(logging.Formatter):
 class LogRing(logging.Handler):
     """The last `REMEMBERED_LINES` lines, and listeners for the next ones; a context manager.
 
-    A listener is called in the thread that logs, so it must only hand the line over. While one listens at a
-    lower level than the log's own, that level is in force.
+    A listener is called in the thread that logs, so it must only pass the line on. While a listener uses a
+    lower level than the log's own, that level applies.
     """
 
     def __init__(self, level: str) -> None:
@@ -108,7 +108,7 @@ class LogRing(logging.Handler):
         self._before = logging.NOTSET
 
     def __enter__(self) -> Self:
-        """Start to listen to everything that is logged."""
+        """Start listening to all log records."""
         root = logging.getLogger()
         self._before = root.level
         root.addHandler(self)
@@ -118,7 +118,7 @@ class LogRing(logging.Handler):
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Stop, and give the root logger back as it was."""
+        """Stop, and restore the root logger."""
         root = logging.getLogger()
         root.removeHandler(self)
         root.setLevel(self._before)
@@ -129,18 +129,18 @@ class LogRing(logging.Handler):
         self._apply_level()
 
     def subscribe(self, listener: Listener, levelno: int) -> list[str]:
-        """Return the remembered lines from `levelno` up and send `listener` all that follow."""
+        """Return the remembered lines from `levelno` up, and send `listener` all later ones."""
         self._listeners[listener] = levelno
         self._apply_level()
         return [line for level, line in self._lines if level >= levelno]
 
     def unsubscribe(self, listener: Listener) -> None:
-        """Send `listener` nothing more."""
+        """Send `listener` no more lines."""
         self._listeners.pop(listener, None)
         self._apply_level()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember the record's line and pass it on; what cannot be said does not harm who says it."""
+        """Remember the record's line and pass it on; a record that cannot be formatted does no harm."""
         with suppress(Exception):
             line = self.format(record)
             self._lines.append((record.levelno, line))
@@ -153,7 +153,7 @@ class LogRing(logging.Handler):
 
 
 class StderrHandler(logging.Handler):
-    """Lines on stderr, written in a thread of their own (`gossip.agent.log_writer`)."""
+    """Lines on stderr, written in a separate thread (`gossip.agent.log_writer`)."""
 
     def __init__(self, log_format: str, level: str, stream: TextIO | None = None) -> None:
         super().__init__(LEVELS[level])
@@ -162,11 +162,11 @@ class StderrHandler(logging.Handler):
 
     @property
     def dropped(self) -> int:
-        """How many lines were lost because nobody read them."""
+        """How many lines were lost because they were not read."""
         return self._writer.dropped
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record's line; what cannot be said does not harm who says it."""
+        """Queue the record's line; a record that cannot be formatted does no harm."""
         try:
             self._writer.put(self.format(record))
         except Exception as error:
@@ -175,11 +175,11 @@ class StderrHandler(logging.Handler):
             )
 
     def say(self, text: str) -> None:
-        """Queue lines for a person, as they are."""
+        """Queue lines for a person, unchanged."""
         self._writer.put(text)
 
     def close(self) -> None:
-        """Wait for the reader, for a bounded time."""
+        """Wait for the reader, for a limited time."""
         self._writer.close()
         super().close()
 
@@ -189,7 +189,7 @@ class StderrHandler(logging.Handler):
 
 
 def dropped_lines() -> int:
-    """Return how many lines of this program's log were lost because nobody read them."""
+    """Return how many lines of this program's log were lost because they were not read."""
     handlers = logging.getLogger().handlers
     return sum(handler.dropped for handler in handlers if isinstance(handler, StderrHandler))
 
@@ -198,7 +198,7 @@ def dropped_lines() -> int:
 def logging_to_stderr(log_format: str, level: str) -> Iterator[StderrHandler]:
     """Write the whole program's log to stderr for as long as the context lasts.
 
-    Python's own remarks (warnings, exceptions that nobody can catch) go the same way.
+    Python's own messages (warnings, exceptions that cannot be caught) are written there, too.
     """
     root = logging.getLogger()
     handler, before = StderrHandler(log_format, level), root.level
@@ -222,15 +222,15 @@ def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 class Complaints:
-    """Bounds complaints about peers: one per key and `COMPLAINT_PERIOD`, `MAX_COMPLAINT_KEYS` keys apart."""
+    """Limits complaints about peers: one per key and `COMPLAINT_PERIOD`; counts `MAX_COMPLAINT_KEYS` keys."""
 
     __slots__ = ("_seen",)
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[float, int]] = {}  # when last let through, how many held back since
+        self._seen: dict[str, tuple[float, int]] = {}  # time of the last line, number held back since
 
     def admit(self, key: str, now: float) -> int | None:
-        """Return None to hold this complaint back, or how many of its key were held back before it."""
+        """Return None to hold this complaint back, or how many with its key were held back before it."""
         if key not in self._seen and len(self._seen) >= MAX_COMPLAINT_KEYS:
             self._forget(now)
             if len(self._seen) >= MAX_COMPLAINT_KEYS:
@@ -243,11 +243,11 @@ class Complaints:
         return held
 
     def __len__(self) -> int:
-        """Return how many keys are counted apart."""
+        """Return how many keys are counted separately."""
         return len(self._seen)
 
     def _forget(self, now: float) -> None:
-        """Drop the keys that would be let through anyway."""
+        """Drop keys whose next complaint would be admitted anyway."""
         for key, (since, _) in list(self._seen.items()):
             if now - since >= COMPLAINT_PERIOD:
                 del self._seen[key]
@@ -267,7 +267,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _traceback(record: logging.LogRecord) -> str:
-    """Return the traceback that comes with an error, the innermost frames if it is long."""
+    """Return the traceback of an error; only the innermost frames if it is long."""
     if not record.exc_info or record.exc_info[1] is None:
         return ""
     text = "".join(traceback.format_exception(record.exc_info[1]))
@@ -283,14 +283,14 @@ def _pairs(record: logging.LogRecord) -> str:
 
 
 def _text(value: object) -> str:
-    """Return what a person reads; a duration shows its unit."""
+    """Return `value` for a person; a duration shows its unit."""
     if isinstance(value, Seconds):
         return f"{value:.3f}".rstrip("0").rstrip(".") + "s"
     return _cut(str(value))
 
 
 def _json_value(value: object) -> object:
-    """Return what a program reads; a duration is a number of seconds."""
+    """Return `value` for a program; a duration is a number of seconds."""
     if isinstance(value, Seconds):
         return round(float(value), 3)
     return value if isinstance(value, int | float) else _cut(str(value))
@@ -301,7 +301,7 @@ def _cut(text: str) -> str:
 
 
 def _quote(text: str) -> str:
-    """Return `text` as it is if it is one plain word, otherwise as a JSON string (ASCII, one line)."""
+    """Return `text` unchanged if it is one plain word, otherwise as a JSON string (ASCII, one line)."""
     plain = text.isascii() and text.isprintable() and not any(char in ' "=\\' for char in text)
     return text if plain and text else json.dumps(text)
 

@@ -1,8 +1,8 @@
-"""Log lines reach stderr in a thread of their own: a reader that stalls never holds up the program.
+"""Writes log lines to stderr in a separate thread: a stalled reader never delays the program.
 
-Pipes fill up: `docker logs`, journald or a pager that stops reading would otherwise stop the event loop in
-the middle of a write, and the cluster would take this member for dead. Lines wait in a bounded queue instead;
-what does not fit is dropped, counted, and reported in one line as soon as somebody reads again.
+Pipes fill up: if `docker logs`, journald or a pager stops reading, the event loop would stop in the middle of
+a write, and the cluster would declare this member dead. Instead, lines wait in a bounded queue; those that do
+not fit are dropped, counted, and reported in one line as soon as reading resumes.
 """
 
 import os
@@ -15,18 +15,18 @@ from io import UnsupportedOperation
 from typing import TextIO
 
 MAX_QUEUED_BYTES = 1024 * 1024
-"""Bytes of lines that wait for the reader; further ones are dropped. About 5,000 lines."""
+"""Bytes of lines that wait for the reader; further lines are dropped. About 5,000 lines."""
 FLUSH_TIMEOUT = 2.0
 """Seconds that the end of the program waits for the reader."""
 CHUNK_BYTES = 64 * 1024
-"""Written at once: what a pipe holds."""
+"""Bytes written at once: the capacity of a pipe."""
 
 
 class LineWriter:
-    """Writes lines to `stream`; `report` makes the line that says how many were dropped.
+    """Writes lines to `stream`; `report` makes the line with the number of dropped lines.
 
     The thread starts with the first line. It writes to the descriptor itself: a Python file object would be
-    locked while a write is stuck, and so would the end of the interpreter.
+    locked while a write is stuck, and with it the end of the interpreter.
     """
 
     def __init__(self, stream: TextIO | None, report: Callable[[int], str]) -> None:
@@ -35,7 +35,7 @@ class LineWriter:
         self._fd = _descriptor(stream)
         self._report = report
         self._lines: deque[bytes] = deque()
-        self._queued = 0  # bytes, with those that are being written
+        self._queued = 0  # bytes, including those being written
         self._unreported = 0
         self._changed = threading.Condition()
         self._closing = False
@@ -56,7 +56,7 @@ class LineWriter:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait at most `FLUSH_TIMEOUT` for the reader, then take no more lines."""
+        """Wait at most `FLUSH_TIMEOUT` for the reader, then accept no more lines."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -76,7 +76,7 @@ class LineWriter:
                 self._write(self._report(lost).encode() + b"\n")
 
     def _next_chunk(self) -> list[bytes]:
-        """Return the next lines, none when the writer is closed and everything is written."""
+        """Return the next lines; none if the writer is closed and everything is written."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._closing)
             chunk: list[bytes] = []
@@ -91,20 +91,20 @@ class LineWriter:
         self._unreported += lines
 
     def _write(self, data: bytes) -> bool:
-        """Write all of `data`; False if nobody can read it (a closed pipe, a full disk)."""
+        """Write all of `data`; False if it cannot be read (a closed pipe, a full disk)."""
         try:
             if self._fd is not None:
                 _write_all(self._fd, data)
             elif self._stream is not None:
                 self._stream.write(data.decode())
                 self._stream.flush()
-        except (OSError, ValueError):  # ValueError: a stream that was closed
+        except (OSError, ValueError):  # ValueError: the stream was closed
             return False
         return True
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
-    """Return the descriptor behind `stream`; a stream in memory has none."""
+    """Return the descriptor of `stream`; a stream in memory has none."""
     if stream is not None:
         with suppress(OSError, ValueError, UnsupportedOperation):
             stream.flush()
@@ -117,7 +117,7 @@ def _write_all(fd: int, data: bytes) -> None:
     while rest:
         try:
             rest = rest[os.write(fd, rest) :]
-        except BlockingIOError:  # somebody who shares it made it non-blocking
+        except BlockingIOError:  # another program that shares it made it non-blocking
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
             poll.poll()

@@ -1,7 +1,7 @@
 """Two agents with one name: the members vote, and the loser stops (Serf `serf.go`, handleNodeConflict).
 
-An agent that hears of its own name at another address asks everybody which address they know. If most of the
-answers say another one than its own, it stops without leaving, so that it takes nothing from the other agent.
+An agent that hears of its own name at another address asks all members which address they know. If most of
+the answers have another address than its own, it stops without leaving, to take nothing from the other agent.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger("gossip.agent")
 
 
 class NameConflictVote:
-    """Asks about this agent's own name when somebody else uses it; one vote at a time."""
+    """Asks about this agent's own name when another agent uses it; one vote at a time."""
 
     def __init__(self, agent: "Agent", nursery: "trio.Nursery") -> None:
         self._agent = agent
@@ -33,7 +33,7 @@ class NameConflictVote:
         self._is_voting = False
 
     def observe(self, effects: Sequence[Effect], _now: float) -> None:
-        """Take in a batch of effects of the node."""
+        """Process a batch of the node's effects."""
         for effect in effects:
             if not isinstance(effect, NameConflict) or effect.name != self._agent.driver.node.name:
                 continue
@@ -63,7 +63,7 @@ class NameConflictVote:
 
 
 def _address(payload: bytes) -> Address | None:
-    """Return the address in a vote; None for one that cannot be read or knows nobody."""
+    """Return the address in a vote; None if it cannot be read or has no address."""
     try:
         addr, port = decode_conflict_response(payload)
         return unpack_address(addr, port) if addr else None

@@ -1,7 +1,7 @@
-"""Panels: background tasks that somebody above runs beside the agent, such as a balancer.
+"""Panels: background tasks that upper layers run beside the agent, such as a balancer.
 
-A panel that fails is started again, later each time; it never ends the agent. What it cannot start with is
-the exception: `ConfigError` and `StartError` are for a person to mend and come through.
+A panel that fails is restarted, after increasing pauses; it never ends the agent. The exceptions are
+`ConfigError` and `StartError`, which a person must fix: they propagate.
 """
 
 import logging
@@ -15,18 +15,18 @@ from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
 
 FIRST_BACKOFF = 1.0
-"""Seconds until a panel that failed is started again; doubled with each failure in a row."""
+"""Seconds until a failed panel is restarted; doubled with each failure in a row."""
 MAX_BACKOFF = 60.0
-"""Seconds that it waits at most."""
+"""Longest pause in seconds."""
 STEADY_AFTER = 60.0
-"""Seconds after which a panel counts as running: its next failure is the first of a row again."""
+"""Seconds after which a panel counts as running: its next failure starts a new row."""
 
 Host = TypeVar("Host")
 log = logging.getLogger("gossip.agent")
 
 
 async def run_panel(panel: Callable[[Host], Awaitable[None]], host: Host, bugs: Bugs) -> None:
-    """Run `panel` until it returns; start it again after an unexpected exception.
+    """Run `panel` until it returns; restart it after an unexpected exception.
 
     Raises:
         ConfigError, StartError: the panel cannot run until a person changes something.

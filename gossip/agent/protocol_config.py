@@ -1,4 +1,4 @@
-"""What the agent's settings mean for the protocol core."""
+"""Turns the agent's settings into parameters of the protocol core."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from gossip.swim.config import SwimConfig
 
 
 def serf_config(config: AgentConfig, packet_overhead: int) -> SerfConfig:
-    """Return the core's parameters: those of the profile, and what is set one by one.
+    """Return the core's parameters: the profile's, and those that were set individually.
 
     Args:
         config: The agent's settings.

@@ -1,8 +1,8 @@
-"""Where queries of this agent meet those who wait for them.
+"""Passes queries and responses between this agent and their listeners.
 
-An observer of the driver. Queries that this agent sends are known by a token: what comes back goes to the
-listener that asked. Queries for this agent go to everybody who registered for them: event handlers, streams,
-and, for those that agents answer by themselves, the keys.
+An observer of the driver. Queries that this agent sends are known by a token: responses go to the listener
+of that query. Queries for this agent go to all registered respondents: event handlers, streams, and, for
+those that agents answer by themselves, the keys.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,17 +18,17 @@ Respondent = Callable[[IncomingQuery], None]
 
 
 class QueryDesk:
-    """Sends queries and hands on what comes back, and what others ask."""
+    """Sends queries, and passes on their responses and the queries of others."""
 
     def __init__(self, driver: Driver) -> None:
-        self.respondents: list[Respondent] = []  # for queries of people
+        self.respondents: list[Respondent] = []  # for queries from users
         self.agents_own: list[Respondent] = []  # for queries whose names begin with ``_serf_``
         self._driver = driver
         self._listeners: dict[int, Listener] = {}
-        self._early: list[QueryAcked | QueryAnswered] | None = None  # from this agent, while it asks
+        self._early: list[QueryAcked | QueryAnswered] | None = None  # own responses, while sending
 
     def ask(self, request: QueryRequest, listener: Listener) -> int:
-        """Send a query; `listener` hears of every ack and answer, and at last of its end. Return the token.
+        """Send a query; `listener` gets every ack and answer, and finally its end. Return the token.
 
         Raises:
             LocalProtocolError: it is too long, or too many queries are running.
@@ -45,7 +45,7 @@ class QueryDesk:
         return token
 
     def forget(self, token: int) -> None:
-        """Tell the listener of a query nothing more: nobody waits for its answers."""
+        """Tell the listener of a query nothing more: its answers are no longer needed."""
         self._listeners.pop(token, None)
 
     def respond(self, query: IncomingQuery, payload: bytes) -> None:
@@ -57,7 +57,7 @@ class QueryDesk:
         self._driver.apply(lambda node, now: node.respond(query, payload, now))
 
     async def collect(self, request: QueryRequest, most: int) -> list[QueryAnswered]:
-        """Send a query and return its answers: when `most` have come, or the query has ended.
+        """Send a query and return its answers: when `most` have arrived, or the query has ended.
 
         Raises:
             LocalProtocolError: it is too long, or too many queries are running.
@@ -79,7 +79,7 @@ class QueryDesk:
         return answers
 
     def observe(self, effects: Sequence[Effect], _now: float) -> None:
-        """Take in a batch of effects of the node."""
+        """Process a batch of the node's effects."""
         for effect in effects:
             if isinstance(effect, QueryReceived):
                 for respondent in self.agents_own if effect.query.is_internal else self.respondents:

@@ -1,4 +1,4 @@
-"""Telling a supervisor how things are: s6's notification descriptor, systemd's NOTIFY_SOCKET."""
+"""Reports the agent's state to a supervisor: s6's notification descriptor, systemd's NOTIFY_SOCKET."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ log = logging.getLogger("gossip.agent")
 
 
 def check_ready_fd(ready_fd: int | None) -> None:
-    """Refuse a descriptor that nobody opened, before its number becomes that of a socket of ours.
+    """Refuse a descriptor that is not open, before one of our sockets gets its number.
 
     Raises:
         ConfigError: `ready_fd` is not open.
@@ -31,7 +31,7 @@ def check_ready_fd(ready_fd: int | None) -> None:
 
 
 def announce_ready(ready_fd: int | None, environ: Mapping[str, str]) -> None:
-    """Say that the agent serves: a newline on `ready_fd`, which is then closed, and ``READY=1``."""
+    """Report that the agent serves: a newline on `ready_fd`, which is then closed, and ``READY=1``."""
     if ready_fd is not None:
         try:
             os.write(ready_fd, b"\n")
@@ -42,7 +42,7 @@ def announce_ready(ready_fd: int | None, environ: Mapping[str, str]) -> None:
 
 
 def notify(state: bytes, environ: Mapping[str, str]) -> None:
-    """Send `state` to the supervisor's socket, if there is one; a supervisor that is gone does no harm."""
+    """Send `state` to the supervisor's socket, if there is one; a missing supervisor does no harm."""
     path = environ.get(NOTIFY_VARIABLE, "")
     if not path:
         return

@@ -1,6 +1,6 @@
-"""The agent's flight recorder: hands out what `gossip.recording` remembers, on a signal or over the control.
+"""The agent's flight recorder: dumps its recording (`gossip.recording`) on a signal or a control request.
 
-The snapshot is taken between two inputs, in one go; hashing and writing are done in a thread meanwhile.
+The snapshot is taken between two inputs, all at once; a thread then hashes and writes it.
 """
 
 import logging
@@ -34,34 +34,34 @@ class FlightRecorder:
         self._has_shown_bug = False
 
     def record(self, node: SerfNode) -> SerfNode:
-        """Begin to record `node`; return it as the driver shall hold it."""
+        """Begin to record `node`; return the node that the driver must use."""
         self.recorder = Recorder(node)
         return record(node, self.recorder)
 
     @property
     def routes(self) -> Routes:
-        """What the control socket offers."""
+        """The routes for the control socket."""
         return {("POST", DUMP_PATH): self._answer}
 
     def request_dump(self) -> None:
-        """Write a file soon; returns at once. Further requests meanwhile are the same one."""
+        """Write a file soon; returns at once. Further requests before that count as the same one."""
         self._wanted.set()
 
     def show_bug(self) -> None:
-        """Write a file soon, once in the agent's life: a client that repeats a bug must not fill the disk."""
+        """Write a file soon, once in the agent's life: clients that repeat a bug must not fill the disk."""
         if self.recorder is not None and not self._has_shown_bug:
             self._has_shown_bug = True
             self.request_dump()
 
     async def run(self) -> None:
-        """Write the files that are asked for, until cancelled."""
+        """Write the requested files, until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted = trio.Event()
             await self._write()
 
     def write_last(self) -> None:
-        """Write a file now, blocking: the agent is about to end with a bug."""
+        """Write a file now, blocking: the agent is about to end because of a bug."""
         if self.recorder is None:
             return
         taken = _take(self.recorder)
@@ -82,7 +82,7 @@ class FlightRecorder:
             path = self._path(taken)
             data = await trio.to_thread.run_sync(taken.encoded, limiter=self._thread)
             try:
-                # A disk that hangs must not hold up the end of the agent.
+                # A disk that hangs must not delay the end of the agent.
                 await trio.to_thread.run_sync(
                     write_recording, path, data, abandon_on_cancel=True, limiter=self._thread
                 )
@@ -104,7 +104,7 @@ class FlightRecorder:
 
 
 class _Taken(NamedTuple):
-    """A snapshot and its moment, on the clock on the wall and on the node's."""
+    """A snapshot and its time, by the wall clock and by the node's clock."""
 
     snapshot: Snapshot
     at: str

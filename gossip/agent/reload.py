@@ -1,6 +1,6 @@
-"""Reloading the configuration of a running agent: tags, handlers and log level change, the rest is named.
+"""Reloads the configuration of a running agent: tags, handlers and log level change; other changes are named.
 
-Files are read in a thread: a disk that hangs must neither stop gossip nor keep SIGTERM from being obeyed.
+Files are read in a thread: a disk that hangs must neither stop gossip nor delay SIGTERM.
 """
 
 import logging
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from gossip.agent.service import Agent
 
 RELOADED = live_settings(AgentConfig)
-"""What a reload applies; any other key that changed needs a restart."""
+"""The settings that a reload applies; a change of any other needs a restart."""
 
 log = logging.getLogger("gossip.agent")
 
 
 class Reloader:
-    """Reloads one agent's configuration, when asked, with `load`; without it nothing can be reloaded."""
+    """Reloads one agent's configuration on request, with `load`; without it, nothing can be reloaded."""
 
     def __init__(self, agent: "Agent", load: Callable[[], AgentConfig] | None) -> None:
         self._agent = agent
@@ -33,11 +33,11 @@ class Reloader:
         self._thread = trio.CapacityLimiter(1)
 
     def request(self) -> None:
-        """Reload soon; returns at once. Further requests meanwhile are the same one."""
+        """Reload soon; returns at once. Further requests before that count as the same one."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Reload whenever asked, until cancelled."""
+        """Reload on request, until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted = trio.Event()
@@ -50,7 +50,7 @@ class Reloader:
             fresh = await trio.to_thread.run_sync(load, abandon_on_cancel=True, limiter=self._thread)
             changed = changed_keys(agent.config, fresh)
             agent.event_scripts.replace(fresh.event_handlers)
-            if fresh.tags != dict(agent.driver.node.tags):  # they may have been set over the RPC, too
+            if fresh.tags != dict(agent.driver.node.tags):  # they may also have been set over the RPC
                 agent.driver.apply(lambda node, now: node.set_tags(fresh.tags, now))
         except (ConfigError, LocalProtocolError) as error:
             log.error("cannot reload the configuration", extra={"reason": error})  # noqa: TRY400 - a person's mistake

@@ -1,7 +1,7 @@
-"""Names to addresses: all addresses of a name, looked up afresh each time (serf-wire 3.13).
+"""Names to addresses: all addresses of a name, looked up again each time (serf-wire 3.13).
 
-Look-ups block a thread until the resolver gives up, which may take minutes. They have threads of their own,
-so that names that nobody answers hold up nothing but further look-ups.
+Look-ups block a thread until the resolver gives up, which may take minutes. They have their own threads, so
+that a dead name server delays only other look-ups.
 """
 
 import socket
@@ -14,11 +14,11 @@ from gossip.agent.endpoint import parse_seed
 from gossip.wire.address import Address
 
 RESOLVE_TIMEOUT = 10.0
-"""Seconds that a look-up may take, the wait for a thread included."""
+"""Seconds that a look-up may take, including the wait for a thread."""
 MAX_LOOKUPS = 16
 """Look-ups at once; a stuck one keeps its place until the resolver gives up."""
 MAX_ADDRESSES_PER_NAME = 128
-"""A name with more addresses than this is cut: joining through the first ones is enough."""
+"""Addresses kept of one name: joining through the first ones is enough."""
 CONCURRENCY = 8
 """Seeds looked up at once by one join."""
 

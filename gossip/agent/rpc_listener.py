@@ -1,4 +1,4 @@
-"""Where IPC and control listen: a TCP port, or a Unix socket that only the agent's own user may open."""
+"""Listeners for IPC and control: a TCP port, or a Unix socket that only the agent's own user may open."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ SOCKET_MODE = 0o600
 PROBE_TIMEOUT = 1.0
 """How long an existing Unix socket may take to answer before it counts as alive but busy."""
 ACCEPT_PAUSE = 0.1
-"""Seconds of rest after the process ran out of descriptors."""
+"""Pause in seconds when the process has run out of descriptors."""
 
 
 class RpcListener:
@@ -40,10 +40,10 @@ class RpcListener:
         self.port: int = 0 if path else name[1]  # 0: it is not TCP
 
     async def accept(self) -> trio.SocketStream:
-        """Wait for the next client. Raises `OSError` if the process has no descriptor to spare."""
+        """Wait for the next client. Raises `OSError` if the process has no free descriptor."""
         connection, _ = await self._listener.accept()
         if self._path is None:
-            # A client that vanished without a word would otherwise keep its place forever.
+            # Otherwise a client that vanished silently would keep its place forever.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return trio.SocketStream(connection)
 
@@ -52,7 +52,7 @@ class RpcListener:
         self._listener.close()
         if self._path is not None:
             with suppress(OSError):
-                if self._path.stat().st_ino == self._inode:  # not the socket of a successor
+                if self._path.stat().st_ino == self._inode:  # not a successor's socket
                     self._path.unlink()
 
 
@@ -62,7 +62,7 @@ async def serve_clients(
     serve: Callable[[trio.SocketStream, Place], Awaitable[None]],
     complain: Callable[[str], None],
 ) -> NoReturn:
-    """Accept clients and serve each in a task and a place of its own; the listener is closed on the way out.
+    """Accept clients and serve each in a task and a place of its own; finally close the listener.
 
     An exception in `serve` ends only that connection.
     """
@@ -99,7 +99,7 @@ async def serve_clients(
 
 
 def _source(stream: trio.SocketStream) -> str:
-    """Return the host of a client; all who come over a Unix socket, or are gone already, count as one."""
+    """Return the host of a client; all clients of a Unix socket, or already gone, count as one."""
     try:
         name = stream.socket.getpeername()
     except OSError:
@@ -112,7 +112,7 @@ async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
 
     Raises:
         ConfigError: the path cannot be used.
-        StartError: somebody listens there already, or the address cannot be used.
+        StartError: the address is already in use, or cannot be used.
     """
     if isinstance(where, Path):
         return await open_unix_listener(where)
@@ -134,17 +134,17 @@ async def open_rpc_listener(where: Endpoint | Path) -> RpcListener:
 
 
 async def open_unix_listener(path: Path, purpose: str = "rpc", flag: str = "--rpc-addr") -> RpcListener:
-    """Listen at `path`, for this user alone; `purpose` and `flag` are for the error.
+    """Listen at `path`, for this user only; `purpose` and `flag` are for errors.
 
     Raises:
         ConfigError: the path cannot be used.
-        StartError: somebody listens there already.
+        StartError: the socket is already in use.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         await _remove_stale(path)
-        # The mode must be right from the first moment on: between bind and chmod others could connect.
+        # The mode must be right from the start: between bind and chmod others could connect.
         before = os.umask(0o777 & ~SOCKET_MODE)
         try:
             sock.bind(str(path))
@@ -158,10 +158,10 @@ async def open_unix_listener(path: Path, purpose: str = "rpc", flag: str = "--rp
 
 
 async def _remove_stale(path: Path) -> None:
-    """Remove a socket that an agent left behind when it was killed; never one that somebody serves.
+    """Remove a socket left behind by a killed agent; never one that is in use.
 
     Raises:
-        OSError: something else is in the way, or somebody.
+        OSError: the path is in use, or is not a socket.
     """
     if not _is_socket(path):
         return

@@ -1,7 +1,7 @@
-"""How this agent wraps what it sends: label, compression, encryption, nonces from the operating system.
+"""How this agent wraps its messages: label, compression, encryption, nonces from the operating system.
 
-One object for both kinds of sockets, so that a key ring that changes is changed for all of them. It counts
-what it refuses for the envelope alone: the label of another cluster, and encrypted messages that come again.
+One object serves both kinds of sockets, so that a change of the key ring applies to all of them. It counts
+messages refused because of their envelope: the label of another cluster, and copies of encrypted messages.
 """
 
 import os
@@ -17,17 +17,17 @@ from gossip.wire.replay import ReplayError, ReplayWindow
 from gossip.wire.stream import StreamReader, seal_stream
 
 COMPRESSION_PAYS_FROM = 150
-"""Bytes below which LZW never made a captured datagram smaller; trying costs more than all the rest."""
+"""Bytes below which LZW never made a captured datagram smaller; trying costs more than everything else."""
 
 
 class Refusals(Struct):
-    """Packets and streams together, refused for their envelope."""
+    """Packets and streams refused because of their envelope."""
 
     wrong_label: int = 0
     replayed: int = 0
 
     def count(self, error: RemoteProtocolError) -> None:
-        """Count `error`, if it is of one of the kinds."""
+        """Count `error`, if it is one of these kinds."""
         self.wrong_label += isinstance(error, WrongLabelError)
         self.replayed += isinstance(error, ReplayError)
 
@@ -43,11 +43,11 @@ class Sealer:
         """Make a sealer.
 
         Args:
-            compress: Compress what gets smaller by it.
-            keyring: Encrypt with its primary key; None: send and take plaintext only.
+            compress: Compress messages that become smaller.
+            keyring: Encrypt with its primary key; None: send and accept only plaintext.
             label: The label of the cluster, at most 255 bytes; empty: none.
-            check_label: What comes in must carry the label. False: something in front of this agent has
-                checked it and taken it off, as memberlist's `SkipInboundLabelCheck` expects.
+            check_label: Incoming messages must carry the label. False: a proxy in front of this agent has
+                checked and removed it, as memberlist's `SkipInboundLabelCheck` expects.
         """
         self._compress = compress
         self._label = label
@@ -58,7 +58,7 @@ class Sealer:
 
     @property
     def overhead(self) -> int:
-        """How many bytes of each packet label and encryption take."""
+        """Bytes of each packet that label and encryption take."""
         return label_overhead(self._label) + (self.keyring.overhead if self.keyring is not None else 0)
 
     @property
@@ -70,7 +70,7 @@ class Sealer:
 
     @property
     def is_other_key(self) -> bool:
-        """Whether the latest message was encrypted with another key than the primary one."""
+        """Whether the latest message was encrypted with a key other than the primary one."""
         keyring = self.keyring
         return keyring is not None and keyring.opened_with != keyring.keys[0]
 
@@ -90,7 +90,7 @@ class Sealer:
         """Return the parts of a datagram that arrived at `now` (monotonic seconds).
 
         Raises:
-            RemoteProtocolError: it is not one of ours, or it was here before; counted in `refusals`.
+            RemoteProtocolError: it is not one of ours, or a copy; counted in `refusals`.
         """
         try:
             return unseal(
@@ -106,7 +106,7 @@ class Sealer:
             raise
 
     def stream(self, message: bytes, *, reply: bool) -> bytes:
-        """Return what goes over a stream to say `message`: as the first word, or as the reply."""
+        """Return the bytes of `message` on a stream, as the first message or as the reply."""
         return seal_stream(
             message,
             compress=self._compress,
@@ -117,17 +117,17 @@ class Sealer:
         )
 
     def reader(self, *, reply: bool) -> StreamReader:
-        """Return a reader for what the far side says first on its own stream, or replies on ours."""
+        """Return a reader for the first message on a peer's stream, or for the reply on ours."""
         header = b"" if reply else self._header
         return StreamReader(
             encryption=self.keyring, label=self._label, header=header, replays=self._replays, pauses=True
         )
 
     def accept(self, reader: StreamReader, now: float) -> None:
-        """Take note, at `now`, that the message of `reader` is complete.
+        """Record, at `now`, that the message of `reader` is complete.
 
         Raises:
-            ReplayError: a copy of it was complete before.
+            ReplayError: a copy of it was completed before.
         """
         if reader.nonce:
             self._replays.remember(reader.nonce, now)

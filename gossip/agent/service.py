@@ -1,6 +1,6 @@
 """One agent from start to end: listeners, then the RPC, then joining; signals; the graceful leave.
 
-The order is Serf's (serf-wire 8.3). What fails before the first nursery opens is one line: a `StartError` and
+The order is Serf's (serf-wire 8.3). A failure before the first nursery opens is one line: a `StartError` and
 exit code 1, or a `ConfigError` and exit code 2. A bug in the core itself ends the process with its traceback.
 """
 
@@ -65,16 +65,16 @@ if TYPE_CHECKING:
 
 PROGRAM = "gossip agent"
 DRAIN_TIMEOUT = 7.5
-"""The leaver's budget between saying that it leaves and leaving (the load balancer drains meanwhile)."""
+"""Seconds between the announcement of a leave and the leave itself (the load balancer drains meanwhile)."""
 LEAVE_SLACK = 2.0
-"""Added to the sum of a leave's own time-outs: after that the agent stops, left or not."""
+"""Added to the sum of a leave's own time-outs; after that the agent stops, whether it has left or not."""
 EXIT_LEFT, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 log = logging.getLogger("gossip.agent")
 
 
 class Agent:
-    """A running agent, for those who live in the same process."""
+    """A running agent, for code in the same process."""
 
     def __init__(
         self, config: AgentConfig, driver: Driver, ring: LogRing, flight_recorder: "FlightRecorder | None"
@@ -100,7 +100,7 @@ class Agent:
             driver.symptoms.observe,
         ]
         self.rpc_address = ""
-        self.ready = trio.Event()  # serves, and has joined whom it must join
+        self.ready = trio.Event()  # serves, and has completed its first join
         self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
         self.exit_code = EXIT_LEFT
         self._leave_requested = trio.Event()
@@ -111,7 +111,7 @@ class Agent:
         self.bugs = Bugs()
 
     def request_leave(self) -> None:
-        """Leave gracefully, then stop; returns at once. Who has left already stops now."""
+        """Leave gracefully, then stop; returns at once. If the agent has already left, it stops now."""
         self._stops_when_left = True
         self._leave_requested.set()
         if self._left.is_set():
@@ -119,25 +119,25 @@ class Agent:
 
     @property
     def is_leaving(self) -> bool:
-        """Whether somebody has asked for a leave."""
+        """Whether a leave was requested."""
         return self._leave_requested.is_set()
 
     async def leave(self) -> None:
-        """Leave gracefully and wait until that is complete; the caller stops the agent afterwards."""
+        """Leave gracefully and wait until the leave is complete; the caller stops the agent afterwards."""
         self._leave_requested.set()
         await self._left.wait()
 
     def stop(self, exit_code: int = EXIT_LEFT) -> None:
-        """Shut down at once, whether left or not."""
+        """Shut down at once, whether the agent has left or not."""
         self.exit_code = max(self.exit_code, exit_code)
         self._stopping.set()
 
     def abort(self) -> None:
-        """Shut down at once, as an agent that failed."""
+        """Shut down at once, with the exit code of a failure."""
         self.stop(EXIT_FAILED)
 
     async def wait_stopped(self) -> None:
-        """Wait until `stop` was called.
+        """Wait until `stop` is called.
 
         Raises:
             ConfigError, StartError: a panel cannot run.
@@ -147,7 +147,7 @@ class Agent:
             raise self._failure
 
     async def run_panel(self, panel: "Panel") -> None:
-        """Run `panel` beside the agent; only what a person must mend ends the agent."""
+        """Run `panel` beside the agent; only an error that a person must fix ends the agent."""
         try:
             await run_panel(panel, self, self.bugs)
         except (ConfigError, StartError) as error:
@@ -155,7 +155,7 @@ class Agent:
             self.stop(EXIT_FAILED)
 
     async def leave_when_asked(self) -> None:
-        """Wait for the request, then go through all stages of the leave; bounded as a whole."""
+        """Wait for the request, then go through all stages of the leave, within a time limit."""
         await self._leave_requested.wait()
         log.info("leaving gracefully", extra={"member": self.driver.node.name})
         notify(STOPPING, os.environ)
@@ -189,7 +189,7 @@ Panel = Callable[[Agent], Awaitable[None]]
 def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> int:
     """Run an agent until it leaves; return the exit code.
 
-    0 left, 1 failed, 2 wrong configuration, 3 no interface has its address any more.
+    0 left, 1 failed, 2 wrong configuration, 3 no interface has the agent's address any more.
     `overrides` are the flags, keyed by the fields of `AgentConfig`; None means "not given".
     """
 
@@ -210,7 +210,7 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
             handler.setLevel(LEVELS[fresh.log_level])
             return fresh
 
-        # What is said here goes through the handler: stderr itself may be stuck.
+        # Messages here go through the handler: stderr itself may be stuck.
         try:
             return trio.run(_run_with_reload, config, reload)
         except ConfigError as error:
@@ -218,7 +218,7 @@ def main(overrides: Mapping[str, object], config_files: Sequence[Path] = ()) -> 
             return EXIT_USAGE
         except StartError as error:
             handler.say(f"{PROGRAM}: {one_line(str(error))}")
-        except KeyboardInterrupt:  # before the signal handlers were in place
+        except KeyboardInterrupt:  # before the signal handlers were installed
             pass
         except Exception:
             handler.say(
@@ -238,10 +238,10 @@ async def run(
 ) -> int:
     """Run an agent until it has left or must stop, and return its exit code.
 
-    `observers` see every batch of the node's effects from the first on. Each of `panels` gets the agent's
-    handle and runs beside it, at most as long; it is started again when it fails (`gossip.agent.panel`).
-    `reload` is called on SIGHUP. `task_status` gets the handle as soon as the agent serves; `ready` says that
-    it has joined, too; its `before_finish_leave` may be set, and its `routes` may be added to.
+    `observers` see every batch of the node's effects from the first one. Each of `panels` gets the agent's
+    handle and runs beside it, at most as long; it is restarted when it fails (`gossip.agent.panel`). `reload`
+    is called on SIGHUP. `task_status` gets the handle as soon as the agent serves; `ready` is set once it has
+    joined. Its `before_finish_leave` may be set, and its `routes` may be added to.
 
     Raises:
         ConfigError, StartError: it could not start, or a panel could not.
@@ -280,17 +280,17 @@ async def run(
 
 
 def _own_panels(agent: Agent, opened: "_Opened") -> "tuple[Panel, ...]":
-    """Return what every agent runs beside gossip, and what its settings ask for."""
+    """Return the panels of every agent, and those that its settings ask for."""
     panels = (agent.event_scripts.run, watch_address, *opened.panels)
     if not agent.config.discover:
         return panels
-    from gossip.agent.discovery import discover  # most agents are told where others are
+    from gossip.agent.discovery import discover  # most agents are given addresses
 
     return (*panels, discover)
 
 
 async def _start_servers(agent: Agent, opened: "_Opened", nursery: trio.Nursery) -> None:
-    """Start to gossip, then accept commands."""
+    """Start gossip, then accept commands."""
     await nursery.start(opened.driver.run)
     if opened.flight_recorder is not None:
         nursery.start_soon(run_panel, type(opened.flight_recorder).run, opened.flight_recorder, agent.bugs)
@@ -308,7 +308,7 @@ async def _run_with_reload(config: AgentConfig, reload: Callable[[], AgentConfig
 
 
 class _Opened(NamedTuple):
-    """What an agent consists of before it runs."""
+    """The parts of an agent before it runs."""
 
     driver: Driver
     flight_recorder: "FlightRecorder | None"
@@ -318,7 +318,7 @@ class _Opened(NamedTuple):
 
     @property
     def panels(self) -> tuple["Panel", ...]:
-        """What of it runs beside the agent."""
+        """The parts that run beside the agent."""
         return (self.snapshot.run, report_rejoin) if self.snapshot is not None else ()
 
 
@@ -379,7 +379,7 @@ def _keyring(config: AgentConfig) -> Keyring | None:
 
 
 async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
-    """Open the gossip sockets and decide what to tell peers about them."""
+    """Open the gossip sockets and decide which address to announce."""
     bind = config.bind_endpoint
     if config.interface:
         check_interface(config.interface)
@@ -403,7 +403,7 @@ async def _open_gossip(config: AgentConfig) -> tuple[Transport, LocalMember]:
 
 
 async def _advertised(config: AgentConfig, bound: Address) -> Address:
-    """Return what to tell peers about `bound`."""
+    """Return the address that peers are told for `bound`."""
     if (advertise := config.advertise_endpoint) is not None:
         host = await _lookup("advertise", advertise.host)
         if host in UNSPECIFIED:

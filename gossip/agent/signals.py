@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gossip.agent.service import Agent
 
 SIGNAL_REPEAT = 1.0
-"""Seconds within which further SIGTERM and SIGINT are the same request: supervisors repeat themselves."""
+"""Seconds within which another SIGTERM or SIGINT is the same request: supervisors repeat themselves."""
 
 log = logging.getLogger("gossip.agent")
 

@@ -1,11 +1,11 @@
-"""The snapshot file of a running agent: what its next life starts from (serf-wire 5.13).
+"""The snapshot file of a running agent: the state for its next life (serf-wire 5.13).
 
-Lines are appended twice a second, by a thread: a disk that is slow or full does not hold up gossip. A file
-that has grown is replaced as a whole. What cannot be used is refused at the start in one line; what goes
-wrong later is logged, and tried again.
+A thread appends lines twice a second: a slow or full disk does not delay gossip. A file that has grown is
+replaced as a whole. An unusable file is refused at the start in one line; a later error is logged, and the
+operation repeated.
 
-After a crash the file may end in half a line, which is cut off. A line may be missing as well: appended ones
-are not forced to the disk, those of a leave, of the agent's end and of a replacement are.
+After a crash, the file may end in an incomplete line, which is cut off. A line may also be missing: appended
+lines are not forced to the disk, except those of a leave, of the agent's end and of a replacement.
 """
 
 import errno
@@ -52,15 +52,15 @@ if TYPE_CHECKING:
     from gossip.agent.service import Agent
 
 FLUSH_INTERVAL = 0.5
-"""Seconds between two looks at what is to be written."""
+"""Seconds between two checks for changes to write."""
 MIN_REPLACED_BYTES = 128 * 1024
 """A shorter file is not replaced (Serf's figure)."""
 BYTES_PER_MEMBER = 256
-"""A file may take so much for each member that it names, twice what a record takes (Serf's figure)."""
+"""Bytes that a file may have per member in it, twice the size of a record (Serf's figure)."""
 MAX_SNAPSHOT_BYTES = 16 * 1024 * 1024
-"""The longest file that is read; that of a full table is replaced when it exceeds 8 MiB."""
+"""Length of the longest file that is read; that of a full table is replaced when it exceeds 8 MiB."""
 REWRITE_INTERVAL = 30.0
-"""Seconds until it is tried again to replace a file that could not be written."""
+"""Seconds until the next attempt to replace a file that could not be written."""
 LAST_FLUSH_TIMEOUT = 2.0
 """Seconds that the agent waits for the disk when it stops."""
 FILE_MODE = 0o644
@@ -81,20 +81,20 @@ class SnapshotFile:
         self._size = snapshot.length
         self._mode = stat.S_IMODE(os.fstat(fd).st_mode)
         self._clocks: Clocks = snapshot.clocks
-        self._changes: dict[str, bytes] = {}  # by member, the latest is all that counts
+        self._changes: dict[str, bytes] = {}  # by member: its latest record
         self._is_leaving = False
         self._leave_is_told = False
         self._unheard: tuple[KnownPeer, ...] = snapshot.alive + snapshot.failed
         self._must_rewrite = False
         self._rewrite_at = 0.0
         self._is_broken = False
-        self._writing = Lock()  # a thread that was given up may still write
+        self._writing = Lock()  # an abandoned thread may still write
 
     def observe(self, effects: Sequence[Effect], _now: float) -> None:
-        """Take note of what happens to members; see `gossip.agent.driver.Observer`."""
+        """Record the changes of members; see `gossip.agent.driver.Observer`."""
         for effect in effects:
             if self._is_leaving:
-                return  # the others seem to go then, one after the other
+                return  # the other members seem to leave then, one after the other
             if isinstance(effect, MemberLeaving):
                 self._is_leaving |= effect.member.name == self._me
             elif isinstance(effect, _TOLD):
@@ -103,7 +103,7 @@ class SnapshotFile:
                 self._changes[effect.member.name] = gone_record(effect.member.name)
 
     async def run(self, agent: "Agent") -> None:
-        """Write what changes until cancelled, and the rest then."""
+        """Write changes until cancelled, and then the rest."""
         node = agent.driver.node
         try:
             while True:
@@ -116,13 +116,13 @@ class SnapshotFile:
                 log.error("snapshot incomplete: the disk is too slow", extra={"file": self._path})
 
     def close(self) -> None:
-        """Let another agent have the file."""
+        """Release the file for another agent."""
         os.close(self._fd)
 
     # --- writing ------------------------------------------------------------------------------------------
 
     async def _flush(self, node: SerfNode, *, last: bool = False) -> None:
-        """Append what has changed; replace the file if it is too long, or broken."""
+        """Append the changes; replace the file if it is too long, or broken."""
         lines = self._take_lines(node)
         leaves = lines.endswith(LEAVE + b"\n")
         if not lines and not (last or self._must_rewrite):
@@ -141,7 +141,7 @@ class SnapshotFile:
     def _still_sought(self, node: SerfNode) -> tuple[KnownPeer, ...]:
         """Return the members of the last life that no record of this one names, and that may come back.
 
-        The node looks for a limited number. Until one of them answers, the file keeps all of them.
+        The node looks for a limited number of them. Until one of them answers, the file keeps all of them.
         """
         unheard = tuple(peer for peer in self._unheard if node.member(peer.name) is None)
         if not unheard or node.count_alive() == 1:
@@ -160,7 +160,7 @@ class SnapshotFile:
         return b"".join(lines)
 
     async def _write(self, how: _Writer, text: bytes) -> None:
-        """Let a thread write; a failure is logged once, and leads to a new file later."""
+        """Write in a thread; a failure is logged once, and leads to a new file later."""
         try:
             await trio.to_thread.run_sync(self._locked, how, text, abandon_on_cancel=True)
         except OSError as error:
@@ -200,10 +200,10 @@ class SnapshotFile:
 
 
 def open_snapshot(path: Path, me: str, *, rejoin: bool) -> SnapshotFile:
-    """Open, lock and read the snapshot of the member `me`, or begin one; half a line at its end is cut off.
+    """Open, lock and read the snapshot of `me`, or create one; an incomplete line at its end is cut off.
 
     Raises:
-        ConfigError: it is something else, or the path cannot be used.
+        ConfigError: it is not a snapshot, or the path cannot be used.
         StartError: it is in use, too long, or cannot be written.
     """
     try:
@@ -227,7 +227,7 @@ def open_snapshot(path: Path, me: str, *, rejoin: bool) -> SnapshotFile:
 
 
 def _open_locked(path: Path) -> int:
-    """Open a regular file for appending, and lock it; a link is not followed."""
+    """Open a regular file for appending, and lock it; links are not followed."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, FILE_MODE)
     try:
         _verify_regular(fd)
@@ -251,7 +251,7 @@ def _read(fd: int) -> bytes:
 
 
 def _try_to_write(fd: int, path: Path, length: int) -> None:
-    """Cut the file to `length` and find out whether it can grow: a comment is added and cut off."""
+    """Cut the file to `length` and check whether it can grow, by adding a comment and cutting it off."""
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, "the directory cannot be written")
     os.ftruncate(fd, length)

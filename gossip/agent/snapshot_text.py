@@ -1,11 +1,12 @@
 """The snapshot of a member's life in Serf's file format (Serf `snapshot.go`; serf-wire 5.13).
 
-Text, a record a line, the last one about a thing counts: ``alive: NAME IP:PORT``, ``not-alive: NAME``,
-``clock: N``, ``event-clock: N``, ``query-clock: N``, ``leave``. ``coordinate: …`` and ``# …`` say nothing.
+Text with one record per line, of which the last one about a subject counts: ``alive: NAME IP:PORT``,
+``not-alive: NAME``, ``clock: N``, ``event-clock: N``, ``query-clock: N``, ``leave``. ``coordinate: …`` and
+``# …`` are ignored.
 
 Serf forgets a member that failed. Here it is kept as ``# failed: NAME IP:PORT``, which Serf takes for a
-comment: after a long partition, those are the ones to ask. Text only: the
-file is the business of `gossip.agent.snapshot`.
+comment: after a long partition, these are the members to ask. Only the text is handled here;
+`gossip.agent.snapshot` handles the file.
 """
 
 from __future__ import annotations
@@ -39,22 +40,22 @@ Clocks = tuple[int, int, int]
 
 
 class NotASnapshotError(GossipError):
-    """The text is something else; the message says what stands where a record should."""
+    """The text is something else; the message shows what is there instead of a record."""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """What a snapshot says."""
+    """The content of a snapshot."""
 
     clocks: Clocks = (0, 0, 0)
     alive: tuple[KnownPeer, ...] = ()
     failed: tuple[KnownPeer, ...] = ()
-    has_left: bool = False  # the last life ended with a leave, and that counts
-    length: int = 0  # bytes up to the end of the last whole line
-    skipped: int = 0  # whole lines that are no records
+    has_left: bool = False  # the last life ended with a leave, which is respected
+    length: int = 0  # bytes up to the end of the last complete line
+    skipped: int = 0  # complete lines that are not records
 
     @property
     def saved(self) -> SavedState:
-        """What the next life of the member starts from."""
+        """The state from which the member's next life starts."""
         member_time, event_time, query_time = self.clocks
         return SavedState(
             member_time=member_time,
@@ -66,9 +67,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
 
 def read_snapshot(text: bytes, *, rejoin: bool) -> Snapshot:
-    """Read a snapshot; a last line without its end was being written when the member died, and is left out.
+    """Read a snapshot; an incomplete last line, interrupted by the member's death, is left out.
 
-    With `rejoin`, a leave does not count: what was before it is not forgotten.
+    With `rejoin`, a leave is ignored: the records before it are not forgotten.
 
     Raises:
         NotASnapshotError: the first line is not a record.
@@ -92,7 +93,7 @@ def read_snapshot(text: bytes, *, rejoin: bool) -> Snapshot:
 
 
 def member_record(member: SerfMember) -> bytes:
-    """Return what a snapshot says of `member` in its present status; nothing if its name cannot be told."""
+    """Return the record of `member` in its current status; nothing if a line cannot hold its name."""
     name = _encoded(member.name)
     if not name:
         return b""
@@ -104,7 +105,7 @@ def member_record(member: SerfMember) -> bytes:
 
 
 def gone_record(name: str) -> bytes:
-    """Return the record of a member that is no more to be asked."""
+    """Return the record of a member that must not be asked any more."""
     encoded = _encoded(name)
     return NOT_ALIVE + encoded + b"\n" if encoded else b""
 
@@ -116,14 +117,14 @@ def clock_records(before: Clocks, after: Clocks) -> bytes:
 
 
 def whole_snapshot(members: Iterable[SerfMember], unheard: Iterable[KnownPeer], clocks: Clocks) -> bytes:
-    """Return a new snapshot: of `members`, and of those of the last life that have not been heard since."""
+    """Return a new snapshot: of `members`, and of members of the last life that were not heard since."""
     known = [member_record(each) for each in members if each.status is not MemberStatus.LEFT]
     past = [ALIVE + name + _where(peer.address) for peer in unheard if (name := _encoded(peer.name))]
     return b"".join((*known, *past, clock_records((0, 0, 0), clocks)))
 
 
 class _Reader:
-    """What the lines so far say."""
+    """The result of the lines so far."""
 
     def __init__(self, *, rejoin: bool) -> None:
         self._rejoin = rejoin
@@ -157,7 +158,7 @@ class _Reader:
             self._take_clock(line)
 
     def refuse(self, line: bytes) -> None:
-        """The text does not begin as a snapshot does."""
+        """Raise, because the text does not begin like a snapshot."""
         raise NotASnapshotError(f"it begins with {line[:40].decode('utf-8', 'backslashreplace')!r}")
 
     def _leave(self) -> None:
@@ -182,9 +183,9 @@ class _Reader:
     def _take_clock(self, line: bytes) -> None:
         kind = next((kind for kind in _CLOCKS if line.startswith(kind)), None)
         if kind is None:
-            return  # a coordinate, which Serf has not read for years either
+            return  # a coordinate, which Serf no longer reads either
         digits = line.removeprefix(kind)
-        # int() would take signs, blanks and underscores; and as many digits as there are.
+        # int() would accept signs, blanks and underscores, and any number of digits.
         if digits.isdigit() and len(digits) <= len(str(MAX_U64)) and int(digits) <= MAX_U64:
             self.clocks[kind] = int(digits)
         else:
@@ -192,7 +193,7 @@ class _Reader:
 
 
 def _may_begin_a_record(rest: bytes) -> bool:
-    """Tell whether the last line can be the beginning of a record, or what a crash makes of one: zeros."""
+    """Tell whether the last line can be the start of a record, or its remains after a crash: zeros."""
     rest = rest.rstrip(b"\0")
     return any(kind.startswith(rest) or rest.startswith(kind) for kind in (*_KINDS, b"#"))
 
@@ -207,7 +208,7 @@ def _parsed(address: bytes) -> Address | None:
 
 
 def _encoded(name: str) -> bytes:
-    """Return a name as it is written, empty if a line cannot hold it: it comes from the network."""
+    """Return a name in its written form, empty if a line cannot hold it: it comes from the network."""
     encoded = name.encode("utf-8", "surrogateescape")
     return b"" if b"\n" in encoded else encoded
 

@@ -1,7 +1,7 @@
 """Joining at the start: `--join` once, `--retry-join` until it works (serf-wire 8.3; Serf `command.go`).
 
-Whether to try again, and when, is decided by the core; this module tells a person, and stops an agent that
-may not go on without a cluster. The same goes for the members of the last run, whom the core asks by itself.
+The core decides whether and when to try again; this module informs the user, and stops an agent that may not
+run without a cluster. It does the same for members of the last run, which the core contacts on its own.
 """
 
 import logging
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from gossip.agent.service import Agent
 
 REJOIN_PATIENCE = 30.0
-"""Seconds until an agent that no member of its last run has answered says so."""
+"""Seconds until an agent reports that no member of its last run has answered."""
 
 log = logging.getLogger("gossip.agent")
 
 
 async def join_at_start(agent: "Agent") -> None:
-    """Join the seeds of the configuration, then say that the agent is ready; stop it if it cannot join."""
+    """Join the configured seeds, then report that the agent is ready; stop it if it cannot join."""
     config = agent.config
     if config.start_join:
         result = await agent.driver.join(config.start_join, replay=config.replay_on_join)
@@ -54,7 +54,7 @@ async def join_at_start(agent: "Agent") -> None:
 
 
 async def report_rejoin(agent: "Agent") -> None:
-    """Say that members of the last run are asked, and after a while whether the agent is still alone."""
+    """Log that members of the last run are contacted, and later whether the agent is still alone."""
     node = agent.driver.node
     past = len(node.saved_state().failed)
     if not past:
@@ -76,7 +76,7 @@ class RetryJoin:
         self._attempts = 0
 
     def observe(self, effects: Sequence[Effect], _now: float) -> None:
-        """Take in a batch of effects of the node."""
+        """Process a batch of the node's effects."""
         for effect in effects:
             if isinstance(effect, JoinEnded) and effect.is_retry:
                 self._report(effect)

@@ -1,4 +1,4 @@
-"""What an agent says when it starts: where it is, how it is configured, and what is unwise about that."""
+"""The agent's report at its start: addresses, configuration, and warnings about either."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ log = logging.getLogger("gossip.agent")
 
 
 def report_start(agent: "Agent") -> None:
-    """Log where `agent` runs, and warn of what makes it unsafe or unreachable."""
+    """Log where `agent` runs, and warn about anything that makes it unsafe or unreachable."""
     config, driver = agent.config, agent.driver
     me = driver.node.members()[0]
     log.info(

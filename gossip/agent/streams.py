@@ -1,7 +1,7 @@
 """Conversations over TCP: one message, at most one reply, and both sides close (serf-wire section 2).
 
-Knows framing, deadlines and bounds; what a message means is the node's business. A stream that does not keep
-to the rules is closed; only the one that talked nonsense notices.
+This module handles framing, deadlines and limits; the meaning of messages is the node's business. A stream
+that breaks the rules is closed, which no other stream notices.
 """
 
 import errno
@@ -24,19 +24,19 @@ from gossip.wire.messages import Ack, ErrorMessage, Ping, PushPull, StreamMessag
 from gossip.wire.stream import StreamReader
 
 CHUNK_BYTES = 4096
-"""Read and decoded at once; rows may be one byte long."""
+"""Bytes read and decoded at once; rows may be one byte long."""
 MAX_INCOMING_STREAMS = 128
-"""As memberlist's bound of concurrent push/pulls."""
+"""Like memberlist's limit of concurrent push/pulls."""
 MAX_STREAMS_PER_SOURCE = 64
-"""Of one address; a whole rack may join from behind one."""
+"""Streams from one address; a whole rack may join from behind one."""
 MAX_HELD_BYTES = 24 * 1024 * 1024
 """Bytes and rows of all unfinished conversations together."""
 MAX_HELD_BYTES_PER_SOURCE = 20 * 1024 * 1024
 """A state of 16,000 members takes 5 MB on the wire, 12 with the longest names and tags, and 6 MB as rows."""
 ROW_BYTES = 400
-"""Memory of a decoded row, whatever its length on the wire."""
+"""Memory of a decoded row, regardless of its length on the wire."""
 INLINE_BYTES = 4096
-"""A state that is longer is compressed in a thread, as all are decompressed: neither may hold up probes."""
+"""Longer states are compressed in a thread, and all are decompressed in one: probes must not wait."""
 SWITCH_SECONDS = 0.001
 """How long such a thread may hold the interpreter while a packet waits; Python's default is 0.005."""
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class StreamHost(Protocol):
-    """What the server needs of the agent behind it."""
+    """The server's view of the agent behind it."""
 
     def now(self) -> float:
         """Return the monotonic time in seconds."""
@@ -62,7 +62,7 @@ class StreamHost(Protocol):
         """Handle a message for the layer above."""
 
     def complain(self, peer: str, reason: str) -> None:
-        """Log what a peer did wrong, at a bounded rate."""
+        """Log a peer's fault, at a bounded rate."""
 
 
 class Streams:
@@ -71,7 +71,7 @@ class Streams:
     def __init__(self, transport: Transport, sealer: Sealer, timeout: float) -> None:
         self._transport = transport
         self._sealer = sealer
-        self._timeout = timeout  # of one whole conversation
+        self._timeout = timeout  # for one whole conversation
         self.places = Places(
             MAX_INCOMING_STREAMS,
             MAX_STREAMS_PER_SOURCE,
@@ -79,7 +79,7 @@ class Streams:
             most_bytes_per_source=MAX_HELD_BYTES_PER_SOURCE,
         )
         self._turns = Turns()  # for whole states
-        self._pieces = Turns()  # for what arrives of them
+        self._pieces = Turns()  # for received parts of states
         self._bugs = Bugs()
 
     async def serve(self, nursery: trio.Nursery, host: StreamHost) -> None:
@@ -97,12 +97,12 @@ class Streams:
             nursery.start_soon(self._serve_one, stream, Conversation(place, str(peer)), host)
 
     async def exchange(self, to: Address, message: bytes | Callable[[], bytes]) -> StreamMessage:
-        """Say `message` to `to`, a large one as what encodes it, and return the reply.
+        """Send `message` to `to`, a large one as the function that encodes it, and return the reply.
 
         Raises:
-            OSError: there is no stream to be had, or it broke.
-            RemoteProtocolError: the reply is broken, is missing, or is an error that the peer reports.
-            trio.TooSlowError: connecting and talking took longer than the stream timeout.
+            OSError: the stream could not be opened, or it broke.
+            RemoteProtocolError: the reply is broken or missing, or is an error reported by the peer.
+            trio.TooSlowError: the whole exchange took longer than the stream timeout.
         """
         place = Place(f"to {to.host}", 0.0)
         try:
@@ -134,7 +134,7 @@ class Streams:
         except (RemoteProtocolError, OSError) as error:
             host.complain(talk.peer, str(error))
         except trio.BrokenResourceError:
-            pass  # the peer went away; it may come again
+            pass  # the peer is gone; it may come back
         except Exception as error:
             self._bugs.report("incoming stream", error, "the stream is closed")
         finally:
@@ -148,13 +148,13 @@ class Streams:
         try:
             message = await self._read(stream, place, self._sealer.reader(reply=False))
         except RemoteProtocolError as error:
-            refusal = str(error)  # sent below: the error itself keeps all that was read
+            refusal = str(error)  # sent below: the error itself keeps alive everything read so far
         if refusal:
             self.places.hold(place, -place.held)
             host.complain(talk.peer, refusal)
             await stream.send_all(self._sealer.stream(encode(ErrorMessage(refusal)), reply=True))
             return
-        place.since = None  # from here on it waits for us
+        place.since = None  # from here on the peer waits for us
         match message:
             case None:
                 pass
@@ -162,8 +162,9 @@ class Streams:
                 if (ack := host.answer_ping(message)) is not None:
                     await stream.send_all(self._sealer.stream(encode(ack), reply=True))
             case PushPull():
-                # Ours is made before theirs comes in: the reply must not contain what they just said. It goes
-                # out afterwards, so that a peer that reads slowly does not keep its rows here.
+                # Our state is encoded before theirs is merged: the reply must not contain what they have just
+                # sent. It is sent afterwards, so that a peer that reads slowly does not keep its rows in
+                # memory.
                 held = place.held
                 is_join = message.join
                 async with self._turns.of(place.source):  # only one state at a time is encoded and merged
@@ -184,7 +185,7 @@ class Streams:
     async def _read(
         self, stream: trio.SocketStream, place: Place, reader: StreamReader
     ) -> StreamMessage | None:
-        """Return the next message, None if the peer closed without saying anything."""
+        """Return the next message, None if the peer closed without sending anything."""
         try:
             return await self._read_all(stream, place, reader)
         except RemoteProtocolError as error:
@@ -223,10 +224,10 @@ class Streams:
             is_first = False
 
     async def _seal(self, encode: Callable[[], bytes], place: Place, *, reply: bool) -> bytes:
-        """Return what goes over a stream to say what `encode` returns.
+        """Return the sealed bytes of the message that `encode` returns.
 
         Raises:
-            OSError: that is more than peers take.
+            OSError: the message is longer than peers accept.
         """
         try:
             message = encode()
@@ -239,22 +240,22 @@ class Streams:
 
 
 class Conversation(NamedTuple):
-    """An incoming stream: its place, and the far end for log lines."""
+    """An incoming stream: its place, and the other side for log lines."""
 
     place: Place
     peer: str
 
 
 class Turns:
-    """One at a time, and the sources take turns: nobody waits for all that another has to do."""
+    """A lock whose sources take turns: none waits for all the work of another."""
 
     def __init__(self) -> None:
-        self._all = trio.Lock()  # serves those who wait in the order in which they came
+        self._all = trio.Lock()  # serves waiting tasks in order of arrival
         self._of: dict[str, trio.Lock] = {}
 
     @asynccontextmanager
     async def of(self, source: str) -> AsyncIterator[None]:
-        """Wait for a turn of `source` and keep it."""
+        """Wait for a turn of `source` and hold it."""
         own = self._of.setdefault(source, trio.Lock())
         try:
             async with own, self._all:
@@ -265,10 +266,10 @@ class Turns:
 
 
 def _next_event(reader: StreamReader) -> tuple[StreamMessage | None, str]:
-    """Return the next message and why it is refused.
+    """Return the next message, and the reason if it is refused.
 
-    An error that comes out of a thread is in a cycle with the frame that waited for it: it would keep all
-    that was decompressed until the next full garbage collection.
+    An error raised in a thread is in a reference cycle with the frame that waited for it: it would keep all
+    decompressed data alive until the next full garbage collection.
     """
     try:
         return reader.next_event(), ""
@@ -277,7 +278,7 @@ def _next_event(reader: StreamReader) -> tuple[StreamMessage | None, str]:
 
 
 def _peer_of(stream: trio.SocketStream) -> Address | None:
-    """Return the far end; a connection that is gone already has none."""
+    """Return the other side; a connection that is already gone has none."""
     try:
         name = stream.socket.getpeername()
     except OSError:

@@ -1,6 +1,6 @@
-"""What an agent notices in passing that may point to a fault; `gossip doctor` reads it, nothing else does.
+"""Signs of possible faults that an agent notices in passing; only `gossip doctor` reads them.
 
-Everything is kept per peer or in short lists, within limits; a flood of one kind of symptom drops the oldest.
+Everything is kept per peer or in short lists, within limits; a flood of one kind of symptom drops its oldest.
 """
 
 from collections import deque
@@ -14,13 +14,13 @@ from gossip.swim.effects import MessageRejected, NameConflict, PingFromElsewhere
 from gossip.wire.address import Address
 
 MAX_SYMPTOMS = 256
-"""Peers, or names, of which one kind of symptom is kept."""
+"""Peers, or names, with one kind of symptom."""
 MAX_DATAGRAM_SOURCES = 32_768
-"""Members' addresses whose latest datagram is remembered: twice as many as there may be members."""
+"""Members' addresses whose latest datagram is remembered: twice the number of members."""
 MAX_DELAYS = 64
 """Late wake-ups that are remembered."""
 NOTEWORTHY_DELAY = 0.1
-"""Seconds by which the event loop has to wake late to be remembered."""
+"""Late wake-ups are remembered from this many seconds."""
 WINDOW = 600.0
 """Seconds for which a symptom counts."""
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Complaint(Struct):
-    """What a peer did wrong, last, how often, and when."""
+    """A peer's fault: the latest, how many, and when."""
 
     reason: str
     count: int
@@ -46,7 +46,7 @@ class Conflict(Struct):
 
 
 class Delay(Struct, frozen=True, gc=False):
-    """The event loop woke `late` seconds after it should have."""
+    """The event loop woke up `late` seconds after it should have."""
 
     late: float
     at: float
@@ -57,11 +57,11 @@ class Symptoms:
 
     def __init__(self, now: float) -> None:
         self.since = now
-        self.datagrams: dict[Address, float] = {}  # when members' addresses were last heard
-        self.streams: dict[str, float] = {}  # when a host last opened a stream to this agent
+        self.datagrams: dict[Address, float] = {}  # when each member's address was last heard
+        self.streams: dict[str, float] = {}  # when each host last opened a stream to this agent
         self.complaints: dict[str, Complaint] = {}  # by host
         self.conflicts: dict[str, Conflict] = {}  # by name
-        self.elsewhere: dict[str, tuple[Address, float]] = {}  # by name: where its pings come from
+        self.elsewhere: dict[str, tuple[Address, float]] = {}  # by name: the source of its pings
         self.delays: deque[Delay] = deque(maxlen=MAX_DELAYS)
 
     def datagram(self, source: Address, now: float) -> None:
@@ -85,12 +85,12 @@ class Symptoms:
         _drop_oldest(self.streams)
 
     def woke(self, late: float, now: float) -> None:
-        """The event loop woke `late` seconds after the deadline that it slept for."""
+        """The event loop woke up `late` seconds after the deadline."""
         if late >= NOTEWORTHY_DELAY:
             self.delays.append(Delay(late, now))
 
     def observe(self, effects: Sequence[Effect], now: float) -> None:
-        """Take in a batch of effects of the node."""
+        """Process a batch of the node's effects."""
         for effect in effects:
             if isinstance(effect, NameConflict):
                 known = self.conflicts.pop(effect.name, None)
@@ -105,7 +105,7 @@ class Symptoms:
                 self.complaint(effect.source, effect.reason, now)
 
     def prune(self, now: float) -> None:
-        """Forget what is too long ago to matter."""
+        """Forget symptoms that are too old."""
         start = now - WINDOW
         self.complaints = {host: each for host, each in self.complaints.items() if each.at >= start}
         self.conflicts = {name: each for name, each in self.conflicts.items() if each.at >= start}
@@ -115,6 +115,6 @@ class Symptoms:
 
 
 def _drop_oldest(kept: dict[str, T]) -> None:
-    """Drop the oldest of `kept` if there is one too many."""
+    """Drop the oldest entry of `kept` if there is one too many."""
     if len(kept) > MAX_SYMPTOMS:
         del kept[next(iter(kept))]

@@ -13,12 +13,12 @@ from gossip.whole_file import replace_file
 
 
 def read_tags_file(path: Path) -> dict[str, str]:
-    """Return the tags in a tags file; none if there is no such file yet.
+    """Return the tags in a tags file; empty if the file does not exist yet.
 
     Raises:
-        ConfigError: the file cannot be read, or is not an object of texts.
+        ConfigError: the file cannot be read, or is not an object with text values.
     """
-    with suppress(OSError):  # reading says what is wrong
+    with suppress(OSError):  # reading it reports the error
         if not path.exists():
             return {}
     text = read_text(path, "tags_file")
@@ -32,10 +32,10 @@ def read_tags_file(path: Path) -> dict[str, str]:
 
 
 def write_tags_file(path: Path, tags: Mapping[str, str]) -> None:
-    """Replace a tags file as a whole, in Serf's layout; only its owner may read it.
+    """Replace a tags file as a whole, in Serf's layout; only its owner can read it.
 
     Raises:
-        OSError: it cannot be written; the old one stays.
+        OSError: it cannot be written; the old file stays.
     """
     data = json.dumps(dict(tags), indent=2, sort_keys=True, ensure_ascii=False)
     replace_file(path, data.encode("utf-8", "surrogateescape"), prefix=f".{path.name}.", durable=True)
@@ -44,13 +44,13 @@ def write_tags_file(path: Path, tags: Mapping[str, str]) -> None:
 def change_tags(driver: Driver, tags: Mapping[str, str], path: Path | None) -> int:
     """Write `tags` to the tags file, if there is one, then announce them; return the broadcast's token.
 
-    As in Serf, tags that cannot be kept are not announced.
+    As in Serf, tags that cannot be saved are not announced.
 
     Raises:
         LocalProtocolError: they are too long, or the node is leaving.
         OSError: the file cannot be written.
     """
     if path is not None:
-        encode_tags(tags)  # or the file would keep the next start from succeeding
+        encode_tags(tags)  # otherwise the file would make the next start fail
         write_tags_file(path, tags)
     return driver.apply(lambda node, now: node.set_tags(tags, now))

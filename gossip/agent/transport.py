@@ -1,7 +1,7 @@
 """One UDP socket and one TCP listener on the same port: the only module that touches sockets for gossip.
 
-Datagrams are read in batches: one wait for readability, then non-blocking reads until the socket is empty, or
-the batch is full or has taken its time. That costs a third of one Trio call per datagram, and a flood cannot
+Datagrams are read in batches: one wait for readability, then non-blocking reads until the socket is empty,
+the batch is full, or its time is up. That costs a third of one Trio call per datagram, and a flood cannot
 keep other tasks from running. A datagram that cannot be sent at once is dropped and counted: gossip repeats
 itself anyway.
 """
@@ -21,16 +21,16 @@ from gossip.wire.address import Address
 from gossip.wire.packet import MAX_DATAGRAM_BYTES
 
 RECEIVE_BATCH = 64
-"""Datagrams handled before other tasks get their turn."""
+"""Datagrams handled before other tasks get a turn."""
 RECEIVE_SECONDS = 0.005
-"""Time after which a batch ends even if it is not full: probes must not wait for dear datagrams."""
+"""Time after which a batch ends even if it is not full: probes must not wait for expensive datagrams."""
 RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
-"""Asked of the kernel, as memberlist does; it may grant less."""
+"""Requested from the kernel, as in memberlist; it may grant less."""
 BACKLOG = 256
 PORT_ATTEMPTS = 16
-"""With port 0 the kernel picks a TCP port; its UDP twin may be taken by somebody else."""
+"""Attempts with port 0: the kernel picks a TCP port, whose UDP twin may already be in use."""
 ACCEPT_PAUSE = 0.1
-"""Rest after the process ran out of descriptors or memory for one more connection."""
+"""Pause when the process has no descriptors or memory for one more connection."""
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _V4_MAPPED = "::ffff:"
 
@@ -38,11 +38,11 @@ log = logging.getLogger("gossip.agent")
 
 
 class StartError(GossipError):
-    """The agent cannot start, for a reason outside of its configuration; the text is one line."""
+    """The agent cannot start, for a reason outside its configuration; the text is one line."""
 
 
 class Traffic(Struct):
-    """What went through the sockets, as plain counters."""
+    """Plain counters of the traffic through the sockets."""
 
     packets_received: int = 0
     packets_sent: int = 0
@@ -66,9 +66,9 @@ class Transport:
         self._complaints = Complaints()
 
     async def receive(self, handle: Callable[[bytes, Address], Iterator[None] | None]) -> None:
-        """Give every datagram and its source to `handle` until cancelled.
+        """Pass every datagram and its source to `handle` until cancelled.
 
-        What `handle` returns is gone through with a turn for other tasks at each step.
+        If `handle` returns an iterator, it is exhausted, with a turn for other tasks at each step.
         """
         udp, traffic, is_ipv6 = self._udp, self.traffic, self._is_ipv6
         wait_readable, now = trio.lowlevel.wait_readable, trio.current_time
@@ -80,7 +80,7 @@ class Transport:
                     data, source = udp.recvfrom(MAX_DATAGRAM_BYTES)
                 except BlockingIOError:
                     break
-                except OSError:  # an ICMP answer to something that was sent
+                except OSError:  # an ICMP answer to an earlier datagram
                     traffic.receive_errors += 1
                     continue
                 traffic.packets_received += 1
@@ -96,13 +96,13 @@ class Transport:
                     break
 
     def send(self, datagram: bytes, to: Address) -> bool:
-        """Send `datagram` now or never; return whether the kernel took it."""
+        """Send `datagram` now or never; return whether the kernel accepted it."""
         host = to.host
         if self._is_ipv6 and ":" not in host:
             host = _V4_MAPPED + host
         try:
             self._udp.sendto(datagram, (host, to.port))
-        except (OSError, OverflowError):  # full buffer, no route, too long, not our family
+        except (OSError, OverflowError):  # full buffer, no route, too long, wrong family
             self.traffic.packets_dropped += 1
             return False
         self.traffic.packets_sent += 1
@@ -135,7 +135,7 @@ def open_transport(host: str, port: int) -> Transport:
     """Bind TCP and UDP to `host` (an IP address) and one `port`; 0 lets the kernel choose.
 
     Raises:
-        StartError: an address is taken, is not ours, or is forbidden to us.
+        StartError: an address is in use, is not ours, or is not permitted.
     """
     attempts = PORT_ATTEMPTS if port == 0 else 1
     while True:
@@ -151,7 +151,7 @@ async def connect(to: Address) -> trio.SocketStream:
     """Open a stream to `to`.
 
     Raises:
-        OSError: nobody listens there, or there is no way to get there.
+        OSError: nothing listens there, or there is no route.
     """
     family = socket.AF_INET6 if ":" in to.host else socket.AF_INET
     connection = trio.socket.socket(family, socket.SOCK_STREAM)
@@ -159,7 +159,7 @@ async def connect(to: Address) -> trio.SocketStream:
         await connection.connect((to.host, to.port))
     except OSError as error:
         connection.close()
-        # Trio's text repeats the address; only the reason is wanted here.
+        # Trio's text repeats the address; only the reason is needed here.
         raise OSError(error.errno, os.strerror(error.errno) if error.errno else str(error)) from None
     except BaseException:
         connection.close()
@@ -168,7 +168,7 @@ async def connect(to: Address) -> trio.SocketStream:
 
 
 def dial_error(error: Exception, to: Address) -> str:
-    """Return why `to` could not be reached, in Go's words, which tools around Serf know."""
+    """Return why `to` could not be reached, in Go's words, which tools for Serf know."""
     if isinstance(error, trio.TooSlowError):
         return f"dial tcp {to}: i/o timeout"
     if isinstance(error, OSError):

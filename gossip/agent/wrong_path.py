@@ -1,7 +1,7 @@
-"""A path among the settings that cannot be used: is it the path, which a person must mend, or the machine?
+"""An unusable path among the settings: is it the path, which a person must fix, or the machine?
 
-A missing directory, a file of another kind or missing rights stay until somebody changes them: the agent ends
-with exit code 2, after which a supervisor does not start it again. A full disk or another agent may go away.
+A missing directory, a file of the wrong kind or missing rights stay until somebody changes them: the agent
+ends with exit code 2, after which a supervisor does not restart it. A full disk or another agent may go away.
 """
 
 import errno
@@ -13,11 +13,11 @@ _FAULTS_OF_THE_PATH = frozenset(
     (
         *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),
         *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENXIO),
-        None,  # Python's own, such as a path that is too long for a socket
+        None,  # Python's own error, such as for a path too long for a socket
     )
 )
 
 
 def path_error(text: str, error: OSError) -> ConfigError | StartError:
-    """Return the error that says `text` about a path, because of which the system gave `error`."""
+    """Return the error with `text` about a path, caused by the system's `error`."""
     return ConfigError(text) if error.errno in _FAULTS_OF_THE_PATH else StartError(text)
