@@ -187,6 +187,13 @@ def test_a_leaver_is_drained_at_once_without_a_swap():
     assert lb.notes == (Note("web-1", Topic.DRAINING),)
 
 
+def test_a_member_that_begins_to_drain_changes_no_server_and_had_nothing_to_settle():
+    lb = Balancer("web-1", "web-2")
+    lb.see("web-1", LEAVING)
+    ((_, decision),) = lb.decisions
+    assert (decision.changes, decision.draining, decision.settled_in) == ((), frozenset({"web-1"}), 0.0)
+
+
 def test_leavers_go_out_together_half_a_second_after_the_last_one_left():
     lb = Balancer("web-1", "web-2", "web-3")
     start = lb.now
