@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from gossip.cli.dialect import SerfCommand
+from gossip.cli.output_file import OutputFile
 from gossip.errors import CommandFailedError, ConfigError, os_reason
 from gossip.printable import one_line
 
@@ -21,7 +22,7 @@ def record() -> None:
 
 
 @record.command(cls=SerfCommand)
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.argument("file", type=OutputFile(), required=False)
 @click.option(
     "--control",
     metavar="PATH",

@@ -182,8 +182,23 @@ def test_a_file_to_read(name, words, file, files, refused):
         ("gossip", ["record", "dump", "--control=c", "{}"]),
     ],
 )
-def test_a_directory_in_place_of_a_file_to_write(name, words, files, refused):
-    assert "is a directory" in refused(name, [word.format(files / "a directory") for word in words])
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ("a directory", "is a directory"),
+        ("missing/x", "missing' does not exist"),
+        ("junk/x", "junk' does not exist"),
+        ("x" * 300, "cannot be written: File name too long"),
+        ("", "is a directory"),
+    ],
+)
+def test_a_file_to_write(name, words, file, complaint, files, refused):
+    assert complaint in refused(name, [word.format(files / file) for word in words])
+
+
+def test_a_directory_that_must_not_be_changed_is_named_before_the_work(files, refused, monkeypatch):
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    assert "is not writable" in refused("gossip", ["sim", "replay", "0", f"--svg={files / 'x'}"])
 
 
 @pytest.mark.parametrize(

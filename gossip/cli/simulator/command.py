@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from gossip.cli.output_file import OutputFile
 from gossip.errors import CommandFailedError, os_reason
 from gossip.sim.observer import Riders
 
@@ -110,7 +111,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--about", metavar="NODE", default="", help="Show what each node believes about NODE."),
         click.option(
             "--svg",
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=OutputFile(),
             help="Write the timeline as a picture to this file.",
         ),
     ]
