@@ -146,7 +146,7 @@ class Connection:
 
         Raises:
             ExceptionGroup: of `RemoteProtocolError`, it sent something that ends the conversation; of
-                    `trio.TooSlowError`, it did not read.
+                `trio.TooSlowError`, it did not read.
         """
         async with trio.open_nursery() as nursery:
             try:

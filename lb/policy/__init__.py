@@ -1,1 +1,1 @@
-"""Decides which servers the load balancer has, from what gossip and HAProxy say: pure, no clock, no I/O."""
+"""Decides which servers the load balancer has, from reports of gossip and HAProxy: pure, no clock, no I/O."""

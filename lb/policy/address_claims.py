@@ -1,7 +1,7 @@
-"""One address, one member: who gets a place in a backend when several ask for it.
+"""One member per address: which member gets a place in a backend when several ask for it.
 
 Containers reuse addresses, so an alive newcomer takes the place of a member that is gone, in one change. Of
-two alive claimants the present one stays until it is no longer alive.
+two alive claimants, the current one stays until it is no longer alive.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from lb.policy.plan import Claim
 
 
 class Wish(Struct, frozen=True):
-    """What one member has in the file and what it may have next; at least one of the two is there."""
+    """One member's place in the file and the place it may have next; at least one is there."""
 
     member: str
     present: Claim | None
@@ -21,7 +21,7 @@ class Wish(Struct, frozen=True):
 
 
 class Allocation(Struct, frozen=True):
-    """The outcome: a member that is not in `claims` gets no server."""
+    """The result: a member that is not in `claims` gets no server."""
 
     claims: dict[str, Claim]
     replaced: dict[str, str]  # a member that is gone -> the newcomer at its address
@@ -42,7 +42,7 @@ def allocate(wishes: Iterable[Wish]) -> Allocation:
         assert claim is not None, "a wish without a claim"
         holders[claim.place] = wish
         allocation.claims[wish.member] = claim
-    for wish, wanted in movers:  # a place that its holder gives up in this change is free for all of them
+    for wish, wanted in movers:  # a place given up in this change is free for all movers
         holder = holders.get(wanted.place)
         if holder is not None and holder.is_alive:
             allocation.disputed[wish.member] = holder.member
@@ -57,7 +57,7 @@ def allocate(wishes: Iterable[Wish]) -> Allocation:
 
 
 def _stay(wish: Wish, holders: dict[tuple[str, str, int], Wish], allocation: Allocation) -> None:
-    """Leave a member that cannot move where it is, unless somebody has moved in there meanwhile."""
+    """Leave a member that cannot move where it is, unless another has moved in there meanwhile."""
     if wish.present is not None and wish.present.place not in holders:
         holders[wish.present.place] = wish
         allocation.claims[wish.member] = wish.present

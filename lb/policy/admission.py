@@ -1,8 +1,8 @@
-"""Room in the file: servers that are in it stay, newcomers get what is left, at a bounded rate.
+"""Room in the file: its servers stay, newcomers get the remaining room, at a bounded rate.
 
-Anybody who can gossip can announce members, thousands in a second. So the order is by seniority, never by
-name: no number of newcomers moves out a server that is in the file, and of the newcomers those enter first
-that have been alive for longest. Two load balancers may therefore differ while a backend is full.
+Any node that can gossip can announce members, thousands in a second. So the order is by seniority, never by
+name: no number of newcomers displaces a server that is in the file, and of the newcomers, those alive for the
+longest enter first. Two load balancers may therefore differ while a backend is full.
 """
 
 import math
@@ -13,16 +13,16 @@ from lb.policy.candidate import Candidate
 from lb.policy.plan import Claim
 
 ARRIVAL_BURST = 100
-"""Newcomers that may enter at once after a time without any."""
+"""Newcomers that may enter at once after a pause."""
 ARRIVAL_RATE = 50.0
 """Newcomers per second in the long run: a file of a thousand servers is full after 18 s."""
 
 BATCH_INTERVAL = 0.25
-"""Seconds between two looks at newcomers that wait for the rate."""
+"""Seconds between two checks of newcomers that wait for the rate."""
 
 
 class Admission:
-    """Gives newcomers leave to enter; `max_servers` is the limit of each backend."""
+    """Decides when newcomers may enter; `max_servers` is the limit of each backend."""
 
     __slots__ = ("_allowance", "_at", "_is_hasty", "_max_servers", "turned_away", "waiting")
 
@@ -32,16 +32,16 @@ class Admission:
         self._max_servers = max_servers
         self._allowance = float(ARRIVAL_BURST)
         self._at = -math.inf
-        self._is_hasty = False  # somebody waits for the rate
+        self._is_hasty = False  # whether a newcomer waits for the rate
 
     def admit(self, newcomers: Iterable[Candidate], candidates: Iterable[Candidate], now: float) -> None:
         """Set `is_admitted` for as many of the `newcomers` as may enter now, `is_blocked` for the others.
 
-        A newcomer at the address of an alive member takes no room: it is not blocked but disputed, see
+        A newcomer at the address of an alive member takes no room: it is not blocked but disputed; see
         `lb.policy.address_claims`.
 
         Args:
-            newcomers: members that want into a backend in which they have no server.
+            newcomers: members that want a place in a backend where they have no server.
             candidates: all members.
             now: monotonic seconds.
         """
@@ -70,17 +70,17 @@ class Admission:
         self.waiting = waiting
 
     def next_admission(self) -> float:
-        """Return when the rate lets more newcomers in, infinity if none waits for that."""
+        """Return when the rate admits more newcomers, infinity if none waits for it."""
         return self._at + BATCH_INTERVAL if self._is_hasty else math.inf
 
 
 class _Room:
-    """The places of all backends at one moment."""
+    """The places of all backends at one time."""
 
     def __init__(self, candidates: Iterable[Candidate], max_servers: int) -> None:
         listed = [(c, c.listed) for c in candidates if c.listed is not None]
         self.held = {claim.place for c, claim in listed if c.is_staying or c.is_going}
-        self.promised: set[tuple[str, str, int]] = set()  # to a newcomer: a second one at the address waits
+        self.promised: set[tuple[str, str, int]] = set()  # to newcomers; a second one waits
         self._vacant = {claim.place for _, claim in listed} - self.held
         self._taken = Counter(claim.backend for _, claim in listed)
         self._max_servers = max_servers

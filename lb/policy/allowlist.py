@@ -1,7 +1,7 @@
-"""What a member's words must look like before they may reach haproxy.cfg: an allow-list, never escaping.
+"""The required form of a member's words before they may reach haproxy.cfg: an allow-list, never escaping.
 
-Names, tags and addresses come from the network and HAProxy's own check passes most injections, so a value
-is either of the exact form below or it is refused (a name is replaced). Nothing here knows about members,
+Names, tags and addresses come from the network, and HAProxy's own check passes most injections, so a value
+either has the exact form below or is refused (a name is replaced). This module does not know members,
 backends or files.
 """
 
@@ -18,9 +18,9 @@ Network = IPv4Network | IPv6Network
 
 MAX_NAME = 63
 MAX_STEM = 48
-"""Characters kept of a name that has to be replaced; the hash follows."""
+"""Characters kept of a name that must be replaced; the hash follows."""
 HASH_DIGITS = (8, 16, 32)
-"""Lengths of the hash behind a replaced name: the longer ones only when a shorter one is taken."""
+"""Lengths of the hash in a replaced name: a longer one is used only if a shorter one is taken."""
 MAX_WEIGHT = 256
 MAX_SERVER_ID = 2**31 - 1
 PRIVATE_NETWORKS: tuple[Network, ...] = (
@@ -30,7 +30,7 @@ PRIVATE_NETWORKS: tuple[Network, ...] = (
     IPv6Network("fc00::/7"),
 )
 """RFC 1918 and unique local addresses (RFC 4193)."""
-WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - what a listener says that is open on every address
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - the host of a listener on every address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -38,12 +38,12 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
 def is_clean(name: str) -> bool:
-    """Return whether `name` may stand in the file and in a runtime command as it is."""
+    """Return whether `name` may appear unchanged in the file and in a runtime command."""
     return _NAME.fullmatch(name) is not None
 
 
 def replaced_name(name: str, digits: int = HASH_DIGITS[0]) -> str:
-    """Return a clean name for `name`, told apart from its look-alikes by `digits` of its SHA-256."""
+    """Return a clean name for `name`, distinguished from similar ones by `digits` of its SHA-256."""
     stem = _UNSAFE.sub("-", name).lstrip("-_.")[: min(MAX_STEM, MAX_NAME - 1 - digits)]
     return f"{stem or 'member'}-{_hash(name).hex()[:digits]}"
 
@@ -54,13 +54,13 @@ def server_id(name: str) -> int:
 
 
 def parse_port(text: str) -> int | None:
-    """Return the port in 1..65535 that `text` writes in plain decimal, or None."""
+    """Return the port in 1..65535 that `text` is in plain decimal, or None."""
     port = _parse_number(text)
     return port if port is not None and 1 <= port <= MAX_PORT else None
 
 
 def parse_weight(text: str) -> int | None:
-    """Return the weight in 0..256 that `text` writes in plain decimal, or None."""
+    """Return the weight in 0..256 that `text` is in plain decimal, or None."""
     weight = _parse_number(text)
     return weight if weight is not None and weight <= MAX_WEIGHT else None
 
@@ -81,10 +81,10 @@ def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def parse_host(text: str, networks: tuple[Network, ...], *, allow_loopback: bool) -> tuple[str, str]:
-    """Return the canonical text of the IP address `text` and why it is refused; one of the two is empty.
+    """Return the canonical text of the IP address `text`, and why it is refused; one of the two is empty.
 
-    IPv4 inside IPv6 (``::ffff:10.0.0.1``) is judged and printed as IPv4. Loopback is not a matter of
-    `networks`, so that nobody reaches the balancer's own sockets because a list was too wide.
+    IPv4 inside IPv6 (``::ffff:10.0.0.1``) is judged and printed as IPv4. `networks` does not cover loopback,
+    so that a list that is too wide cannot expose the balancer's own sockets.
     """
     try:
         ip = ip_address(text)
@@ -102,10 +102,10 @@ def is_own(host: str, port: int, listeners: Set[tuple[str, int]], own_hosts: Set
     """Return whether a server at `host` and `port` would be one of our own `listeners`.
 
     Args:
-        host: canonical, as `parse_host` returns it.
+        host: canonical, as returned by `parse_host`.
         port: the server's port.
         listeners: hosts and ports; a host of `WILDCARDS` stands for every address of ours.
-        own_hosts: the addresses of this machine, canonical; loopback is known to be its own.
+        own_hosts: the addresses of this machine, canonical; loopback is always included.
     """
     if (host, port) in listeners:
         return True
@@ -114,7 +114,7 @@ def is_own(host: str, port: int, listeners: Set[tuple[str, int]], own_hosts: Set
 
 
 def _refusal(ip: IPv4Address | IPv6Address, networks: tuple[Network, ...], *, allow_loopback: bool) -> str:
-    """Return why no server may be at `ip`, "" if one may."""
+    """Return why a server may not be at `ip`, "" if it may."""
     if ip.is_loopback:
         return "" if allow_loopback else "address is loopback"
     if ip in METADATA_SERVICES:
@@ -129,5 +129,5 @@ def _parse_number(text: str) -> int | None:
 
 
 def _hash(name: str) -> bytes:
-    # surrogates stand for the bytes of a name that is not UTF-8; "surrogatepass" encodes every str there is
+    # surrogates stand for the bytes of a name that is not UTF-8; "surrogatepass" encodes any str
     return sha256(name.encode("utf-8", "surrogatepass")).digest()

@@ -1,4 +1,4 @@
-"""One member as the load balancer sees it: what it says, what it has in the file, and since when."""
+"""One member as seen by the load balancer: its claim, its line in the file, and the times of both."""
 
 import math
 
@@ -10,20 +10,20 @@ from lb.policy.guard import HoldReason
 from lb.policy.plan import Claim
 
 RIVAL_MEMORY = 600.0
-"""Seconds for which a second claimant of a name is remembered after it was seen last."""
+"""Seconds for which a second claimant of a name is remembered after it was last seen."""
 
 
 class Sighting(Struct, frozen=True):
-    """A member's status and claim as gossip has them now; no claim: it wants to be no server."""
+    """A member's current status and claim in gossip; without a claim it does not want to be a server."""
 
     member: str
     status: MemberStatus
     claim: Claim | None
-    said_by: tuple[str, ...] = ()  # who said so, if it was not the member itself
+    said_by: tuple[str, ...] = ()  # the reporters, if not the member itself
 
 
 class Candidate:
-    """A member that is, was or wants to be in the file. Only what matters to HAProxy counts as a change."""
+    """A member that is, was or wants to be in the file. Only changes that matter to HAProxy count."""
 
     __slots__ = (
         "alive_since",
@@ -48,28 +48,28 @@ class Candidate:
 
     def __init__(self, member: str, listed: Claim | None, flapping: FlapConfig, now: float) -> None:
         self.member = member
-        self.status = MemberStatus.NONE  # in an old file, but gossip has not mentioned it yet
-        self.claim = listed  # the last acceptable word of the member
+        self.status = MemberStatus.NONE  # in an old file, but not mentioned by gossip yet
+        self.claim = listed  # the member's last acceptable claim
         self.listed = listed  # its line in the file
         self.changed_at = now
-        self.gone_since = now  # since when its line may go: its leave, or the end of being spared
+        self.gone_since = now  # from when its line may be removed: its leave, or the end of being spared
         self.alive_since = now
-        self.ready_since: float | None = None  # since when nothing but the lane's clock keeps it out
+        self.ready_since: float | None = None  # since when only the lane's clock keeps it out
         self.failed_since: float | None = None  # since when its failure is pending
         self.hold: HoldReason | None = None
         self.is_drained = False
-        self.is_spared = False  # gone, but among the last servers that HAProxy does not call DOWN
-        self.is_admitted = False  # there is room for it in the backend that it asks for
-        self.is_blocked = False  # it may not have what it asks for, for now
+        self.is_spared = False  # gone, but one of the last servers that HAProxy does not call DOWN
+        self.is_admitted = False  # whether there is room in the backend that it asks for
+        self.is_blocked = False  # whether it may not have its claim for now
         self.is_turned_away = False
-        self.said_by: tuple[str, ...] = ()  # who said what `status` says
-        self.rival_seen_at = -math.inf  # when another agent claimed its name
+        self.said_by: tuple[str, ...] = ()  # the reporters of `status`
+        self.rival_seen_at = -math.inf  # when another agent last claimed its name
         self.penalty = FlapPenalty(flapping)
 
     def see(self, sighting: Sighting, now: float) -> bool:
-        """Take in a sighting at `now` and return whether it changes anything."""
+        """Process a sighting at `now` and return whether it changes anything."""
         status = self._believable(sighting.status, now)
-        # only an alive member speaks for itself; of the others gossip repeats old words
+        # only an alive member speaks for itself; about the others, gossip repeats old messages
         claim = sighting.claim if status is MemberStatus.ALIVE else self.claim
         if (status, claim) == (self.status, self.claim):
             return False
@@ -86,10 +86,10 @@ class Candidate:
         return True
 
     def _believable(self, status: MemberStatus, now: float) -> MemberStatus:
-        """Return what `status` says of the member at our address.
+        """Return the status to believe for the member at our address.
 
-        A name that two agents claim can be said to leave by either. It may be the other one that goes: then
-        the server stays, unless HAProxy calls it DOWN.
+        If two agents claim a name, a leave under it may be that of the other one: then the server stays,
+        unless HAProxy calls it DOWN.
         """
         if now >= self.rival_seen_at + RIVAL_MEMORY:
             return status
@@ -99,12 +99,12 @@ class Candidate:
 
     @property
     def home(self) -> str:
-        """The backend that has its line in the file, or "" if none has."""
+        """The backend that has its line in the file, "" if none."""
         return self.listed.backend if self.listed is not None else ""
 
     @property
     def is_staying(self) -> bool:
-        """Whether it is alive and means to be a server."""
+        """Whether it is alive and wants to be a server."""
         return self.status is MemberStatus.ALIVE and self.claim is not None
 
     @property
@@ -114,12 +114,12 @@ class Candidate:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it left, or said that it is no server any more."""
+        """Whether it left, or announced that it is no longer a server."""
         return self.status is MemberStatus.LEFT or (self.status is MemberStatus.ALIVE and self.claim is None)
 
     @property
     def is_missing(self) -> bool:
-        """Whether it is in the file and failed without a word, or was never seen at all."""
+        """Whether it is in the file and failed without a leave, or was never seen at all."""
         return self.listed is not None and self.status in (MemberStatus.FAILED, MemberStatus.NONE)
 
     @property
@@ -129,26 +129,26 @@ class Candidate:
 
     @property
     def is_newcomer(self) -> bool:
-        """Whether it asks for a place in a backend in which it has none."""
+        """Whether it asks for a place in a backend where it has none."""
         return self.is_staying and self.claim is not None and self.claim.backend != self.home
 
     @property
     def is_moving(self) -> bool:
-        """Whether its server is to be found elsewhere than the file says."""
+        """Whether its server is at a different place from that in the file."""
         claim, listed = self.claim, self.listed
         return self.is_staying and claim is not None and listed is not None and claim.place != listed.place
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is a member of a backend: in the file, or wanting to be."""
+        """Whether it is a member of a backend: in the file, or asking to be."""
         return self.listed is not None or self.is_staying
 
     def welcome_at(self, now: float) -> float:
-        """Return when it has been alive for long enough to enter, as it looks at `now`."""
+        """Return when it will have been alive for long enough to enter, as of `now`."""
         return self.alive_since + self.penalty.wait(now)
 
     def may_be_forgotten(self, now: float) -> bool:
-        """Return whether nothing would be lost without it."""
+        """Return whether it can be forgotten without a loss."""
         if self.is_ours or not self.penalty.is_forgotten(now):
             return False
         return (

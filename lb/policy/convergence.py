@@ -1,10 +1,10 @@
-"""Has the failure detector converged? The conditions under which a failed server may be taken out.
+"""Has the failure detector converged? The conditions under which a failed server may be removed.
 
 C1: no member of any backend is suspect. C2: the set of pending failures has been the same for a quiet
-period. C3: this node is not isolated and not slow. C5: after `settle_max` neither C1 nor slowness counts, and
-C2 counts for each member by itself: neither a stream of failures nor a stream of forged suspicions about this
-node can starve the first failure. Isolation always counts.
-A condition that has to be asked for (agreement of peers) would stand behind these.
+period. C3: this node is neither isolated nor slow. C5: after `settle_max`, C1 and slowness no longer count,
+and C2 counts for each member on its own: neither a stream of failures nor a stream of forged suspicions about
+this node can starve the first failure. Isolation always counts. A condition that needs a request (agreement
+of peers) would come after these.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from lb.policy.witness import Healths
 
 MIN_QUIET_PERIOD = 0.5
 ISOLATION_PROBES = 4
-"""Silence of so many probe intervals is isolation: shorter gaps occur when one of two peers dies."""
+"""Silence of this many probe intervals is isolation: shorter gaps occur when one of two peers dies."""
 MAX_LOCAL_HEALTH = 3
-"""One crash raises the survivors' score to 2 in a small cluster; above 3 it is this node that is slow."""
+"""One crash raises the survivors' score to 2 in a small cluster; above 3, this node itself is slow."""
 
 
 class Condition(StrEnum):
-    """What a removal waits for."""
+    """A condition that a removal waits for."""
 
     NOT_ISOLATED = "isolated"
     HEALTHY = "health"
@@ -32,7 +32,7 @@ class Condition(StrEnum):
 
 
 class DetectorView(Struct, frozen=True, kw_only=True):
-    """What the node knows at the moment of a poll; times in seconds of the caller's monotonic clock."""
+    """The node's knowledge at the time of a poll; times in seconds of the caller's monotonic clock."""
 
     suspects: frozenset[str]  # names of all suspect members
     retransmit_limit: int
@@ -40,17 +40,17 @@ class DetectorView(Struct, frozen=True, kw_only=True):
     probe_interval: float
     last_heard: float  # last valid message from a known member that is not suspect; -inf: never
     local_health: int  # 0 is best
-    others_alive: int  # members beside this node that are alive or suspect
-    healths: Healths | None = None  # HAProxy's word by member; None: it was not asked
-    answering: frozenset[tuple[str, int]] = frozenset()  # hosts and ports that took a connection just now
+    others_alive: int  # other members that are alive or suspect
+    healths: Healths | None = None  # HAProxy's verdict by member; None: it was not asked
+    answering: frozenset[tuple[str, int]] = frozenset()  # hosts and ports that just accepted a connection
 
     @property
     def quiet_period(self) -> float:
-        """The time in which a rumour reaches everybody, at least half a second."""
+        """The time in which a rumour reaches all members, at least half a second."""
         return max(MIN_QUIET_PERIOD, self.retransmit_limit * self.gossip_interval)
 
     def is_isolated(self, now: float) -> bool:
-        """Return whether nobody trustworthy has been heard for too long."""
+        """Return whether no trusted member has been heard for too long."""
         return now > self.last_heard + ISOLATION_PROBES * self.probe_interval
 
 
@@ -59,11 +59,11 @@ class Failure(Struct, frozen=True):
 
     member: str
     since: float  # when it failed, or when it began to count
-    is_held: bool  # the guard keeps it: its waiting is not starvation
+    is_held: bool  # held by the guard: its wait is not starvation
 
 
 class Convergence(Struct, frozen=True):
-    """Which failures the detector is sure of, or what it waits for."""
+    """The failures that the detector is sure of, or the condition it waits for."""
 
     members: tuple[str, ...]
     waits_for: Condition | None

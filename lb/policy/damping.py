@@ -1,4 +1,4 @@
-"""The flap penalty of one member: who keeps failing must first stay for a while before it comes back.
+"""The flap penalty of one member: after repeated failures, it must stay alive for a while to come back.
 
 Each flap adds one, time halves it; the wait before the next entry is two to the power of the penalty.
 """
@@ -8,21 +8,21 @@ import math
 from msgspec import Struct
 
 FORGOTTEN = 0.05
-"""Below this a penalty changes nothing that anybody could see: one flap is forgotten after 4.3 half-lives."""
+"""A smaller penalty has no visible effect: one flap is forgotten after 4.3 half-lives."""
 
 
 class FlapConfig(Struct, frozen=True, kw_only=True):
     """How flapping is damped; times in seconds."""
 
-    threshold: float = 0.5  # a smaller penalty is none
+    threshold: float = 0.5  # smaller penalties count as none
     halflife: float = 60.0
     longest_wait: float = 300.0
-    shown_from: float = 3.0  # `damped` is said of a member from here on
-    return_window: float = 60.0  # coming back sooner after leaving is a flap too
+    shown_from: float = 3.0  # from this penalty on, a member is shown as `damped`
+    return_window: float = 60.0  # returning sooner after a leave is also a flap
 
 
 class FlapPenalty:
-    """A counter that fades."""
+    """A counter that decays."""
 
     __slots__ = ("_at", "_value", "config")
 
@@ -41,16 +41,16 @@ class FlapPenalty:
         return self._value * math.exp2((self._at - now) / self.config.halflife) if self._value else 0.0
 
     def wait(self, now: float) -> float:
-        """Return for how many seconds a member has to have been alive before it may enter, seen at `now`."""
+        """Return how many seconds a member must have been alive before it may enter, as of `now`."""
         penalty = self.at(now)
         if penalty < self.config.threshold:
             return 0.0
         return min(math.exp2(penalty), self.config.longest_wait)
 
     def is_shown(self, now: float) -> bool:
-        """Return whether a person should be told."""
+        """Return whether the penalty should be shown to a person."""
         return self.at(now) >= self.config.shown_from
 
     def is_forgotten(self, now: float) -> bool:
-        """Return whether nothing is left worth remembering."""
+        """Return whether the penalty is too small to keep."""
         return self.at(now) < FORGOTTEN

@@ -1,6 +1,6 @@
-"""What gossip says about members, as `lb.settle` wants to hear it.
+"""Gossip's reports about members, in the form that `lb.policy.settle` takes.
 
-A member is judged by itself here (is its address allowed, does it name a port). Nothing is decided.
+Each member is judged on its own here (is its address allowed, does it name a port). Nothing is decided.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,12 +35,12 @@ class Membership:
     __slots__ = ("_complain", "_config")
 
     def __init__(self, config: PlanConfig, complain: Callable[[Rejection], None]) -> None:
-        """Read tags as `config` says; `complain` hears of each refusal, as often as it is seen."""
+        """Read tags as `config` says; `complain` gets each refusal, every time it is seen."""
         self._config = config
         self._complain = complain
 
     def sight(self, member: SerfMember) -> Sighting:
-        """Return the member's status and what it asks for."""
+        """Return the member's status and claim."""
         fact = MemberFact(member.name, member.status, member.address.host, member.tags)
         claim = read_claim(fact, self._config)
         if isinstance(claim, Rejection):
@@ -51,7 +51,7 @@ class Membership:
     def read(
         self, effects: Sequence[Effect], is_member: Callable[[str], bool]
     ) -> tuple[list[Sighting], bool]:
-        """Return the sightings in a batch of effects, and whether there is any reason to look again.
+        """Return the sightings in a batch of effects, and whether there is any reason to decide again.
 
         `is_member` tells whether a name is in the member list now.
         """
@@ -66,7 +66,7 @@ class Membership:
                 sightings.append(Sighting(effect.member.name, MemberStatus.LEFT, None))
             elif isinstance(effect, PushPullReceived):
                 is_relevant = True
-                # Who left before we came is in nobody's list of rows, only in the list of names.
+                # Members that left before we joined are in no list of rows, only in the list of names.
                 gone = [name for name in effect.left if not is_member(name)]
                 sightings += [Sighting(name, MemberStatus.LEFT, None) for name in gone]
             elif isinstance(effect, _ABOUT_SUSPICION):
@@ -79,6 +79,6 @@ class Membership:
 
 
 def _witnesses(evidence: Evidence) -> tuple[str, ...]:
-    """Return who declared a failure, who suspected it first and who confirmed that, each once."""
+    """Return the members that declared a failure, suspected it first or confirmed it, each once."""
     names = dict.fromkeys((evidence.reporter, evidence.accuser, *evidence.witnesses))
     return tuple(name for name in names if name)[:MAX_WITNESSES]

@@ -1,7 +1,7 @@
-"""The lane of failures: who has failed, and whose server may be taken out for it.
+"""The lane of failures: which members have failed, and which of their servers may be removed.
 
 Three questions, in this order: has the failure detector converged (`lb.policy.convergence`), does HAProxy
-agree that the server is down, and does enough stay in the backend (both `lb.policy.guard`)?
+agree that the server is down, and do enough servers stay in the backend (both `lb.policy.guard`)?
 """
 
 import math
@@ -21,7 +21,7 @@ MIN_GAP = 0.5
 class FailureLane:
     """The pending failures among `candidates`, which `lb.policy.settle` owns and changes.
 
-    Call `track` after every change, then `removable`; the other methods tell of the last call of these two.
+    Call `track` after every change, then `removable`; the other methods describe the last calls of these two.
     """
 
     __slots__ = (
@@ -45,7 +45,7 @@ class FailureLane:
         self._was_isolated = False
 
     def track(self, now: float, join_until: float) -> None:
-        """Keep the set of pending failures and how long it has been the same."""
+        """Update the set of pending failures, and the time since it last changed."""
         failures: set[str] = set()
         for member, candidate in self._candidates.items():
             if not candidate.is_missing or now < join_until:
@@ -59,23 +59,23 @@ class FailureLane:
         self.pending = frozenset(failures)
 
     def rename(self, alias: str, member: str) -> None:
-        """Know the pending failure of `alias` as `member` from now on."""
+        """Use the name `member` for the pending failure of `alias` from now on."""
         self.pending = frozenset(member if name == alias else name for name in self.pending)
 
     def removable(
         self, view: DetectorView, *, placed: Collection[str], last_change: float, now: float
     ) -> frozenset[str]:
-        """Return whose failure is certain, confirmed, and may be acted upon.
+        """Return the members whose failure is certain, confirmed, and may be acted upon.
 
         Args:
-            view: the detector at `now`, and HAProxy's word.
+            view: the detector at `now`, and HAProxy's verdicts.
             placed: members that have a place in the file; the others are being replaced.
             last_change: when the file was changed last.
             now: monotonic seconds.
         """
         isolated = view.is_isolated(now)
         if self._was_isolated and not isolated:
-            for member in self.pending:  # what was learnt alone counts from now on
+            for member in self.pending:  # failures learnt while isolated count from now on
                 self._candidates[member].failed_since = now
             self._changed_at = now
         self._was_isolated = isolated
@@ -89,7 +89,7 @@ class FailureLane:
         return self._leaving_enough(confirmed, [self._candidates[member] for member in placed], view)
 
     def next_look(self, view: DetectorView) -> float:
-        """Return when the pending failures will have been the same for long enough."""
+        """Return when the pending failures will have been unchanged for long enough."""
         return self._changed_at + view.quiet_period if self.pending else math.inf
 
     @property
@@ -106,7 +106,7 @@ class FailureLane:
 
     @property
     def notes(self) -> list[Note]:
-        """Whose servers are held, and why."""
+        """The members whose servers are held, with the reasons."""
         notes = []
         for member in self.pending:
             is_alone = self._waits_for is Condition.NOT_ISOLATED
@@ -133,17 +133,17 @@ class FailureLane:
 
     def _is_held(self, candidate: Candidate, view: DetectorView, now: float) -> bool:
         if candidate.hold in (HoldReason.DISPUTED, HoldReason.UNCONFIRMED):
-            return _doubt(candidate, view, now) is not None  # else it has ended, and waiting is starvation
+            return _doubt(candidate, view, now) is not None  # without doubt, waiting is starvation
         return candidate.hold is not None
 
     def _confirmed(self, certain: Iterable[Candidate], view: DetectorView, now: float) -> list[Candidate]:
         """Return those of the `certain` failures that HAProxy confirms; mark the others as held.
 
-        In the first moments nobody is held: HAProxy's checks may be about to agree, and then the servers of
-        one burst go out together.
+        In the first moments none is held: HAProxy's checks may be about to agree, and then the servers of one
+        burst are removed together.
         """
         confirmed: list[Candidate] = []
-        hesitant: set[str] = set()  # backends in which HAProxy may be about to agree
+        hesitant: set[str] = set()  # backends where HAProxy may be about to agree
         for candidate in certain:
             reason = _doubt(candidate, view, now)
             if reason is None:
@@ -159,7 +159,7 @@ class FailureLane:
     def _leaving_enough(
         self, confirmed: Collection[Candidate], placed: Collection[Candidate], view: DetectorView
     ) -> frozenset[str]:
-        """Return those of the `confirmed` failures without which enough stays; mark the others as held."""
+        """Return the `confirmed` failures that leave enough servers behind; mark the others as held."""
         passed: set[str] = set()
         for backend in sorted({candidate.home for candidate in confirmed}):
             failed = [c for c in confirmed if c.home == backend]
@@ -182,12 +182,12 @@ class FailureLane:
 
 
 def our_suspects(candidates: Mapping[str, Candidate], view: DetectorView) -> list[str]:
-    """Return which of the suspected members are servers of ours."""
+    """Return the suspected members that are servers of ours."""
     return [member for member in view.suspects if member in candidates and candidates[member].is_ours]
 
 
 def serves(candidate: Candidate, view: DetectorView) -> bool:
-    """Return whether its server answers; where HAProxy has not been asked, gossip's word has to do."""
+    """Return whether its server answers; if HAProxy has not been asked, according to gossip."""
     match health_of(candidate.member, view.healths):
         case Health.UP:
             return True

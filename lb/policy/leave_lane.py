@@ -1,9 +1,10 @@
-"""The lane of leaves: whose server takes no new requests, and whose may go.
+"""The lane of leaves: servers that get no new requests, and servers that may be removed.
 
-A leave is a member's own word and needs no second witness, with one exception: a word can be forged, for all
-servers at once. So the last `min_backends` servers of a backend that HAProxy does not call DOWN are *spared*:
-they serve on until HAProxy calls them DOWN, until others serve in their place, or until they return. A
-server that stops after its leave, as it should, is spared for the second that HAProxy's checks need.
+A leave is announced by the member itself and needs no second witness, with one exception: leaves can be
+forged, for all servers at once. So the last `min_backends` servers of a backend that HAProxy does not call
+DOWN are *spared*: they serve on until HAProxy calls them DOWN, until others serve in their place, or until
+they return. A server that stops after its leave, as it should, is spared for the second that HAProxy's checks
+need.
 """
 
 from collections import Counter
@@ -28,14 +29,14 @@ def spare_last(candidates: Iterable[Candidate], view: DetectorView, min_backends
         able.sort(key=lambda c: (not c.is_spared, not serves(c, view), -c.changed_at, c.member))
         spared = able[: max(0, min_backends - others)]
         for candidate in servers:
-            is_spared = candidate in spared  # not one that has asked for its place again
+            is_spared = candidate in spared  # false for one that has asked for its place again
             if candidate.is_gone and candidate.is_spared and not is_spared:
-                candidate.gone_since = now  # or it would go in the same moment as another change
+                candidate.gone_since = now  # otherwise it would be removed together with another change
             candidate.is_spared = is_spared
 
 
 def drain(candidates: Iterable[Candidate], view: DetectorView) -> frozenset[str]:
-    """Return whose servers take no new requests: all that are gone, and those going while others are UP."""
+    """Return the servers that get no new requests: of all gone members, and of leavers if others are UP."""
     listed = [c for c in candidates if c.listed is not None]
     leavers = [c for c in listed if c.is_going and not c.is_drained]
     serving = Counter(c.home for c in listed if not (c.is_going or c.is_gone) and serves(c, view))
@@ -49,10 +50,10 @@ def drain(candidates: Iterable[Candidate], view: DetectorView) -> frozenset[str]
 
 
 def _stays(candidate: Candidate, view: DetectorView, *, is_strict: bool) -> bool:
-    """Return whether the server of a member that is not gone counts as one that is left.
+    """Return whether the server of a member that is not gone counts as one that remains.
 
-    To end a spell of sparing it must be known to serve; before, a server that HAProxy has not checked yet
-    counts as well, or each reload would put drained servers back into service.
+    To end a spell of sparing, it must be known to serve. Before that, a server that HAProxy has not checked
+    yet counts as well; otherwise each reload would put drained servers back into service.
     """
     if serves(candidate, view) or is_strict or candidate.is_missing:
         return serves(candidate, view)

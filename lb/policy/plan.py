@@ -1,7 +1,7 @@
 """Members and their tags become backends and servers: equal inputs give equal plans, in any order.
 
-First `read_claim` judges one member by itself; then `make_plan` gives every claim a server name and an id
-that are unique in the file. What is refused or renamed is returned as data: the caller logs each once.
+First `read_claim` judges one member on its own; then `make_plan` gives every claim a server name and an id
+that are unique in the file. Refusals and renames are returned as data: the caller logs each once.
 """
 
 from collections.abc import Iterable, Mapping, Set
@@ -42,18 +42,18 @@ class PlanConfig(Struct, frozen=True, kw_only=True):
     role: str = "backend"
     port_tag: str = "port"
     weight_tag: str | None = None
-    backend_tag: str | None = None  # absent tag or None: the first of `backends`
+    backend_tag: str | None = None  # if the tag is absent or this is None: the first of `backends`
     backends: tuple[str, ...] = ("web",)
     allowed_networks: tuple[Network, ...] = PRIVATE_NETWORKS
     allow_loopback: bool = False
     max_servers_per_backend: int = 1000
-    reserved_names: frozenset[str] = frozenset()  # server names that the template itself uses
-    own_listeners: frozenset[tuple[str, int]] = frozenset()  # HAProxy's and the agent's: no servers
-    own_hosts: frozenset[str] = frozenset()  # addresses of this machine, beside loopback
+    reserved_names: frozenset[str] = frozenset()  # server names used by the template itself
+    own_listeners: frozenset[tuple[str, int]] = frozenset()  # HAProxy's and the agent's: never servers
+    own_hosts: frozenset[str] = frozenset()  # addresses of this machine, besides loopback
     default_weight: int = 100  # of 256: leaves room for percentages in both directions
 
     def __post_init__(self) -> None:
-        """Check what a person wrote."""
+        """Check the values, which a person wrote."""
         if not 1 <= len(self.backends) <= MAX_BACKENDS:
             raise ConfigError(f"{len(self.backends)} backends: give 1 to {MAX_BACKENDS}")
         for name in self.backends:
@@ -68,7 +68,7 @@ class PlanConfig(Struct, frozen=True, kw_only=True):
 
 
 class MemberFact(Struct, frozen=True):
-    """What gossip says about one member; every word of it is the member's own."""
+    """Gossip's facts about one member; every word comes from the member itself."""
 
     name: str
     status: MemberStatus
@@ -77,7 +77,7 @@ class MemberFact(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True, order=True):
-    """A place in a backend that a member asks for, checked by itself."""
+    """A place in a backend that a member asks for, checked on its own."""
 
     backend: str
     member: str
@@ -87,19 +87,19 @@ class Claim(Struct, frozen=True, order=True):
 
     @property
     def place(self) -> tuple[str, str, int]:
-        """What only one member can have: backend, host and port."""
+        """The part that only one member can have: backend, host and port."""
         return self.backend, self.host, self.port
 
 
 class Rejection(Struct, frozen=True, order=True):
-    """A member that asked to be a server and is none."""
+    """A member that asked to be a server and was refused."""
 
     member: str
-    reason: str  # of our own words only: safe to print
+    reason: str  # only our own words: safe to print
 
 
 class MappedName(Struct, frozen=True, order=True):
-    """A member whose name may not stand in the file, and the server name that it got instead."""
+    """A member whose name may not be in the file, and the server name that it got instead."""
 
     member: str
     server: str
@@ -109,7 +109,7 @@ class Server(Struct, frozen=True):
     """One server line."""
 
     name: str
-    member: str  # as gossiped: never to be rendered
+    member: str  # as gossiped: must never be rendered
     backend: str
     host: str
     port: int
@@ -118,19 +118,19 @@ class Server(Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """``host:port`` as HAProxy reads it, an IPv6 host in brackets."""
+        """``host:port`` in HAProxy's form, an IPv6 host in brackets."""
         return host_port(self.host, self.port)
 
 
 class Backend(Struct, frozen=True):
-    """A backend and its servers, bytewise by name."""
+    """A backend and its servers, sorted bytewise by name."""
 
     name: str
     servers: tuple[Server, ...]
 
 
 class Plan(Struct, frozen=True):
-    """Everything in the file that depends on members: all configured backends, bytewise by name."""
+    """Everything in the file that depends on members: all configured backends, sorted bytewise by name."""
 
     backends: tuple[Backend, ...]
 
@@ -141,18 +141,18 @@ class Plan(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of backends and servers: what two load balancers must agree on."""
+        """SHA-256 (hex) of backends and servers: two load balancers must agree on it."""
         lines = [f"backend {backend.name}" for backend in self.backends]
         lines += [f"{s.backend} {s.name} {s.address} {s.id} {s.weight}" for s in self.servers]
         return sha256("\n".join(lines).encode()).hexdigest()
 
     def emptied(self) -> "Plan":
-        """Return the same backends without a server."""
+        """Return the same backends without servers."""
         return Plan(tuple(Backend(backend.name, ()) for backend in self.backends))
 
 
 class Planned(Struct, frozen=True):
-    """A plan and what a person should know about how it came to be."""
+    """A plan, and the refusals and renames for a person."""
 
     plan: Plan
     rejections: tuple[Rejection, ...]
@@ -160,7 +160,7 @@ class Planned(Struct, frozen=True):
 
 
 def read_claim(fact: MemberFact, config: PlanConfig) -> Claim | Rejection | None:
-    """Return what the member asks for, why it may not have it, or None if it wants to be no server."""
+    """Return the member's claim, why it is refused, or None if it does not want to be a server."""
     if fact.tags.get(config.role_tag) != config.role:
         return None
     tags = fact.tags
@@ -177,9 +177,9 @@ def read_claim(fact: MemberFact, config: PlanConfig) -> Claim | Rejection | None
 
 
 def make_plan(claims: Iterable[Claim], config: PlanConfig) -> Planned:
-    """Return the plan in which each claim, as far as there is room, has its own name, id and place.
+    """Return the plan in which each claim, if there is room, has its own name, id and place.
 
-    Within a backend the bytewise first member wins, so that two load balancers decide alike.
+    Within a backend, the bytewise first member wins, so that two load balancers decide alike.
 
     Raises:
         LocalProtocolError: a member has two claims.
@@ -202,7 +202,7 @@ def make_plan(claims: Iterable[Claim], config: PlanConfig) -> Planned:
 
 
 def plan_members(facts: Iterable[MemberFact], config: PlanConfig) -> Planned:
-    """Return the plan for members as they are now: alive and leaving ones are in, nothing is held."""
+    """Return the plan for members as they are now: alive and leaving ones are in, none is held."""
     claims: list[Claim] = []
     rejections: list[Rejection] = []
     for fact in facts:
@@ -217,7 +217,7 @@ def plan_members(facts: Iterable[MemberFact], config: PlanConfig) -> Planned:
 
 
 def _read_place(fact: MemberFact, config: PlanConfig) -> tuple[str, int] | str:
-    """Return the member's host and port, or why no server may be there."""
+    """Return the member's host and port, or why a server may not be there."""
     host, refusal = parse_host(fact.host, config.allowed_networks, allow_loopback=config.allow_loopback)
     if refusal:
         return refusal
@@ -234,7 +234,7 @@ def _tag(tags: Mapping[str, str], key: str | None, default: str) -> str:
 
 
 def _fill(claims: list[Claim], config: PlanConfig) -> tuple[tuple[Server, ...], list[Rejection]]:
-    """Make the servers of one backend; `claims` are in order of the members' names."""
+    """Make the servers of one backend; `claims` are sorted by the members' names."""
     servers: list[Server] = []
     refused: list[Rejection] = []
     keepers = {claim.member for claim in claims if is_clean(claim.member)} - config.reserved_names
@@ -260,8 +260,8 @@ def _fill(claims: list[Claim], config: PlanConfig) -> tuple[tuple[Server, ...], 
 
 
 def _free_name(member: str, taken: Set[str]) -> str | None:
-    # a clean name always keeps itself: a look-alike only pushes the replaced name to a longer hash, and
-    # somebody who gossips all of the longer ones too costs its victim the place, never its identity
+    # a clean name is always kept: a similar one only makes the hash of the replaced name longer, and
+    # gossiping all of the longer ones as well costs the victim its place, never its identity
     names = (replaced_name(member, digits) for digits in HASH_DIGITS)
     return next((name for name in names if name not in taken), None)
 

@@ -1,7 +1,7 @@
-"""The decisions of one load balancer, without I/O: gossip's effects in, plans out, in the core's four verbs.
+"""The decisions of one load balancer, without I/O: gossip's effects in, plans out; used like the core.
 
-Here `discovery` (what gossip says), `settle` (who is in the file, and when) and `plan` (which lines that
-makes) are joined. `lb.controller` carries the plans out on HAProxy; `lb.sim.balancers` holds the same object
+It connects `discovery` (gossip's reports), `settle` (which members are in the file, and when) and `plan` (the
+resulting lines). `lb.controller` carries the plans out on HAProxy; `lb.sim.balancers` holds the same object
 on virtual time.
 """
 
@@ -25,11 +25,11 @@ from lb.policy.settle import Settle
 from lb.policy.witness import Healths
 
 RESYNC_INTERVAL = 30.0
-"""Seconds between two looks at all members: heals an event that was missed."""
+"""Seconds between two checks of all members, which make up for missed events."""
 
 
 class Step(Struct, frozen=True):
-    """A decision, and the plan that it turns into another."""
+    """A decision, and the plans before and after it."""
 
     decision: Decision
     before: Plan
@@ -37,11 +37,11 @@ class Step(Struct, frozen=True):
 
 
 class Reconciler:
-    """Keeps a plan the same as the members.
+    """Keeps the plan in step with the members.
 
-    Call `observe` with each batch of the node's effects, from the first on, and `begin` once the node runs;
-    from then on `handle_timeout` whenever `observe` said that it matters, and at `next_deadline`. `now` is
-    the node's own monotonic clock.
+    Call `observe` with each batch of the node's effects, from the first one, and `begin` once the node runs;
+    from then on call `handle_timeout` whenever `observe` returned True, and at `next_deadline`. `now` is the
+    node's own monotonic clock.
     """
 
     __slots__ = (
@@ -62,11 +62,11 @@ class Reconciler:
         config: PlanConfig,
         complain: Callable[[Rejection | MappedName], None],
     ) -> None:
-        """Begin with an empty plan; `complain` hears what is odd about members, again and again."""
+        """Begin with an empty plan; `complain` gets what is wrong with members, every time it is seen."""
         self.plan: Plan = make_plan((), config).plan
         self.state = State(Word.EMPTY)  # as of the last `handle_timeout`
         self._settle = settle
-        self.notes: tuple[Note, ...] = ()  # what is remarkable about single members, as of then too
+        self.notes: tuple[Note, ...] = ()  # notes about individual members, as of the same time
         self._config = config
         self._complain = complain
         self._membership = Membership(config, complain)
@@ -74,7 +74,7 @@ class Reconciler:
         self._resync_at = math.inf
 
     def start_from(self, claims: Iterable[Claim]) -> Step:
-        """Return the step to a file with these servers, before anything is known from gossip."""
+        """Return the step to a file with these servers, before gossip has reported anything."""
         return self._plan(Decision(tuple(sorted(claims)), (), frozenset(), 0.0))
 
     def begin(self, node: SerfNode, now: float) -> None:
@@ -83,7 +83,7 @@ class Reconciler:
         self._resync(node, now)
 
     def observe(self, effects: Sequence[Effect], now: float) -> bool:
-        """Take in a batch of effects of the node; tell whether there is reason to call `handle_timeout`."""
+        """Process a batch of the node's effects; return whether there is reason to call `handle_timeout`."""
         sightings, is_relevant = self._membership.read(effects, self._is_member)
         for effect in effects:
             if isinstance(effect, NameConflict):
@@ -95,12 +95,12 @@ class Reconciler:
     def handle_timeout(
         self, healths: Healths | None, now: float, answering: Collection[tuple[str, int]] = ()
     ) -> Step | None:
-        """Return what has to become true now, None if nothing new has.
+        """Return what must become true now, None if nothing has changed.
 
         Args:
-            healths: HAProxy's word on each member's server, None if it was not asked; see `needs_health`.
+            healths: HAProxy's verdict on each member's server, None if it was not asked; see `needs_health`.
             now: monotonic seconds.
-            answering: hosts and ports of `moves` that took a connection just now.
+            answering: hosts and ports of `moves` that just accepted a connection.
         """
         node = self._node
         assert node is not None, "a reconciler that has not begun"
@@ -118,17 +118,17 @@ class Reconciler:
 
     @property
     def needs_health(self) -> bool:
-        """Whether HAProxy's word on its servers matters, as of the last `handle_timeout`."""
+        """Whether HAProxy's verdict on its servers matters, as of the last `handle_timeout`."""
         return self._settle.needs_health
 
     @property
     def moves(self) -> tuple[Claim, ...]:
-        """New places of servers, which may be taken as soon as somebody answers there."""
+        """New places of servers, which may be taken as soon as a server answers there."""
         return self._settle.moves
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Members whose servers stay as they are although gossip says otherwise."""
+        """Members whose servers stay unchanged although gossip says otherwise."""
         return self._settle.kept
 
     @property
@@ -160,13 +160,13 @@ class Reconciler:
 
 
 def detector_view(node: SerfNode, healths: Healths | None) -> DetectorView:
-    """Return what `node` knows now, and what HAProxy said."""
+    """Return the node's current knowledge, with HAProxy's verdicts."""
     members = node.members()
     alive = Counter(member.status for member in members)[MemberStatus.ALIVE]
     swim = node.config.swim
     return DetectorView(
         suspects=frozenset(node.suspects()),
-        # memberlist's number: the agent sends more often, lest it miss somebody, which takes no longer.
+        # memberlist's number: the agent sends more often, to reach every member, which takes no longer.
         retransmit_limit=retransmit_limit(swim.retransmit_mult, len(members)),
         gossip_interval=swim.gossip_interval,
         probe_interval=swim.probe_interval,

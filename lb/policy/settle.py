@@ -1,10 +1,10 @@
-"""When to change haproxy.cfg, and who is in it: a state machine without I/O, in the core's four verbs.
+"""When to change haproxy.cfg, and for which members: a state machine without I/O, like the core.
 
-A change has one of three natures. A member that *leaves* is drained at once and taken out together with
-others that leave; one that *arrives* enters after a moment of quiet; one that *fails* is taken out only when
-the failure detector has converged, HAProxy agrees and the guard lets it pass (`lb.policy.failure_lane`). When
-one of them is due, all arrivals and leaves go along, so that two changes of the file are at least `MIN_GAP`
-apart.
+A change has one of three kinds. A member that *leaves* is drained at once and removed together with others
+that leave; one that *arrives* enters after a moment of quiet; one that *fails* is removed only when the
+failure detector has converged, HAProxy agrees and the guard lets it pass (`lb.policy.failure_lane`). When
+one of them is due, all arrivals and leaves are included, so that two changes of the file are at least
+`MIN_GAP` apart.
 
 Agreement of peers (C4), the guard's other reasons and the acknowledged drain come with their own issues.
 """
@@ -31,30 +31,30 @@ from lb.policy.plan import Claim
 from lb.policy.witness import Health, health_of
 
 MOVE_RECHECK = 1.0
-"""Seconds between two looks whether a server answers at its new place."""
+"""Seconds between two checks whether a server answers at its new place."""
 RECHECK = 0.25
-"""Seconds between two looks at the detector while something waits for it: isolation has to show within 1."""
+"""Seconds between two checks of the detector while something waits for it: isolation has to show within 1."""
 
 
 class SettleConfig(Struct, frozen=True, kw_only=True):
-    """The clocks of the three lanes, in seconds, and two limits."""
+    """The timings of the three lanes, in seconds, and two limits."""
 
     calm: float = 2.0  # seconds without a change after which the first arrival enters at once
-    quiet: float = 0.5  # others wait until nobody has arrived (left) for this time,
+    quiet: float = 0.5  # others wait until no member has arrived (left) for this time,
     at_most: float = 2.0  # but no longer than this
     settle_max: float = 30.0  # a failure that waits longer is starved
-    join_wait: float = 15.0  # how long the servers of an old file may stay unmentioned
+    join_wait: float = 15.0  # how long servers of an old file may stay unconfirmed by gossip
     min_backends: int = 1
-    max_servers: int = 1000  # in one backend
+    max_servers: int = 1000  # per backend
     max_members: int = 65_536
     flapping: FlapConfig = FlapConfig()
 
 
 class Settle:
-    """Decides who is in the file.
+    """Decides which members are in the file.
 
-    Call `observe` with the changes and then `handle_timeout`, which is to be called at `next_deadline`
-    too; it may be called at any time. `now` never goes back.
+    Call `observe` with the changes, then `handle_timeout`, also at `next_deadline`; it may be called at any
+    time. `now` never goes back.
     """
 
     __slots__ = (
@@ -72,7 +72,7 @@ class Settle:
     )
 
     def __init__(self, config: SettleConfig) -> None:
-        """Begin with no file."""
+        """Begin without a file."""
         self._config = config
         self._candidates: dict[str, Candidate] = {}
         self._allocation = Allocation({}, {}, {})
@@ -84,14 +84,14 @@ class Settle:
         self._draining: frozenset[str] = frozenset()
         self._deadline = math.inf
         self._admission = Admission(config.max_servers)
-        self.moves: tuple[Claim, ...] = ()  # new places of servers that HAProxy does not call DOWN at the old
-        self.ignored = 0  # members that came when `max_members` were known already
+        self.moves: tuple[Claim, ...] = ()  # new places of servers not DOWN at the old one
+        self.ignored = 0  # members ignored because `max_members` were known already
 
     def seed(self, listed: Iterable[Claim], now: float) -> None:
-        """Begin with the servers of an old file: for `join_wait` none of them goes out by failure or absence.
+        """Begin with the servers of an old file: for `join_wait`, no failure or absence removes any of them.
 
-        A server whose member has a name that may not stand in a file is given under its server's name; the
-        member is recognised when gossip mentions it.
+        A server whose member's name may not stand in a file is given under its server's name; the member is
+        recognised when gossip mentions it.
         """
         for claim in listed:
             self._candidates[claim.member] = Candidate(claim.member, claim, self._config.flapping, now)
@@ -99,7 +99,7 @@ class Settle:
         self._deadline = min(self._deadline, now)
 
     def observe(self, sightings: Iterable[Sighting], now: float) -> None:
-        """Take in what gossip says. A member that was erased, or is only known to have left, is LEFT."""
+        """Process gossip's reports. A member that was erased, or is only known to have left, is LEFT."""
         for sighting in sightings:
             candidate = self._find(sighting.member)
             if candidate is None:
@@ -115,12 +115,12 @@ class Settle:
                 self._deadline = min(self._deadline, now)
 
     def note_rival(self, member: str, now: float) -> None:
-        """Take in that another agent claims the name of `member`."""
+        """Note that another agent claims the name of `member`."""
         if (candidate := self._find(member)) is not None:
             candidate.rival_seen_at = now
 
     def handle_timeout(self, view: DetectorView, now: float) -> Decision | None:
-        """Return what has to become true now, or None if nothing new has."""
+        """Return what must become true now, None if nothing has changed."""
         self._end_join_wait(now)
         self._find_room(view, now)
         spare_last(self._candidates.values(), view, self._config.min_backends, now)
@@ -152,7 +152,7 @@ class Settle:
 
     @property
     def needs_health(self) -> bool:
-        """Whether HAProxy's word on its servers matters now: some server may be on its way out."""
+        """Whether HAProxy's verdict on its servers matters now: some server may be about to be removed."""
         return bool(self._failures.pending or self.moves) or any(
             c.listed is not None and not c.is_drained and (c.is_going or c.is_gone)
             for c in self._candidates.values()
@@ -160,7 +160,7 @@ class Settle:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Members whose servers stay as they are although gossip says otherwise, as of `handle_timeout`."""
+        """Members whose servers stay unchanged although gossip says otherwise, as of `handle_timeout`."""
         kept = {c.member for c in self._candidates.values() if c.is_spared}
         kept |= self._failures.pending | {claim.member for claim in self.moves}
         if not kept:
@@ -201,7 +201,7 @@ class Settle:
         return State(Word.OBSERVE if view.others_alive else Word.EMPTY)
 
     def notes(self, view: DetectorView, now: float) -> tuple[Note, ...]:
-        """Return what is remarkable about single members as of the last `handle_timeout`."""
+        """Return notes about individual members as of the last `handle_timeout`."""
         notes = [Note(member, Topic.DRAINING) for member in self._draining]
         notes += [Note(member, Topic.SUSPECT) for member in our_suspects(self._candidates, view)]
         notes += [
@@ -219,7 +219,7 @@ class Settle:
         return tuple(sorted(notes))
 
     def _find(self, member: str) -> Candidate | None:
-        """Return who is meant; somebody seeded under the name of its server gets its own name back."""
+        """Return the candidate for `member`; one seeded under its server's name gets its own name back."""
         if member in self._candidates or is_clean(member):
             return self._candidates.get(member)
         for digits in HASH_DIGITS:
@@ -238,10 +238,10 @@ class Settle:
         if now < self._join_until and all(
             c.status is not MemberStatus.NONE for c in self._candidates.values()
         ):
-            self._join_until = now  # everybody in the old file has been accounted for
+            self._join_until = now  # every member of the old file has been accounted for
 
     def _find_room(self, view: DetectorView, now: float) -> None:
-        """Let newcomers in as far as there is room; note who has moved and has to wait."""
+        """Admit newcomers as far as there is room; note members that have moved and must wait."""
         peers = Counter(c.home for c in self._candidates.values() if c.is_staying)
         newcomers = []
         moves = []
@@ -261,7 +261,7 @@ class Settle:
         self.moves = tuple(moves)
 
     def _wishes(self) -> list[Wish]:
-        """Return what each member has and may have; who is gone has nothing left to wish for."""
+        """Return each member's current and wanted place; a member that is gone wants none."""
         wishes: list[Wish] = []
         for candidate in self._candidates.values():
             listed, claim = candidate.listed, candidate.claim
@@ -274,7 +274,7 @@ class Settle:
         return wishes
 
     def _note_readiness(self, now: float) -> None:
-        """Start the clock of who has got a new place, stop it for who has to wait for others."""
+        """Start the clock of members that got a new place, stop it for those that must wait for others."""
         claims = self._allocation.claims
         for candidate in self._candidates.values():
             is_ready = candidate.wants_change and claims.get(candidate.member) == candidate.claim
@@ -284,7 +284,7 @@ class Settle:
                 candidate.ready_since = now
 
     def _lanes_due(self) -> list[float]:
-        """Return when the lanes of arrivals and leaves are due, as far as somebody waits in them."""
+        """Return when the lanes of arrivals and leaves are due, if any member waits in them."""
         candidates = self._candidates.values()
         due: list[float] = []
         if ready := [c.ready_since for c in candidates if c.ready_since is not None]:
@@ -299,7 +299,7 @@ class Settle:
         return min(max(times) + self._config.quiet, min(times) + self._config.at_most)
 
     def _apply(self, failing: Collection[str], view: DetectorView, now: float) -> list[Account]:
-        """Change the lines of all that are ready, gone, replaced or in `failing`; tell how that came."""
+        """Change the lines of all members that are ready, gone, replaced or `failing`; return the reasons."""
         accounts: list[Account] = []
         for member, candidate in self._candidates.items():
             line = None if member in failing else self._allocation.claims.get(member)
@@ -338,7 +338,7 @@ class Settle:
             del self._candidates[candidate.member]
 
     def _arm(self, view: DetectorView, now: float) -> float:
-        """Return when something may be due, or when the detector should be looked at again."""
+        """Return when something may be due, or when the detector should be checked again."""
         times = self._lanes_due()
         candidates = self._candidates.values()
         is_looking = bool(self._failures.pending) or any(
@@ -354,7 +354,7 @@ class Settle:
             times.append(now + MOVE_RECHECK)
         times.append(self._admission.next_admission())
         if self.full and self._last_change == now:
-            times.append(now + MIN_GAP)  # perhaps there is room now
+            times.append(now + MIN_GAP)  # there may be room now
         if self._is_joining(now):
             times.append(self._join_until)
         times += [c.welcome_at(now) for c in candidates if c.wants_change and c.listed is None]
@@ -367,8 +367,8 @@ class Settle:
 def _may_move(candidate: Candidate, claim: Claim, view: DetectorView) -> bool:
     """Return whether the server of a member that announces another place may be moved there.
 
-    Not while HAProxy may find it at the old place and nobody answers at the new one: one forged message would
-    send all traffic to a closed port.
+    It may not while HAProxy may reach it at the old place and nothing answers at the new one: one forged
+    message would send all traffic to a closed port.
     """
     is_down = health_of(candidate.member, view.healths) is Health.DOWN
     return is_down or (claim.host, claim.port) in view.answering
