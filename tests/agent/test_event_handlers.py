@@ -149,6 +149,18 @@ async def test_a_stuck_script_delays_no_other_handler_and_stops_at_its_limit(tmp
     assert "event script timed out: stopped" in caplog.text
 
 
+async def test_eight_scripts_run_at_once_and_a_ninth_waits(tmp_path):
+    started, go = tmp_path / "started", tmp_path / "go"
+    script = f"echo x >> {started}; while [ ! -e {go} ]; do sleep 0.02; done"
+    async with running("a", "127.0.31.3", event_handlers=(f"user={script}",) * 9) as a:
+        a.driver.apply(lambda node, now: node.user_event("deploy", b"", coalesce=False, now=now))
+        await eventually(lambda: started.exists() and len(started.read_text().split()) == 8, "eight scripts")
+        await trio.sleep(0.3)
+        assert len(started.read_text().split()) == 8
+        go.touch()
+        await eventually(lambda: len(started.read_text().split()) == 9, "the ninth")
+
+
 async def test_events_beyond_the_queue_of_a_handler_are_dropped_and_counted():
     scripts = handlers("user=true")
     scripts.observe([event(ltime=number) for number in range(MAX_QUEUED_EVENTS)], 0.0)

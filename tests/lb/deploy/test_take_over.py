@@ -68,6 +68,16 @@ def test_original_is_kept_byte_for_byte_before_anything_is_replaced(
     assert read_carried(target.parent) == Carried(settings={"user": "www"})
 
 
+@pytest.mark.parametrize(("lost", "logged"), [(50, 50), (51, 50)])
+def test_log_names_fifty_losses_and_the_summary_counts_all(
+    file: ConfigFile, target: Path, caplog: pytest.LogCaptureFixture, lost: int, logged: int
+) -> None:
+    target.write_text("".join(f"frontend f{number}\n    bind :80\n" for number in range(lost)))
+    assert take_over(file, SOCKET, allowed=True) is not None
+    assert [record.getMessage() for record in caplog.records].count("not carried over") == logged
+    assert caplog.records[-1].lost == lost
+
+
 def test_second_look_at_the_same_file_makes_no_second_copy(file: ConfigFile, target: Path) -> None:
     first = take_over(file, SOCKET, allowed=True)
     second = take_over(file, SOCKET, allowed=True)
