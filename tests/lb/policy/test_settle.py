@@ -104,6 +104,15 @@ def test_a_member_that_leaves_before_it_entered_never_enters():
     assert lb.decisions == []
 
 
+def test_newcomers_after_a_suspected_one_are_admitted_like_others():
+    lb = Balancer(max_servers=1)
+    lb.suspects = {"web-1"}
+    for member in ("web-1", "web-2", "web-3"):
+        lb.see(member, ALIVE)
+    lb.advance(5.0)
+    assert lb.servers == ["web-2"]
+
+
 def test_members_without_a_claim_or_not_alive_are_not_taken_notice_of():
     lb = Balancer()
     lb.see("lb-1", ALIVE, None)
