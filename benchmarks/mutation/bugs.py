@@ -107,10 +107,8 @@ BUGS = (
     Bug(
         "a broadcast never wears out",
         "gossip/swim/dissemination.py",
-        "            if broadcast.transmits >= limit:\n                self._finish(broadcast)\n"
-        "        for broadcast in reversed(taken):  # oldest first, so that most go on top\n"
-        "            if broadcast.transmits < limit:\n                self._place(broadcast)\n",
-        "        for broadcast in reversed(taken):\n            self._place(broadcast)\n",
+        "        if transmits >= limit:\n",
+        "        if transmits < 0:\n",
     ),
     Bug(
         "no indirect probes",

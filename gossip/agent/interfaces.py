@@ -12,7 +12,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from gossip.agent.transport import StartError
-from gossip.errors import ConfigError
 
 SIOCGIFCONF = 0x8912
 MAX_INTERFACES = 256
@@ -47,12 +46,13 @@ def check_interface(interface: str) -> None:
     """Check that this machine has `interface`, whether it is up or not.
 
     Raises:
-        ConfigError: there is no interface of that name.
+        StartError: there is no interface of that name. It may appear later, as that of a VPN does, so
+            a supervisor should try again.
     """
     try:
         socket.if_nametoindex(interface)
     except OSError:
-        raise ConfigError(
+        raise StartError(
             f"interface {interface!r} does not exist on this machine (--iface; see `ip link`)"
         ) from None
 
