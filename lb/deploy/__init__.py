@@ -1,1 +1,1 @@
-"""A finished file reaches the running HAProxy: lock, swap, reload, verification, and the way back."""
+"""Brings a finished file to the running HAProxy: lock, swap, reload, verification, and rollback."""

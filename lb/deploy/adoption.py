@@ -1,8 +1,9 @@
-"""What a hand-written haproxy.cfg says of the process, and how much of it our own file can say as well. Pure.
+"""What a hand-written haproxy.cfg says about the process, and how much of it our own file can express. Pure.
 
-A take-over replaces the whole file. ``global`` and the unnamed ``defaults`` hold what no member knows: user,
-chroot, log, TLS settings, limits, time-outs, error pages. Those lines are carried over, as settings of the
-template where it has them and as they are otherwise; everything else is named as lost, with the reason.
+A take-over replaces the whole file. ``global`` and the unnamed ``defaults`` have settings that no member
+knows: user, chroot, log, TLS settings, limits, time-outs, error pages. These lines are carried over, as
+settings of the template if it has them and unchanged otherwise; everything else is reported as lost, with the
+reason.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ _TIMEOUTS = ("connect", "client", "server", "check", "http-request", "http-keep-
 
 
 class Carried(Struct, frozen=True, kw_only=True):
-    """What a take-over brought along: settings of the template, and lines of its two first sections."""
+    """What a take-over kept: settings of the template, and lines of its first two sections."""
 
     settings: dict[str, str] = {}
     global_lines: tuple[str, ...] = ()
@@ -37,14 +38,14 @@ class Carried(Struct, frozen=True, kw_only=True):
 
 
 class Loss(Struct, frozen=True):
-    """Something in the old file that the new one will not have; `line` counts from 1, 0 for a section."""
+    """A part of the old file that the new one will not have; `line` counts from 1, 0 for a section."""
 
     line: int
     what: str
     reason: str
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return the loss in words."""
         where = f"line {self.line}: " if self.line else ""
         return f"{where}{self.what} ({self.reason})"
 
@@ -57,9 +58,9 @@ class Adoption(Struct, frozen=True):
 
 
 def adopt(content: bytes, admin_socket: str) -> Adoption:
-    """Sort the lines of `content` into what is carried over and what is lost.
+    """Sort the lines of `content` into those carried over and those lost.
 
-    `admin_socket` is the path of our own socket: a ``stats socket`` there is replaced, any other one stays.
+    `admin_socket` is the path of our own socket: a ``stats socket`` there is replaced, any other one is kept.
     """
     settings: dict[str, str] = {}
     lines: dict[str, list[str]] = {"global": [], "defaults": []}
@@ -101,7 +102,7 @@ def _describe(section: Section) -> str:
 
 
 def _judge(keyword: str, line: Line, admin_socket: str) -> Mapping[str, str] | str:
-    """Return settings that stand for the line, why it is lost, or nothing: it is carried over as it is."""
+    """Return settings equivalent to the line, or why it is lost; empty if the line is kept unchanged."""
     judge = _judge_global if keyword == "global" else _judge_defaults
     return judge(line.words, admin_socket)
 

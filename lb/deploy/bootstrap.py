@@ -1,8 +1,8 @@
-"""What a former life left: the file on disk tells which servers there were.
+"""The inheritance of an earlier life: the file on disk shows which servers there were.
 
-A file of ours (it has the digest that it says it has) is believed. One that was edited or cut gives way to
-the last known good one. A file that was never ours is refused, unless a take-over was asked for: then it
-stays until there is something to put in its place.
+A file of ours (with the digest that it states) is trusted. One that was edited or truncated is replaced by
+the last known good one. A file that was never ours is refused, unless a take-over was requested: then it
+stays until there is a replacement.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ from lb.policy.plan import Claim
 
 
 class Origin(Enum):
-    """Where the present file comes from."""
+    """The origin of the current file."""
 
     NOWHERE = "there is none"
     OURS = "this program wrote it"
@@ -27,16 +27,16 @@ class Origin(Enum):
 
 
 class Inheritance(Struct, frozen=True):
-    """The servers of the old file, and where they are known from."""
+    """The servers of the old file, and its origin."""
 
     origin: Origin
     claims: tuple[Claim, ...] = ()
 
 
 def inherit(file: ConfigFile, backends: Collection[str], reserved: Collection[str] = ()) -> Inheritance:
-    """Look at what is there; servers of backends that are not in `backends` any more are left out.
+    """Read the existing file; servers of backends that are no longer in `backends` are left out.
 
-    So are servers whose names are `reserved`: they are the template's, and no member's.
+    So are servers with `reserved` names: they belong to the template, not to members.
 
     Raises:
         SwapError: a file cannot be read.
@@ -48,9 +48,9 @@ def inherit(file: ConfigFile, backends: Collection[str], reserved: Collection[st
 
 
 def origin_of(content: bytes | None, good: bytes | None) -> Origin:
-    """Return where a file comes from, `good` being the last known good one beside it.
+    """Return the origin of a file; `good` is the last known good file beside it.
 
-    A file with a digest line is ours, edited or whole; so is what is left of one that was cut.
+    A file with a digest line is ours, edited or complete; so is the rest of a truncated one.
     """
     if content is not None and is_ours(content):
         return Origin.OURS
@@ -65,7 +65,7 @@ def origin_of(content: bytes | None, good: bytes | None) -> Origin:
 def listed_claims(
     content: bytes, backends: Collection[str], reserved: Collection[str] = ()
 ) -> tuple[Claim, ...]:
-    """Return the servers of a file as claims; each member goes by the name of its server."""
+    """Return the servers of a file as claims; each member has the name of its server."""
     weight_of = weights(content)
     claims: dict[str, Claim] = {}
     for place in configured_servers(content):

@@ -1,9 +1,9 @@
-"""Replace one configuration file so that nobody ever sees half of it.
+"""Replaces one configuration file so that no reader ever sees half of it.
 
-A candidate is written beside the target, validated by HAProxy itself, and renamed over it: a reader, a
-crash or a full disk meets the old file or the new one. Where a rename cannot work (the target is a mount
-point, the directory is read-only) `open` says so at start, not at the first change. This module knows
-nothing of members, templates or the running HAProxy.
+A candidate is written beside the target, validated by HAProxy itself, and renamed over it: after a crash or
+on a full disk, readers find the old file or the new one. If a rename cannot work (the target is a mount
+point, the directory is read-only), `open` reports it at the start, not at the first change. This module does
+not know members, templates or the running HAProxy.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from lb.deploy.directory import Directory, SwapError
 from lb.haproxy.config_check import Validator
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
-"""Far above a thousand servers (100 kB); a larger render is a broken template."""
+"""Far above a thousand servers (100 kB); a larger file means a broken template."""
 NEW_FILE_MODE = 0o640
 TEMP_PREFIX = ".lb."
 TEMP_SUFFIX = ".tmp"
 GOOD_NAME = ".lb.good"
 MAX_COPIES = 100
-"""Copies of one kind beside the file. None is removed here: with so many nothing is overwritten any more."""
+"""Copies of one kind beside the file. None is removed here: at the limit, no file is overwritten any more."""
 MOUNTINFO = Path("/proc/self/mountinfo")
 
 
@@ -40,14 +40,14 @@ class RejectedError(SwapError):
 
 
 class ChangedError(SwapError):
-    """Somebody else changed the target just now; it was not touched."""
+    """Somebody else has just changed the target; it was not touched."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("replace", reason)
 
 
 class Swapped(Struct, frozen=True):
-    """What a swap did. Durations in seconds; digests are sha256 of the whole file, in hex."""
+    """The result of a swap. Durations in seconds; digests are sha256 of the whole file, in hex."""
 
     changed: bool
     digest: str
@@ -60,13 +60,13 @@ class ConfigFile:
     """The file that HAProxy reads, and the only way to change it.
 
     `open` it once, `swap` as often as needed, `close` it at the end. All methods block: call them from a
-    thread, swaps one at a time.
+    thread, one swap at a time.
     """
 
     __slots__ = ("_files", "_validator", "directory", "good_path", "target")
 
     def __init__(self, target: Path, validator: Validator) -> None:
-        # A rename onto a symbolic link would replace the link: work on what it points to.
+        # A rename onto a symbolic link would replace the link: use the file that it points to.
         self.target = Path(os.path.realpath(target))
         self.directory = self.target.parent
         self.good_path = self.directory / GOOD_NAME
@@ -74,10 +74,11 @@ class ConfigFile:
         self._files = Directory(self.directory)
 
     def open(self) -> None:
-        """Lock the directory, remove what a killed writer left, prove that a swap can work here.
+        """Lock the directory, remove the leftovers of a killed writer, verify that a swap can work here.
 
         Raises:
-            ConfigError: another writer is active, or a swap would fail; the text says why and what to do.
+            ConfigError: another writer is active, or a swap would fail; the text has the reason and the
+                remedy.
         """
         if not self.directory.is_dir():
             raise ConfigError(f"cannot write {self.target}: {self.directory} is not a directory (create it)")
@@ -96,25 +97,25 @@ class ConfigFile:
             raise
 
     def close(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         self._files.release()
 
     def read(self) -> bytes | None:
-        """Return the present content, None if there is no file.
+        """Return the current content, None if there is no file.
 
         Raises:
-            SwapError: the file cannot be read or is larger than `MAX_CONFIG_BYTES`, or its directory is not
-                the one that is held any more.
+            SwapError: the file cannot be read or is larger than `MAX_CONFIG_BYTES`, or its directory is no
+                longer the held one.
         """
         self._files.check()
         return self._read(self.target.name)
 
     def read_good(self) -> bytes | None:
-        """Return the last content that a running HAProxy was seen to have, None if there is none yet."""
+        """Return the last content that a HAProxy was seen to run, None if there is none yet."""
         return self._read(self.good_path.name)
 
     def read_beside(self, name: str) -> bytes | None:
-        """Return the content of the file `name` in the directory, None if there is none.
+        """Return the content of the file `name` in the directory, None if it does not exist.
 
         Raises:
             SwapError: it cannot be read or is larger than `MAX_CONFIG_BYTES`.
@@ -122,7 +123,7 @@ class ConfigFile:
         return self._read(name)
 
     def validate(self, content: bytes) -> None:
-        """Ask HAProxy about `content` without touching the target.
+        """Let HAProxy validate `content` without touching the target.
 
         Raises:
             RejectedError: it is invalid.
@@ -139,15 +140,15 @@ class ConfigFile:
 
         Args:
             content: the new file.
-            may_replace: what the present file may hold, None for no file; nothing given: anything.
+            may_replace: contents that may be replaced, None for no file; if not given, any content.
 
         Returns:
-            What happened; `changed` is False when the file already held exactly these bytes.
+            The result; `changed` is False if the file already had exactly these bytes.
 
         Raises:
-            RejectedError: HAProxy says that it is invalid; nothing changed.
-            ChangedError: the file holds something that may not be replaced.
-            SwapError: a system call failed; `step` says which part.
+            RejectedError: HAProxy reports that it is invalid; nothing changed.
+            ChangedError: the file has content that may not be replaced.
+            SwapError: a system call failed; `step` names the step.
         """
         start = perf_counter()
         digest = content_digest(content)
@@ -170,20 +171,20 @@ class ConfigFile:
         return Swapped(True, digest, previous, validated_in, perf_counter() - start)
 
     def keep_good(self, content: bytes) -> None:
-        """Remember `content` as the last known good one: call it once a worker was seen to run it.
+        """Keep `content` as the last known good one; call this once a worker was seen to run it.
 
         Raises:
-            SwapError: it could not be written; the older one stays.
+            SwapError: it could not be written; the older file stays.
         """
         if self.read_good() == content:
             return
         self.write_beside(self.good_path.name, content)
 
     def write_beside(self, name: str, content: bytes) -> None:
-        """Write the file `name` in the directory, whole or not at all; owner and mode are the target's.
+        """Write the file `name` in the directory, completely or not at all; owner and mode are the target's.
 
         Raises:
-            SwapError: it could not be written; the older one stays.
+            SwapError: it could not be written; the older file stays.
         """
         candidate = self._write_candidate(content)
         try:
@@ -195,7 +196,7 @@ class ConfigFile:
     def keep_copy(self, content: bytes, kind: str) -> Path:
         """Keep `content` as ``<file>.<kind>-<UTC time>``, with the file's owner and mode; return its path.
 
-        A copy is never overwritten or removed. Content that the newest copy has already is not kept again.
+        A copy is never overwritten or removed. Content equal to the newest copy is not kept again.
 
         Raises:
             SwapError: it could not be written, or there are `MAX_COPIES` of this kind.
@@ -214,7 +215,7 @@ class ConfigFile:
         try:
             for suffix in ("", *(f"-{number}" for number in range(2, MAX_COPIES + 2))):
                 path = self.directory / f"{prefix}{stamp}{suffix}"
-                with suppress(FileExistsError):  # a link, unlike a rename, never replaces anything
+                with suppress(FileExistsError):  # a link, unlike a rename, never replaces a file
                     self._files.link(candidate.name, path.name)
                     return path
         except OSError as error:
@@ -276,19 +277,19 @@ class ConfigFile:
         return self._files.read(name, MAX_CONFIG_BYTES)
 
     def _expect(self, path: Path, digest: str, step: str) -> None:
-        """Make sure that nobody wrote to `path` behind our back."""
+        """Verify that nobody else has written to `path`."""
         found = self._read(path.name)
         if found is None or content_digest(found) != digest:
             raise SwapError(step, f"{path} differs from what was written to it: somebody else is changing it")
 
     def _remove_stale_candidates(self) -> None:
-        """The lock is ours, so nobody can be writing these any more."""
+        """Remove candidates of earlier writers: the lock is ours, so none of them is running."""
         for name in self._files.names():
             if name.startswith(TEMP_PREFIX) and name.endswith(TEMP_SUFFIX):
                 self._files.unlink(name)
 
     def _probe(self) -> None:
-        """Do in small what a swap does, and look for what would make the real rename fail."""
+        """Do a swap on a small scale, and look for causes that would make the real rename fail."""
         if self.target.exists() and self._is_mounted():
             raise ConfigError(
                 f"cannot swap {self.target}: it is a mount point, and a rename over one fails (EBUSY); "
@@ -309,7 +310,7 @@ class ConfigFile:
 
     def _is_mounted(self) -> bool:
         elsewhere = self.target.stat().st_dev != self.directory.stat().st_dev
-        # A bind mount from the same file system has the same st_dev: only the mount table tells.
+        # A bind mount from the same file system has the same st_dev: only the mount table shows it.
         return elsewhere or str(self.target) in _mount_points()
 
 

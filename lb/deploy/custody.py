@@ -1,7 +1,7 @@
-"""What is ours on this machine, and what is not: the file as we left it, the worker we made, our drains.
+"""What belongs to us on this machine: the file as we left it, the worker we made, the drains we set.
 
-`Deployment` acts through it, so that every change of our own is known as one. Any other change is
-somebody else's: a copy of it is kept before anything is replaced, and `inspect` names it.
+`Deployment` makes its changes through it, so they are known to be ours. Any other change is somebody else's:
+a copy of it is kept before anything is replaced, and `inspect` names it.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Custody:
-    """Our part of one configuration file and one HAProxy. One task at a time may call it, drains aside."""
+    """Our part of one configuration file and one HAProxy. Drains aside, one task at a time may call it."""
 
     __slots__ = (
         "_file",
@@ -40,24 +40,24 @@ class Custody:
     )
 
     def __init__(self, file: ConfigFile, haproxy: HAProxy) -> None:
-        self.is_verified = False  # the last `inspect` found file, worker and servers to be those of the goal
-        self.cause = ""  # what somebody else did, in words; "" once it was put right
+        self.is_verified = False  # whether the last `inspect` found file, worker and servers as in the goal
+        self.cause = ""  # somebody else's change, in words; "" once it was undone
         self._file = file
         self._haproxy = haproxy
         self._record: WorkerRecord | None = None
         self._left: bytes | None = None  # the file as we left it
-        self._kept: tuple[bytes | None, ...] = ()  # what somebody else put there, kept as a copy
+        self._kept: tuple[bytes | None, ...] = ()  # foreign contents of which there is a copy
         self._writing = trio.Lock()
         self._servers_seen = ""
 
     @property
     def way_out(self) -> str:
-        """What a person can do when this is held."""
+        """The remedy for a person while this is held."""
         good, target = self._file.good_path, self._file.target
         return f"copy {good} to {target}, or restart with --on-foreign-edit=restore"
 
     async def inspect(self, goal: bytes) -> str:
-        """Return in words what somebody else changed, "" if nothing; a copy of it is kept.
+        """Return somebody else's change in words, "" if there is none; a copy of it is kept.
 
         Raises:
             SwapError: it cannot be read, or a copy cannot be written.
@@ -69,7 +69,7 @@ class Custody:
         return self.cause
 
     async def doubt(self, content: bytes) -> str:
-        """Return why a worker that shows the right digest is not believed, "" if it is."""
+        """Return why a worker that shows the right digest is not trusted, "" if it is."""
         identity = await self._identity()
         record = await self._known()
         if record.is_about(identity, content):
@@ -85,10 +85,10 @@ class Custody:
         return "haproxy was reloaded or started by somebody else"
 
     async def swap(self, content: bytes) -> Swapped:
-        """Swap the file, but only for one that we left there or of which there is a copy.
+        """Swap the file, but only if we left its content there or have a copy of it.
 
         Raises:
-            ChangedError: somebody else changed it just now.
+            ChangedError: somebody else has just changed it.
             SwapError: as `ConfigFile.swap`.
         """
         may_replace = (self._left, *self._kept)
@@ -97,7 +97,7 @@ class Custody:
         return done
 
     async def take(self, content: bytes) -> float:
-        """Have HAProxy take `content`, by a reload unless its worker is known to come from it.
+        """Make HAProxy run `content`, by a reload unless its worker is known to come from it.
 
         Raises:
             HAProxyError: as `HAProxy.take`.
@@ -111,7 +111,7 @@ class Custody:
         return took
 
     async def drain_exactly(self, wanted: Collection[ServerName]) -> Drains:
-        """Make `wanted` drained, and those ready that we drained before; a person's drains stay.
+        """Drain `wanted`, and set the servers ready that we drained before; a person's drains stay.
 
         Raises:
             HAProxyError: as `HAProxy.drain_exactly`.
@@ -124,7 +124,7 @@ class Custody:
         return done
 
     def settle(self) -> None:
-        """Forget what was put right."""
+        """Forget the changes that were undone."""
         self.cause = ""
         self._servers_seen = ""
         self._kept = ()
@@ -142,18 +142,18 @@ class Custody:
         return "hand edit" if present else "file was emptied" if present == b"" else "file was removed"
 
     def _find_left(self, present: bytes | None) -> bytes | None:
-        """Return what an earlier life left in the file."""
+        """Return the content that an earlier life left in the file."""
         good = self._file.read_good()
         match origin_of(present, good):
             case Origin.REPAIRED:
                 return good
             case Origin.EDITED:
-                return None  # nobody knows: all of the file may be the edit
+                return None  # unknown: all of the file may be the edit
             case _:
                 return present
 
     async def _inspect_servers(self, goal: bytes) -> str:
-        """Look for servers that were added, removed or moved in a worker that is ours otherwise."""
+        """Look for servers that were added, removed or moved in a worker that is otherwise ours."""
         try:
             digest = await self._haproxy.runtime.digest()
             if digest is None or digest != embedded_digest(goal) or await self.doubt(goal):
@@ -189,7 +189,7 @@ class Custody:
         if record == self._record:
             return
         self._record = record
-        async with self._writing:  # two tasks write; the last one has to write what is true last
+        async with self._writing:  # two tasks write; the last write must have the latest record
             try:
                 await trio.to_thread.run_sync(write_record, self._file, self._record)
             except SwapError as error:

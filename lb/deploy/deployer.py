@@ -1,8 +1,8 @@
-"""From a finished file to a worker that runs it: swap, reload, verify, and back if it does not work.
+"""From a finished file to a worker that runs it: swap, reload, verify, and roll back if it does not work.
 
-One task, one take-over at a time; a newer goal replaces one that waits. Waiting has three reasons: a reload
-was just done (`min_reload_interval`), too many old workers are still busy, or this very content was refused
-before. Drained servers do not wait: they are set at once, and again whenever a new worker appears.
+One task, one take-over at a time; a newer goal replaces one that waits. There are three reasons to wait: a
+recent reload (`min_reload_interval`), too many old workers that are still busy, or an earlier refusal of the
+same content. Drained servers do not wait: they are set at once, and again whenever a new worker appears.
 """
 
 import logging
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 MAX_REASON_LENGTH = 500
 WATCH_INTERVAL = 1.0
-"""How soon a new worker, from any reload, gets its drained servers back."""
+"""Seconds until a new worker, from any reload, gets its drained servers back."""
 OLD_WORKERS_POLL = 0.5
 
 
 class DeploymentConfig(Struct, frozen=True, kw_only=True):
-    """When to wait. Times in seconds."""
+    """The limits of waiting. Times in seconds."""
 
     min_reload_interval: float = 5.0
     max_old_workers: int = 4
@@ -44,7 +44,7 @@ class DeploymentConfig(Struct, frozen=True, kw_only=True):
 
 
 class Goal(Struct, frozen=True):
-    """A file that HAProxy should run, and why."""
+    """A file that HAProxy should run, and the reason."""
 
     content: bytes
     reason: str
@@ -52,7 +52,7 @@ class Goal(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Content that did not work: not to be tried again before `retry_at`, unless it changes."""
+    """Content that did not work: not tried again before `retry_at`, unless it changes."""
 
     content: bytes
     reason: str
@@ -61,7 +61,7 @@ class Refusal(Struct, frozen=True):
 
 
 class Deployment:
-    """Brings the newest goal into effect. Keep `run` running, call `want` and `want_drained` at any time."""
+    """Brings the newest goal into effect. Keep `run` running; call `want` and `want_drained` at any time."""
 
     def __init__(
         self,
@@ -70,28 +70,28 @@ class Deployment:
         config: DeploymentConfig,
         explain: Callable[[], str] = str,
     ) -> None:
-        """Work on `file` and `haproxy`; `explain` returns the newest complaint in HAProxy's log, if known."""
-        self.swaps = 0  # files replaced since the start, rollbacks included
+        """Use `file` and `haproxy`; `explain` returns the newest error in HAProxy's log, if known."""
+        self.swaps = 0  # files replaced since the start, including rollbacks
         self.refusal: Refusal | None = None
-        self.problem = ""  # why file and worker are not as wished right now, for a person
+        self.problem = ""  # why file and worker are not in the desired state, for a person
         self._file = file
         self._haproxy = haproxy
         self._config = config
         self._explain = explain
         self._goal: Goal | None = None
-        self._is_waiting = False  # for its turn: nobody has begun with the goal
+        self._is_waiting = False  # for its turn: work on the goal has not begun
         self._drained: frozenset[ServerName] = frozenset()
         self._wake = trio.Event()
         self._wake_drains = trio.Event()
         self._reloaded_at = -math.inf
         self._is_degraded = False
-        self._holds = False  # because of somebody else's change
+        self._holds = False  # whether somebody else's change holds the deployment
         self._crowded_since: float | None = None
         self._custody = Custody(file, haproxy)
-        self._achieved: Goal | None = None  # what file and worker were last seen to agree with
+        self._achieved: Goal | None = None  # the goal that file and worker last agreed with
 
     def want(self, goal: Goal) -> None:
-        """Replace the previous goal; if that was not started, its reason is kept as well."""
+        """Replace the previous goal; if work on it has not begun, its reason is kept as well."""
         if self._goal is not None and self._is_waiting:
             reasons = f"{self._goal.reason}; {goal.reason}"[:MAX_REASON_LENGTH]
             goal = replace(goal, reason=reasons, settled_in=max(goal.settled_in, self._goal.settled_in))
@@ -100,7 +100,7 @@ class Deployment:
         self._wake.set()
 
     def reconfigure(self, config: DeploymentConfig) -> None:
-        """Wait by other rules from now on."""
+        """Use other limits from now on."""
         self._config = config
         self._wake.set()
 
@@ -111,12 +111,12 @@ class Deployment:
             self._wake_drains.set()
 
     def look_again(self) -> None:
-        """Compare goal, file and worker now: HAProxy was started or restarted."""
+        """Compare goal, file and worker now, because HAProxy was started or restarted."""
         self._wake.set()
         self._wake_drains.set()
 
     async def run(self) -> None:
-        """Work until cancelled; a take-over under way is finished as far as it blocks in system calls."""
+        """Work until cancelled; the system calls of a take-over in progress are finished."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_drained)
             while True:
@@ -126,7 +126,7 @@ class Deployment:
                     await self._wake.wait()
 
     async def _advance(self) -> float:
-        """Do what can be done now; return after how many seconds to look again."""
+        """Do what can be done now; return the seconds until the next check."""
         goal = self._goal
         if goal is None or await self._is_held(goal):
             return self._config.reconcile_interval
@@ -145,7 +145,7 @@ class Deployment:
         return 0.0 if self._goal is not goal else self._config.reconcile_interval
 
     async def _is_fulfilled(self, goal: Goal) -> bool:
-        if self._custody.is_verified:  # just now: a table of a thousand servers takes a second
+        if self._custody.is_verified:  # verified just now: a table of a thousand servers takes a second
             await self._accept(goal)
             return True
         try:
@@ -166,7 +166,7 @@ class Deployment:
         return False
 
     async def _is_crowded(self) -> bool:
-        """Tell whether to let old workers finish first; never for longer than `max_old_workers_wait`."""
+        """Tell whether to let old workers finish first, for at most `max_old_workers_wait`."""
         processes = await self._haproxy.processes()
         if processes is None or len(processes.old_workers) < self._config.max_old_workers:
             self._crowded_since = None
@@ -189,10 +189,10 @@ class Deployment:
             done = await self._swap(goal.content)
             took = await self._reload(goal.content)
         except ChangedError:
-            self._wake.set()  # look at the edit first, at once
+            self._wake.set()  # handle the edit first, at once
             return
         except UnreachableError as error:
-            # The file is right; a HAProxy that comes back reads it. Nothing to take back.
+            # The file is right: HAProxy reads it when it comes back. There is nothing to undo.
             self._degrade(str(error))
             return
         except RejectedError as error:
@@ -214,14 +214,14 @@ class Deployment:
         log.info("configuration deployed", extra={**extra, "reason": reason})
 
     async def _reason(self, goal: Goal) -> str:
-        """Return why to act now: what was reached once and is so no more was not undone by its own reason."""
+        """Return the reason to act now; a goal that was reached and then lost was undone by another cause."""
         cause = self._custody.cause or (self.problem if self._achieved is goal else "")
         if self._achieved is goal:
             return f"restored: {cause}"
         return f"{goal.reason}; {cause}" if cause else goal.reason
 
     async def _is_held(self, goal: Goal) -> bool:
-        """Keep what somebody else did to the file or the worker; tell whether it stops us."""
+        """Keep a copy of somebody else's change to file or worker; tell whether it holds the deployment."""
         try:
             edit = await self._custody.inspect(goal.content)
         except SwapError as error:
@@ -249,7 +249,7 @@ class Deployment:
     async def _reload(self, content: bytes) -> float:
         self._reloaded_at = trio.current_time()
         try:
-            # Bounded by the reload timeout; cut off here, it would go on in HAProxy all the same.
+            # Limited by the reload timeout; if cancelled here, it would continue in HAProxy anyway.
             with trio.CancelScope(shield=True):
                 took = await self._custody.take(content)
         finally:
@@ -257,7 +257,7 @@ class Deployment:
         return took
 
     async def _accept(self, goal: Goal) -> None:
-        """Remember what was seen to work."""
+        """Record that this goal works."""
         content = goal.content
         if self._is_degraded or self.refusal is not None:
             extra = {"digest": embedded_digest(content)}
@@ -305,7 +305,7 @@ class Deployment:
         log.warning("rolled back to the last known good configuration", extra=extra)
 
     async def _keep_drained(self) -> None:
-        """Hold the worker to `_drained`: at every change, at every new worker, again after an error."""
+        """Apply `_drained` to the worker: on every change, on every new worker, and again after an error."""
         worker: int | None = None
         settled_for: tuple[int, frozenset[ServerName]] | None = None
         while True:
@@ -314,7 +314,7 @@ class Deployment:
             before, worker = worker, processes.worker if processes else None
             if worker is not None:
                 if worker != before:
-                    self._wake.set()  # somebody reloaded or restarted HAProxy: does it run what we want?
+                    self._wake.set()  # HAProxy was reloaded or restarted: does it run our goal?
                 situation = (worker, self._drained)
                 if situation != settled_for:
                     settled_for = situation if await self._drain(situation[1]) else None
@@ -336,7 +336,7 @@ class Deployment:
 
 
 def _changes(before: bytes | None, after: bytes) -> dict[str, int]:
-    """Count servers added, removed and moved."""
+    """Count the servers that were added, removed and moved."""
     old = {place.name: place for place in configured_servers(before or b"")}
     new = {place.name: place for place in configured_servers(after)}
     moved = sum(new[name] != old[name] for name in new.keys() & old.keys())

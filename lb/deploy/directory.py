@@ -1,7 +1,7 @@
-"""The directory of the configuration, locked and held by its descriptor: what is done, is done in there.
+"""The directory of the configuration, locked and held by its descriptor: all operations happen in it.
 
-A path can be led elsewhere while a program runs; a descriptor cannot. Every file is named relative to it, no
-symbolic link at the end of a name is followed, and `check` compares the path with what is held before
+A path can be redirected while a program runs; a descriptor cannot. Every file is named relative to it, no
+symbolic link at the end of a name is followed, and `check` compares the path with the held directory before
 anything is written.
 """
 
@@ -16,7 +16,7 @@ from lb.deploy.lock import DirectoryLock
 
 
 class SwapError(GossipError):
-    """The swap stopped at `step`; the target is the old file, or the whole new one after ``replace``."""
+    """The swap stopped at `step`; the target is the old file, or the complete new one after ``replace``."""
 
     def __init__(self, step: str, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class Directory:
         """Lock the directory and open it.
 
         Raises:
-            ConfigError: somebody else holds it, or it cannot be opened.
+            ConfigError: another process holds it, or it cannot be opened.
         """
         self._lock.acquire()
         try:
@@ -48,20 +48,20 @@ class Directory:
             raise
 
     def release(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
         self._lock.release()
 
     def check(self) -> None:
-        """Make sure that the path still leads to the directory that is held.
+        """Verify that the path still leads to the held directory.
 
-        One that was removed and made again is locked in turn. One behind a symbolic link is not: whoever put
-        the link there chose which file HAProxy reads.
+        One that was removed and created again is locked in turn. One behind a symbolic link is not: the
+        author of the link has chosen which file HAProxy reads.
 
         Raises:
-            SwapError: it leads elsewhere, or nowhere.
+            SwapError: it leads to another directory, or to none.
         """
         with self._checking:
             if self._fd is None:
@@ -83,14 +83,14 @@ class Directory:
         return os.open(self._at(name), flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=self._fd)
 
     def read(self, name: str, limit: int) -> bytes | None:
-        """Return the content of a file, None if there is none.
+        """Return the content of a file, None if it does not exist.
 
         Raises:
             SwapError: it cannot be read or has more than `limit` bytes.
         """
         path = self.path / name
         try:
-            # Without waiting: somebody may have put a pipe there.
+            # Non-blocking: it may be a pipe.
             with os.fdopen(self.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb") as source:
                 if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
                     raise SwapError("read", f"cannot read {path}: it is not a regular file")
@@ -104,27 +104,27 @@ class Directory:
         return content
 
     def stat(self, name: str) -> os.stat_result:
-        """Return the status of what `name` leads to, as `os.stat` does."""
+        """Return the status of the file that `name` leads to, as `os.stat` does."""
         return os.stat(self._at(name), dir_fd=self._fd)
 
     def rename(self, source: str, target: str, *, sync: bool = True) -> None:
-        """Rename a file over another, and see to it that a power cut does not undo it."""
+        """Rename a file over another, so that a power cut cannot undo it."""
         os.replace(self._at(source), self._at(target), src_dir_fd=self._fd, dst_dir_fd=self._fd)
         if sync:
             self._sync()
 
     def link(self, source: str, target: str) -> None:
-        """Give a file a second name; unlike `rename` this never replaces anything."""
+        """Give a file a second name; unlike `rename`, this never replaces a file."""
         os.link(self._at(source), self._at(target), src_dir_fd=self._fd, dst_dir_fd=self._fd)
         self._sync()
 
     def unlink(self, name: str) -> None:
-        """Remove a file, if there is one and that is possible."""
+        """Remove a file, if it exists and can be removed."""
         with suppress(OSError):
             os.unlink(self._at(name), dir_fd=self._fd)
 
     def names(self) -> list[str]:
-        """Return the names of everything in the directory."""
+        """Return the names of all files in the directory."""
         with os.scandir(self.path if self._fd is None else self._fd) as entries:
             return [entry.name for entry in entries]
 

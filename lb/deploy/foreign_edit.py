@@ -1,7 +1,7 @@
-"""Somebody else changed the file: keep what they wrote, say what it was, and let the policy decide.
+"""A change of the file by somebody else: keep a copy, log the difference, and let the policy decide.
 
-The copy is ``haproxy.cfg.edited-<UTC time>``. By default our file then comes back; with ``hold`` nothing is
-swapped until the file is what we left, because an operator in the middle of an incident is usually right.
+The copy is ``haproxy.cfg.edited-<UTC time>``. By default our file is then restored; with ``hold`` no file is
+swapped until it is as we left it, because an operator in the middle of an incident is usually right.
 """
 
 import logging
@@ -23,18 +23,18 @@ MAX_DIFF_LINES = 20
 MAX_DIFF_LINE = 160
 _SECRET = re.compile(r"\b(auth|password|insecure-password)\s.*")
 MAX_COMPARED_LINES = 20_000
-"""A longer file is not compared: that could take seconds."""
+"""Longer files are not compared: it could take seconds."""
 
 
 class OnForeignEdit(StrEnum):
-    """What to do about a file or a worker that somebody else changed."""
+    """The reaction to a file or a worker that somebody else changed."""
 
     RESTORE = "restore"
     HOLD = "hold"
 
 
 class ForeignEdit(Struct, frozen=True):
-    """What was found in the place of our file; `content` is None if the file is gone."""
+    """The content found instead of our file; None if the file is gone."""
 
     content: bytes | None
     copy: Path | None
@@ -45,7 +45,7 @@ def keep_edit(file: ConfigFile, expected: bytes | None, found: bytes | None) -> 
     """Keep a copy of `found`, and log it with its difference from `expected`; blocks.
 
     Raises:
-        SwapError: the copy cannot be written: then nothing may be overwritten either.
+        SwapError: the copy cannot be written, so nothing may be overwritten either.
     """
     copy = file.keep_copy(found, EDITED) if found else None
     edit = ForeignEdit(found, copy, compare(expected or b"", found or b""))
@@ -61,7 +61,7 @@ def keep_edit(file: ConfigFile, expected: bytes | None, found: bytes | None) -> 
 
 
 def compare(before: bytes, after: bytes) -> tuple[str, ...]:
-    """Return the lines that differ, with ``+`` and ``-`` before them: some of them, if there are many."""
+    """Return the lines that differ, prefixed with ``+`` and ``-``; only some of them, if there are many."""
     old, new = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
     if len(old) + len(new) > MAX_COMPARED_LINES:
         return (f"too large to compare: {len(old)} lines before, {len(new)} lines now",)

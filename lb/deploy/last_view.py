@@ -1,8 +1,8 @@
-"""Where the cluster was when this load balancer last saw it: seeds for its next life.
+"""The cluster as this load balancer last saw it: seeds for its next life.
 
-A balancer that is restarted without seeds would know nobody, while its file is full of servers whose agents
-could be asked. So the addresses of members are kept in a small file beside HAProxy's state file, and the
-hosts of the servers in the configuration are asked, too.
+A balancer restarted without seeds would know no members, while its file is full of servers whose agents could
+be asked. So the addresses of members are kept in a small file beside HAProxy's state file, and the hosts of
+the servers in the configuration are asked, too.
 """
 
 import logging
@@ -23,16 +23,16 @@ log = logging.getLogger(__name__)
 
 VIEW_NAME = ".lb.members"
 VIEW_INTERVAL = 5.0
-"""Seconds between two looks whether the view has changed."""
+"""Seconds between two checks whether the view has changed."""
 MAX_REMEMBERED = 32
-"""Members whose addresses are kept, those first that have been alive for longest."""
+"""Members whose addresses are kept, longest alive first."""
 MAX_SEEDS = 64
-"""Addresses that are asked at a start."""
+"""Addresses that are asked at the start."""
 MAX_VIEW_BYTES = 64 * 1024
 
 
 def read_view(path: Path) -> tuple[str, ...]:
-    """Return the addresses (``host:port``) that a former life kept; () if there are none to be read."""
+    """Return the addresses (``host:port``) kept by an earlier life; () if none can be read."""
     try:
         with path.open("rb") as file:
             addresses = msgspec.json.decode(file.read(MAX_VIEW_BYTES), type=list[str])
@@ -45,7 +45,7 @@ def read_view(path: Path) -> tuple[str, ...]:
 
 
 def write_view(path: Path, addresses: Iterable[str]) -> None:
-    """Replace the kept addresses, as a whole or not at all; blocks.
+    """Replace the kept addresses, completely or not at all; blocks.
 
     Raises:
         OSError: the directory cannot be written.
@@ -54,14 +54,14 @@ def write_view(path: Path, addresses: Iterable[str]) -> None:
 
 
 def addresses_of(members: Iterable[SerfMember], me: str) -> tuple[str, ...]:
-    """Return where the others that are alive listen, the longest alive first."""
+    """Return the addresses of the other members that are alive, longest alive first."""
     others = [m for m in members if m.status is MemberStatus.ALIVE and m.name != me]
     others.sort(key=lambda m: (m.changed_at, m.name))
     return tuple(str(m.address) for m in others[:MAX_REMEMBERED])
 
 
 def seeds(view: Iterable[str], claims: Iterable[Claim]) -> tuple[str, ...]:
-    """Return whom to ask at the start: the members of the last view, then the hosts of the file's servers."""
+    """Return the addresses to ask at the start: the members of the last view, then the file's servers."""
     hosts = [f"[{claim.host}]" if ":" in claim.host else claim.host for claim in claims]
     return tuple(dict.fromkeys((*view, *hosts)))[:MAX_SEEDS]
 

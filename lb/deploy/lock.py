@@ -1,7 +1,7 @@
 """One writer per configuration directory: a lock held for the life of the agent.
 
 Two agents that write the same haproxy.cfg would overwrite each other's work forever, so the second one must
-stop at once and say who is in its way. The kernel drops the lock when the holder dies, however it dies.
+stop at once and name the process in its way. The kernel drops the lock when the holder dies, for any reason.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ MAX_PID_DIGITS = 20
 
 
 class LockedError(ConfigError):
-    """Another gossip-lb works in the directory; `holder` is its process id, or "unknown"."""
+    """Another gossip-lb uses the directory; `holder` is its process id, or "unknown"."""
 
     def __init__(self, reason: str, holder: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class DirectoryLock:
         """Take the lock without waiting.
 
         Raises:
-            LockedError: somebody else holds it.
+            LockedError: another process holds it.
             ConfigError: the file cannot be created.
         """
         try:
@@ -59,7 +59,7 @@ class DirectoryLock:
         self._fd = fd
 
     def release(self) -> None:
-        """Give the lock back. The file stays: removing it would let two holders lock two files."""
+        """Release the lock. The file stays: removing it would let two holders lock two files."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

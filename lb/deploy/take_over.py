@@ -1,7 +1,8 @@
-"""Replace a file that somebody else wrote: only when asked to, with a copy, and say first what is lost.
+"""Replaces a file that somebody else wrote: only on request, with a copy, after naming what will be lost.
 
-The copy is ``haproxy.cfg.bak-<UTC time>`` beside the file, byte for byte. What is carried over from it is
-kept in ``.lb.carried``, because the file itself is ours from then on; without that file those lines go.
+The copy is ``haproxy.cfg.bak-<UTC time>`` beside the file, byte for byte. The lines carried over from it are
+kept in ``.lb.carried``, because from then on the file itself is ours; without that file, those lines are
+lost.
 """
 
 import logging
@@ -25,14 +26,14 @@ MAX_LOGGED_LOSSES = 50
 
 
 class TakeOver(Struct, frozen=True):
-    """What was kept of a file that was taken over."""
+    """The parts kept from a file that was taken over."""
 
     backup: Path
     adoption: Adoption
 
 
 def refusal(file: ConfigFile) -> str:
-    """Return why a file that somebody else wrote is left alone, and what to do."""
+    """Return why a file that somebody else wrote is left alone, and the remedy."""
     return (
         f"cannot use {file.target}: gossip-lb did not write it (--take-over keeps it as "
         f"{file.target.name}.{BACKUP}-TIME and replaces it; 'gossip-lb check' says what would be lost; "
@@ -41,10 +42,10 @@ def refusal(file: ConfigFile) -> str:
 
 
 def take_over(file: ConfigFile, admin_socket: str, *, allowed: bool) -> TakeOver | None:
-    """Prepare the replacement of a foreign file, if there is one; the file itself stays. `file` is open.
+    """Prepare the replacement of a foreign file, if there is one; the file itself stays. `file` must be open.
 
     Raises:
-        ConfigError: the file is somebody else's and a take-over is not `allowed`.
+        ConfigError: somebody else wrote the file and a take-over is not `allowed`.
         SwapError: it cannot be read, or the copy cannot be written.
     """
     content = file.read()
@@ -63,10 +64,10 @@ def take_over(file: ConfigFile, admin_socket: str, *, allowed: bool) -> TakeOver
 
 
 def read_carried(directory: Path) -> Carried:
-    """Return what an earlier take-over in this directory carried over.
+    """Return the lines and settings that an earlier take-over in this directory carried over.
 
     Raises:
-        ConfigError: the file that says so cannot be read.
+        ConfigError: the file with them cannot be read.
     """
     path = directory / CARRIED_NAME
     try:
@@ -81,10 +82,10 @@ def read_carried(directory: Path) -> Carried:
 
 
 def with_carried(config: RenderConfig, carried: Carried) -> RenderConfig:
-    """Return `config` with what was carried over; a setting that differs from its default wins.
+    """Return `config` with the carried settings and lines; a setting that differs from its default wins.
 
     Raises:
-        ConfigError: what was carried over cannot be used.
+        ConfigError: a carried setting or line cannot be used.
     """
     defaults = {field.name: field.default for field in msgspec.structs.fields(RenderConfig)}
     changes: dict[str, object] = {

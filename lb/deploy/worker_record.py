@@ -1,8 +1,8 @@
-"""Which worker was made from which bytes, and which of its servers we drained: kept beside the file.
+"""Which content a worker was made from, and which of its servers we drained: kept beside the file.
 
 A digest in the worker's environment proves nothing: an edited file still has its old digest line. A worker is
-believed when a reload of ours made it while the file held these bytes, or when HAProxy was started, and never
-reloaded since, after the file was last changed. It is known by its process id and the second of its start.
+trusted if a reload of ours made it while the file had this content, or if HAProxy was started after the last
+change of the file and never reloaded. It is identified by its process id and the second of its start.
 """
 
 import os
@@ -23,19 +23,19 @@ PROCESS_NAME = "haproxy"
 
 
 class WorkerRecord(Struct, frozen=True):
-    """What the last worker was made from; `drained` are the servers that we, and not a person, drained."""
+    """The content of the last worker; `drained` are the servers that we drained, not those of a person."""
 
     worker: WorkerIdentity | None = None
     content: str = ""  # sha256 of the file, in hex
     drained: tuple[ServerName, ...] = ()
 
     def is_about(self, worker: WorkerIdentity | None, content: bytes) -> bool:
-        """Return whether this very worker was made from this very content."""
+        """Return whether this worker was made from this content."""
         return worker is not None and worker == self.worker and content_digest(content) == self.content
 
 
 def read_record(file: ConfigFile) -> WorkerRecord:
-    """Return what was written last; an empty record, which believes nobody, if that cannot be read."""
+    """Return the last record; if it cannot be read, an empty one, which trusts no worker."""
     try:
         content = file.read_beside(RECORD_NAME)
         return WorkerRecord() if content is None else msgspec.json.decode(content, type=WorkerRecord)
@@ -56,7 +56,7 @@ def write_record(file: ConfigFile, record: WorkerRecord) -> None:
 def started_after_change(master: int, target: Path) -> bool:
     """Return whether the process `master` was started after `target` was last changed.
 
-    False if that cannot be known: the process is in another namespace, or is no HAProxy.
+    False if that cannot be determined: the process is in another namespace, or is not HAProxy.
     """
     try:
         name, _, rest = Path(f"/proc/{master}/stat").read_text("utf-8", "replace").rpartition(")")
@@ -64,7 +64,7 @@ def started_after_change(master: int, target: Path) -> bool:
         changed = target.stat().st_ctime
     except (OSError, ValueError, IndexError):
         return False
-    # A tick is 10 ms; within the one of its start HAProxy is far from reading its file.
+    # A tick is 10 ms; within the tick of its start, HAProxy is far from reading its file.
     since_boot = (ticks + 1) / os.sysconf("SC_CLK_TCK")
     started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
     return name.partition("(")[2] == PROCESS_NAME and started > changed

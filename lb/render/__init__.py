@@ -1,1 +1,1 @@
-"""A plan becomes the text of haproxy.cfg, which is checked before HAProxy reads it: pure."""
+"""Turns a plan into the text of haproxy.cfg, and checks it before HAProxy reads it: pure."""

@@ -1,8 +1,8 @@
-"""A plan becomes the bytes of haproxy.cfg: the same plan and template, the same bytes.
+"""Turns a plan into the bytes of haproxy.cfg: the same plan and template give the same bytes.
 
-No clock, no host name and no dict order reaches the text. The digest of the text stands in the text itself,
-as ``setenv LB_DIGEST``, so that the running worker can be asked which file it has; it is computed with the
-digest fields blanked. `lb.render.verify_output` checks the result without trusting this module.
+The text does not depend on clock, host name or dict order. It contains its own digest, as ``setenv
+LB_DIGEST``, so that the running worker can be asked which file it has; the digest is computed with its fields
+blanked. `lb.render.verify_output` checks the result without trusting this module.
 """
 
 import re
@@ -24,9 +24,9 @@ from lb.policy.plan import Plan
 BALANCE = ("roundrobin", "leastconn", "first", "random")
 """Algorithms under which HAProxy can add and remove servers at runtime."""
 MAX_SOCKET_PATH = 91
-"""HAProxy first binds ``PATH.PID.tmp``, which has to fit in a socket address (107 bytes)."""
+"""HAProxy first binds ``PATH.PID.tmp``, which must fit in a socket address (107 bytes)."""
 MAX_FILE_PATH = 1000
-"""A line of haproxy.cfg has to stay under 2,048 bytes."""
+"""A line of haproxy.cfg must stay under 2,048 bytes."""
 MAX_LINE = 1900
 MAX_CARRIED_LINES = 500
 """Lines that a person, or a take-over, adds to ``global`` or to ``defaults``."""
@@ -43,7 +43,7 @@ _BIND = re.compile(r"(?:\*|\[([0-9A-Fa-f:.]+)\]|([0-9.]+))?:([0-9]+)")
 
 
 class Frontend(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where requests come in (``*:80``, ``127.0.0.1:8080``, ``[::]:80``) and which backend answers."""
+    """Where requests come in (``*:80``, ``127.0.0.1:8080``, ``[::]:80``), and the backend that answers."""
 
     name: str = "http"
     binds: tuple[str, ...] = ("*:80",)
@@ -51,10 +51,10 @@ class Frontend(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RenderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the template may print beside the plan. Durations are in HAProxy's notation (``500ms``, ``30s``).
+    """Values for the template besides the plan. Durations are in HAProxy's notation (``500ms``, ``30s``).
 
     Raises:
-        ConfigError: a value would not be one plain word of haproxy.cfg.
+        ConfigError: a value is not one plain word of haproxy.cfg.
     """
 
     frontends: tuple[Frontend, ...] = (Frontend(),)
@@ -78,7 +78,7 @@ class RenderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     timeout_http_keep_alive: str = "10s"
 
     def __post_init__(self) -> None:
-        """Check what a person wrote."""
+        """Check the values, which a person wrote."""
         _check_frontends(self.frontends)
         if self.stats_bind is not None and not _is_loopback(self.stats_bind):
             raise ConfigError(f"stats_bind {self.stats_bind!r}: the page has no password, use 127.0.0.1:PORT")
@@ -122,11 +122,11 @@ class Renderer:
     __slots__ = ("_config", "_template", "_variables")
 
     def __init__(self, config: RenderConfig, template: str | None = None) -> None:
-        """Compile `template` (None: the one that comes with the package)."""
+        """Compile `template` (None: the one in the package)."""
         text = default_template() if template is None else template
         environment = SandboxedEnvironment(
             undefined=StrictUndefined,
-            # HTML's escapes mean nothing to HAProxy: `finalize` refuses what they would hide
+            # HTML's escapes mean nothing to HAProxy: `finalize` refuses values that they would hide
             autoescape=False,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -144,8 +144,8 @@ class Renderer:
         """Return the file for `plan`.
 
         Raises:
-            ConfigError: the template uses what is not there or prints what it must not, or a frontend
-                names a backend that the plan does not have.
+            ConfigError: the template uses an undefined value or prints a forbidden one, or a frontend names a
+                backend that the plan does not have.
         """
         names = {backend.name for backend in plan.backends}
         for frontend in self._config.frontends:
@@ -191,21 +191,21 @@ class Renderer:
 
 
 def default_template() -> str:
-    """Return the text of the template that comes with the package."""
+    """Return the text of the template in the package."""
     return files("lb.render").joinpath("templates", TEMPLATE_NAME).read_text("utf-8")
 
 
 def refuse_unsafe(value: object) -> str:
     """Return `value` as one plain word, the last gate of every expression in a template.
 
-    A template's author may vouch for text of another form with ``|safe``, but not for control characters.
+    A template's author may permit text of another form with ``|safe``, but not control characters.
 
     Raises:
-        ValueError: `value` is not an int and no plain word.
+        ValueError: `value` is neither an int nor a plain word.
         UndefinedError: `value` does not exist.
     """
     if isinstance(value, Undefined):
-        return str(value)  # StrictUndefined raises, and names what is missing
+        return str(value)  # StrictUndefined raises, and names the missing value
     if type(value) is int:
         return str(value)
     if isinstance(value, Markup) and not _UNPRINTABLE.search(value):
@@ -228,7 +228,7 @@ def _check_log(log: str) -> None:
 
 
 def _check_lines(field: str, lines: tuple[str, ...]) -> None:
-    """Check lines that a person adds; what they mean is HAProxy's to judge, where they end is ours."""
+    """Check lines that a person adds: HAProxy judges their meaning, we only where they end."""
     if len(lines) > MAX_CARRIED_LINES:
         raise ConfigError(f"{field}: {len(lines)} lines exceed the limit of {MAX_CARRIED_LINES}")
     for line in lines:
@@ -271,6 +271,6 @@ def _is_loopback(bind: str) -> bool:
 
 
 def _line(error: Exception) -> int:
-    """Return the template's line at which `error` arose: Jinja2 rewrites its tracebacks to say so."""
+    """Return the template's line where `error` arose: Jinja2 rewrites its tracebacks to show it."""
     frames = walk_tb(error.__traceback__)
     return [0, *(line for frame, line in frames if frame.f_code.co_filename == "<template>")][-1]

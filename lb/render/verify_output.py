@@ -6,7 +6,7 @@ must either equal the corresponding line of a file rendered without members (sec
 `stats`, `setenv` …) or be the only `server` line of a server in the plan.
 
 Input: the file, the file rendered without members, the plan. Output: a list of problems; the caller
-(`lb.controller`) refuses the file if there is one.
+(`lb.controller`) refuses the file if there is any.
 """
 
 import re
@@ -18,7 +18,7 @@ from lb.policy.plan import Plan, Server
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """1,000 servers make about 120 kB."""
 MAX_FINDINGS = 10
-"""Problems reported for one file, which is refused because of the first."""
+"""Problems reported for one file, which the first one already makes unusable."""
 
 _DIGEST = re.compile(r"^([ \t]*setenv LB_DIGEST |# digest |# backends )[0-9a-f]{64}$", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")

@@ -1,10 +1,10 @@
-"""Load balancers that ride along in simulated clusters: the decisions that ship, on virtual time.
+"""Load balancers in simulated clusters: the real decisions, on virtual time.
 
-Every host that starts with the tag ``role=lb`` has a balancer: the `Reconciler` of `lb.balancer`, fed with
-the effects of the host's own core and woken by the simulator's clock. Its file outlives its process, as on a
-disk. It only watches: the cluster does the same with and without it. HAProxy is played by the truth: a server
-is UP while an agent runs at its address, is not frozen, and both directions of the link carry TCP. Servers of
-some hosts outlive their agents (`lb.sim.cast`). Each step is held against `lb.sim.rules`.
+Every host that starts with the tag ``role=lb`` has a balancer: the `Reconciler` of `lb.policy.reconciler`,
+fed with the effects of the host's own core and woken by the simulator's clock. Its file outlasts its process,
+as on a disk. It only observes: the cluster behaves the same without it. HAProxy is simulated by the truth: a
+server is UP while an agent runs at its address, is not frozen, and both directions of the link carry TCP.
+Servers of some hosts outlast their agents (`lb.sim.cast`). Each step is checked by `lb.sim.rules`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PLAN = PlanConfig()
 SETTLE = SettleConfig()
 FROZEN_RECHECK = 0.25
-"""Seconds between two looks whether a frozen balancer runs again."""
+"""Seconds between two checks whether a frozen balancer runs again."""
 
 
 class SimulatedBalancer:
@@ -51,7 +51,7 @@ class SimulatedBalancer:
         self._config = settle
         self._file: tuple[Claim, ...] = ()
         self._host: Host | None = None
-        self._clock = -inf  # the host's monotonic time, as last told to the reconciler
+        self._clock = -inf  # the host's monotonic time, as last passed to the reconciler
         self._wake_at = inf  # the world's time
 
     def start(self, host: Host) -> None:
@@ -70,16 +70,16 @@ class SimulatedBalancer:
         self.look()
 
     def stop(self) -> None:
-        """End with the agent; the file stays."""
+        """Stop with the agent; the file stays."""
         self.reconciler = None
 
     def look(self) -> None:
-        """See whether anything is due, as soon as the present event is over."""
+        """Check whether anything is due, once the current event is over."""
         if self.reconciler is not None:
             self._arm(self._cluster.now)
 
     def observe(self, host: Host, effects: Sequence[Effect]) -> None:
-        """Take in what the agent told its driver; what follows from it is done after the agent's own work."""
+        """Process the agent's effects; the consequences follow after the agent's own work."""
         assert self.reconciler is not None, "effects of an agent that is down"
         if self.reconciler.observe(effects, self._local_time(host)):
             self.look()
@@ -108,7 +108,7 @@ class SimulatedBalancer:
         self._arm(self._cluster.now + (lb.next_deadline() - now))
 
     def _local_time(self, host: Host) -> float:
-        # `host.local_time` would do, but an observer changes nothing.
+        # `host.local_time` would work, but an observer must not change anything.
         self._clock = max(self._clock, host.last_now, self._cluster.now + host.offset)
         return self._clock
 
@@ -149,7 +149,7 @@ class Balancers(Counting):
         self._config = settle
 
     def started(self, host: Host, now: float) -> None:
-        """See `Observer`; who was a balancer once is one in each life."""
+        """See `Observer`; a host that was a balancer once is one in each life."""
         if host.name not in self.by_host and is_balancer(dict(host.tags)):
             self.by_host[host.name] = SimulatedBalancer(self._cluster, self._config)
         if host.name in self.by_host:
@@ -167,12 +167,12 @@ class Balancers(Counting):
             balancer.observe(host, effects)
 
     def happened(self, what: str, now: float) -> None:
-        """See `Observer`; a host's clock may have leapt over a deadline."""
+        """See `Observer`; a host's clock may have jumped over a deadline."""
         for balancer in self.by_host.values():
             balancer.look()
 
     def counts(self) -> dict[str, int]:
-        """Return the figures that `lb.sim_history` defines, of all balancers together."""
+        """Return the figures that `lb.sim.history` defines, for all balancers together."""
         histories = [balancer.history for balancer in self.by_host.values()]
         return {
             "swaps": sum(len(history.swaps) for history in histories),
@@ -186,7 +186,7 @@ def _claim(server: Server) -> Claim:
 
 
 def _ignore(_oddity: Rejection | MappedName) -> None:
-    """Nobody reads a simulated balancer's log."""
+    """Ignore it: a simulated balancer has no log."""
 
 
 RIDERS = Riders(observers=(Balancers,), cast=cast)

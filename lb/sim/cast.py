@@ -1,7 +1,7 @@
-"""Who plays what when a scenario knows nothing of load balancers: one balancer, and some backends.
+"""Assigns roles in a scenario that does not know load balancers: one balancer, and some backends.
 
-Drawn from the scenario's seed with a generator of its own. A scenario in which somebody has the balancer's
-role already is left as it is.
+They are drawn from the scenario's seed with a separate generator. A scenario that already has a balancer is
+left unchanged.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from gossip.sim.scenario import Scenario
 BALANCER = {"role": "lb"}
 BACKEND = {"role": "backend", "port": "8000"}
 OUTLIVES = {"outlives": "agent"}
-"""The tag of a host whose server answers on when its agent is gone, as one beside a sidecar does."""
+"""The tag of a host whose server keeps answering when its agent is gone, like one beside a sidecar."""
 MANY_OUTLIVE = 0.3
-"""How likely the server of a backend does."""
+"""Probability that the server of a backend does."""
 MOST_BACKENDS = 8
 KEEPS_ROLE = 0.5
-"""How likely a backend that announces other tags is one still; the others withdraw."""
+"""Probability that a backend that announces new tags remains one; the others withdraw."""
 
 
 def cast(scenario: Scenario) -> Scenario:
@@ -45,7 +45,7 @@ def is_balancer(tags: dict[str, str]) -> bool:
 
 
 def outlives(tags: Mapping[str, str]) -> bool:
-    """Tell whether the server of a host with `tags` answers on when its agent is gone."""
+    """Tell whether the server of a host with `tags` keeps answering when its agent is gone."""
     return tags.get("outlives") == OUTLIVES["outlives"]
 
 

@@ -1,16 +1,15 @@
-"""What became of one simulated HAProxy file: its swaps, and which of them turned out to be for nothing.
+"""The history of one simulated HAProxy file: its swaps, and those that turned out to be for nothing.
 
-A *swap* is a step after which the file has other servers than before; a step that only drains is none. (The
-real balancer may put several steps into one reload, when they come within `min_reload_interval`.)
+A *swap* is a step that changes the servers in the file; a step that only drains is not one. (The real
+balancer may combine several steps into one reload, if they come within `min_reload_interval`.)
 
-A swap is *undone* if it took the line of a member that was a server in truth, or gave one to a member that
-was none, and a later swap gives the member back what it had before, while nothing has happened to its process
-between the two: the same life, with the same status of its own and the same claim. So a server was taken out
-and is put back although its process never stopped, or the file is restored although everything is as it was.
-It does not matter whether messages were lost meanwhile: who was cut off, but came back, was taken out for
-nothing.
+A swap is *undone* if it removed the line of a member that really was a server, or gave one to a member that
+was not, and a later swap restores the earlier line, while the member's process has not changed between the
+two: the same life, with the same status of its own and the same claim. So a server was removed and put back
+although its process never stopped, or the file was restored although nothing had changed. Whether messages
+were lost meanwhile does not matter: a member that was cut off and came back was removed for nothing.
 
-A backend is *emptied by failures alone* when a swap takes out its last servers, all of them failed or absent.
+A backend is *emptied by failures alone* if a swap removes its last servers, all of them failed or absent.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,11 +27,11 @@ Line = tuple[str, str, int, int]
 
 
 class Process(Struct, frozen=True):
-    """The true state of a member's process at a moment, independent of what others believe."""
+    """The true state of a member's process at one time, independent of what others believe."""
 
-    life: int  # how often it was started
-    status: MemberStatus  # its own; NONE if it does not run
-    claim: Claim | None  # what it asks for; None: it is no server
+    life: int  # how many times it was started
+    status: MemberStatus  # its own status; NONE if it is not running
+    claim: Claim | None  # what it asks for; None if it is not a server
 
 
 class Swap(Struct, frozen=True):
@@ -44,14 +43,14 @@ class Swap(Struct, frozen=True):
 
 
 class _Edit(Struct, frozen=True):
-    """What one swap did to one member's line; None: it has none."""
+    """The effect of one swap on one member's line; None means no line."""
 
     swap: int
     before: Line | None
     process: Process
 
     def is_undone_by(self, later: "_Edit", after: Line | None) -> bool:
-        """Tell whether `later`, which leaves the line `after`, shows that this was for nothing."""
+        """Tell whether `later`, which leaves the line `after`, shows that this edit was for nothing."""
         was_wrong = (self.before is not None) is (self.process.claim is not None)
         return was_wrong and self.before == after and self.process == later.process
 
@@ -62,11 +61,11 @@ class History:
     def __init__(self) -> None:
         self.swaps: list[Swap] = []
         self.undone: set[int] = set()  # indexes of `swaps`
-        self.emptied = 0  # backends, by failures alone
+        self.emptied = 0  # backends emptied by failures alone
         self._edits: dict[str, list[_Edit]] = {}
 
     def record(self, step: Step, process_of: Callable[[str], Process], at: float) -> None:
-        """Take note of a step; `process_of` tells what is true of a member now."""
+        """Record a step; `process_of` returns the true state of a member now."""
         if step.before.digest == step.after.digest:
             return
         self.emptied += sum(1 for _ in _emptied_by_failures(step))

@@ -1,7 +1,7 @@
-"""Rules that no swap may break, judged by the servers that really answer at the moment of the swap.
+"""Rules that no swap may break, judged by the servers that really answer at the time of the swap.
 
-Two rules. A server that answers is never removed for a failure or an absence: that is gossip's word alone.
-And a backend in which some server answers still has one that answers after the swap.
+Two rules. A server that answers is never removed for a failure or an absence, which only gossip reports. And
+a backend with a server that answers still has one after the swap.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ LAST_SERVER = "no swap takes the last server that answers out of a backend"
 
 
 def check_step(step: Step, answers: Callable[[Server], bool], at: float) -> None:
-    """Judge a step at the world's time `at`; `answers` tells the truth about a server.
+    """Check a step at the world's time `at`; `answers` tells the truth about a server.
 
     Raises:
         RuleBrokenError: the step breaks one of the rules.
