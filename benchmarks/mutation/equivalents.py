@@ -114,8 +114,8 @@ EQUIVALENTS = (
         "serial numbers are only compared with each other",
     ),
     Equivalent(
-        "self._size = 0  # of the cluster, as the retransmit limit last saw it",
-        "self._size = -1  # of the cluster, as the retransmit limit last saw it",
+        "self._size = 0  # of the cluster, when the retransmit limit was last computed",
+        "self._size = -1  # of the cluster, when the retransmit limit was last computed",
         "no cluster has either size: a node counts itself",
     ),
     Equivalent(

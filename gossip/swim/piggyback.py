@@ -48,7 +48,7 @@ class Piggyback:
         self._queue = queue
         self._delegate = delegate
         self._emit = emit
-        self.limit = 0  # transmissions per broadcast; the owner sets it as the cluster grows
+        self.limit = 0  # transmissions per broadcast; the owner follows the size of the cluster
 
     def send(self, to: Address, message: bytes) -> None:
         """Send `message` to an address, with as much piggyback as fits."""
