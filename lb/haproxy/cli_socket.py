@@ -1,7 +1,7 @@
 """HAProxy's command line on a Unix socket: one command, one answer, one connection.
 
-The master's socket and the worker's admin socket speak the same language. What the commands mean belongs
-to `lb.master` and `lb.runtime`; nothing here interprets an answer.
+The master's socket and the worker's admin socket use the same language. `lb.haproxy.master` and
+`lb.haproxy.runtime` know the commands; nothing here interprets an answer.
 """
 
 import struct
@@ -30,21 +30,21 @@ def first_present(path: Path, others: Sequence[Path]) -> Path:
 
 
 class HAProxyError(GossipError):
-    """HAProxy did not do what it was asked; the text says what, and why if that is known."""
+    """HAProxy did not carry out a request; the text says which, and why if that is known."""
 
 
 class UnreachableError(HAProxyError):
-    """The socket does not answer: HAProxy is down, restarting, or somewhere else."""
+    """The socket does not answer: HAProxy is down, restarting, or elsewhere."""
 
 
 class AbsentError(UnreachableError):
-    """Nobody listens on the socket: no HAProxy, or a master in the middle of a reload."""
+    """Nothing listens on the socket: no HAProxy, or a master in the middle of a reload."""
 
 
 class CommandSocket:
-    """Asks the HAProxy behind the socket at `path`; each answer may take `timeout` seconds.
+    """Sends commands to the HAProxy behind the socket at `path`; each answer may take `timeout` seconds.
 
-    Where `path` does not exist, the first of `others` that does is asked.
+    If `path` does not exist, the first of `others` that does is used.
     """
 
     __slots__ = ("_others", "_path", "timeout")
@@ -56,15 +56,15 @@ class CommandSocket:
 
     @property
     def path(self) -> Path:
-        """The socket that is asked now."""
+        """The socket in use now."""
         return first_present(self._path, self._others)
 
     async def peer(self) -> int:
-        """Return the id of the process that listens, 0 if it is in another process namespace.
+        """Return the id of the listening process, 0 if it is in another process namespace.
 
         Raises:
-            AbsentError: nobody listens.
-            UnreachableError: the connection failed for another reason, on our side perhaps.
+            AbsentError: nothing listens.
+            UnreachableError: the connection failed for another reason, possibly on our side.
         """
         with self._explaining(self.timeout):
             async with await trio.open_unix_socket(str(self.path)) as stream:
@@ -76,9 +76,9 @@ class CommandSocket:
         """Send `command` and return the whole answer, "" if the connection just closes.
 
         Raises:
-            AbsentError: nobody listens.
+            AbsentError: nothing listens.
             UnreachableError: there was no complete answer in time.
-            LocalProtocolError: `command` holds a line break or is too long: a bug here.
+            LocalProtocolError: `command` has a line break or is too long: a bug here.
         """
         if "\n" in command or len(command) > MAX_COMMAND_BYTES:
             raise LocalProtocolError(f"a command for HAProxy of {len(command)} bytes is not one short line")
@@ -101,7 +101,8 @@ class CommandSocket:
         stream = await trio.open_unix_socket(str(self.path))
         async with stream:
             await stream.send_all(command.encode() + b"\n")
-            # The master keeps the connection open after its answer unless we say that we have no more to ask.
+            # The master keeps the connection open after its answer unless we signal that there are no more
+            # commands.
             await stream.send_eof()
             answer = bytearray()
             while chunk := await stream.receive_some(_CHUNK):

@@ -1,7 +1,7 @@
-"""The running HAProxy: give it a configuration, and know whether it took it.
+"""The running HAProxy: give it a configuration, and find out whether it runs it.
 
-Joins the master (who reloads) and the worker (who knows what it runs). A reload counts only when the worker
-shows the digest of the file and the servers of the file; everything before that is hearsay.
+Combines the master (which reloads) and the worker (which knows what it runs). A reload counts only once the
+worker shows the digest and the servers of the file.
 """
 
 from collections.abc import Collection
@@ -23,16 +23,16 @@ from lb.haproxy.server_state import (
 )
 
 DEFAULT_RELOAD_TIMEOUT = 5.0
-"""Above the 2.2 s that a master needs to find out that a listener cannot be bound."""
+"""More than the 2.2 s that a master needs to find out that a listener cannot be bound."""
 MAX_DRAIN_PASSES = 5
 STATE_MODE = 0o644
-"""HAProxy may run as another user than we do."""
+"""HAProxy may run as a different user."""
 
 
 class Sockets(Struct, frozen=True):
-    """Where HAProxy listens for commands, and the file in which workers hand over what they know.
+    """HAProxy's command sockets, and the file through which workers hand over their state.
 
-    `other_masters` are asked where `master` does not exist.
+    `other_masters` are used if `master` does not exist.
     """
 
     master: Path
@@ -41,7 +41,7 @@ class Sockets(Struct, frozen=True):
     other_masters: tuple[Path, ...] = ()
 
     def present_master(self) -> Path:
-        """Return the master's socket: the first that exists, else `master`."""
+        """Return the master's socket: the first that exists, otherwise `master`."""
         return first_present(self.master, self.other_masters)
 
 
@@ -61,13 +61,13 @@ class HAProxy:
         self.runtime = Runtime(CommandSocket(sockets.admin, runtime_timeout))
         self._state_file = sockets.state_file
         self._reload_timeout = reload_timeout
-        self.made_worker: int | None = None  # the process that our last reload made, as the master says
+        self.made_worker: int | None = None  # the process made by our last reload, according to the master
 
     async def processes(self) -> Processes | None:
         """Return HAProxy's processes, None if its master does not answer."""
         try:
             return await self.master.processes()
-        except HAProxyError:  # also an empty answer: the master is re-executing itself
+        except HAProxyError:  # also for an empty answer: the master is re-executing itself
             return None
 
     async def digest(self) -> str | None:
@@ -89,7 +89,7 @@ class HAProxy:
         return False
 
     def forget_state(self) -> None:
-        """Write an empty state file: a cold start must not believe what was true long ago.
+        """Write an empty state file: a cold start must not restore an old state.
 
         Raises:
             HAProxyError: it cannot be written.
@@ -97,15 +97,15 @@ class HAProxy:
         self._write_state(EMPTY_STATE)
 
     async def take(self, content: bytes, *, must_reload: bool = False) -> float:
-        """Reload, and return after how many seconds the worker was seen to run `content`.
+        """Reload, and return the seconds until the worker was seen to run `content`.
 
-        The file that HAProxy reads must already hold `content`. A HAProxy that was started meanwhile has read
-        it by itself: that needs no reload, unless `must_reload` says that its word is not enough.
+        The file that HAProxy reads must already have `content`. A HAProxy started meanwhile has read it by
+        itself, which needs no reload, unless `must_reload` is set.
 
         Raises:
             UnreachableError: the master does not answer; nothing was done.
-            ReloadError: the reload failed, or the worker that came does not run `content`.
-            HAProxyError: the state file cannot be written, or an answer makes no sense.
+            ReloadError: the reload failed, or the new worker does not run `content`.
+            HAProxyError: the state file cannot be written, or an answer is invalid.
         """
         start = trio.current_time()
         deadline = start + self._reload_timeout
@@ -122,7 +122,7 @@ class HAProxy:
         """Wait until the worker shows the digest and the servers of `content`.
 
         Raises:
-            ReloadError: at `deadline` (Trio's time) it still shows something else; the text says what.
+            ReloadError: at `deadline` (Trio's time) it still differs; the text says how.
         """
         while problem := await self.find_problem(content):
             if trio.current_time() >= deadline:
@@ -130,9 +130,9 @@ class HAProxy:
             await trio.sleep(POLL_INTERVAL)
 
     async def find_problem(self, content: bytes) -> str:
-        """Return in words how the worker differs from `content`, "" if it does not.
+        """Return the difference between the worker and `content` in words, "" if there is none.
 
-        Content without a digest (a file that we did not write) is compared by its servers only.
+        Content without a digest (a file that we did not write) is compared only by its servers.
         """
         expected = embedded_digest(content)
         try:
@@ -144,13 +144,13 @@ class HAProxy:
             return str(error)
 
     async def drain_exactly(self, drained: Collection[ServerName], ours: Collection[ServerName]) -> Drains:
-        """Make `drained` drained and the rest of `ours` ready, in this worker; return what was done.
+        """Drain `drained` and make the rest of `ours` ready, in this worker; return what was done.
 
-        Repeats until a look shows nothing to do: during a reload the old worker may answer once more.
-        Servers that somebody else drained, that is: those not in `ours`, stay drained.
+        Repeats until a check finds nothing to do: during a reload the old worker may answer once more.
+        Servers that somebody else drained (those not in `ours`) stay drained.
 
         Raises:
-            HAProxyError: the worker does not answer, objects, or never gets there.
+            HAProxyError: the worker does not answer, refuses, or never reaches this state.
         """
         to_drain: dict[ServerName, None] = {}
         to_ready: dict[ServerName, None] = {}

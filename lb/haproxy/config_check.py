@@ -1,6 +1,6 @@
-"""Ask HAProxy whether a candidate is a valid configuration (`haproxy -c -f FILE`).
+"""Asks HAProxy whether a candidate is a valid configuration (`haproxy -c -f FILE`).
 
-The command may hang, talk without end or print raw bytes: its time and its output are bounded, and every
+The command may hang, print without end or print raw bytes: its time and its output are limited, and every
 process that it starts is gone when the answer is given.
 """
 
@@ -17,7 +17,7 @@ FILE_PLACEHOLDER = "{file}"
 DEFAULT_COMMAND = ("haproxy", "-c", "-f", FILE_PLACEHOLDER)
 DEFAULT_TIMEOUT = 10.0
 MAX_OUTPUT_BYTES = 64 * 1024
-"""What is kept of the output; the rest is read and thrown away."""
+"""Bytes of the output that are kept; the rest is read and discarded."""
 MAX_REASON_LENGTH = 400
 _CHUNK = 65536
 _PREFIX = re.compile(r"^\[(ALERT|WARNING|NOTICE)\]\s*(\(\d+\)\s*:\s*)?(config : )?")
@@ -26,8 +26,8 @@ _PREFIX = re.compile(r"^\[(ALERT|WARNING|NOTICE)\]\s*(\(\d+\)\s*:\s*)?(config : 
 class Validator:
     """Runs the validation command.
 
-    `command` must contain ``{file}``; `timeout` in seconds, above 0. `directory` says where it runs: where
-    HAProxy does, because relative references in the file are HAProxy's. Nothing given: here.
+    `command` must contain ``{file}``; `timeout` in seconds, above 0. `directory` is where it runs: HAProxy's
+    own directory, because the file may have references relative to it. Default: the current directory.
     """
 
     __slots__ = ("_directory", "command", "timeout")
@@ -43,9 +43,9 @@ class Validator:
         self._directory = directory
 
     def check(self, candidate: Path, *, shown_as: Path) -> str | None:
-        """Return None if the command accepts `candidate`, else why not, in one line.
+        """Return None if the command accepts `candidate`, otherwise the reason, in one line.
 
-        The text names the real file (`shown_as`) where the command speaks of the candidate.
+        The text has the real file's name (`shown_as`) in place of the candidate's.
         """
         command = [part.replace(FILE_PLACEHOLDER, str(candidate)) for part in self.command]
         try:
@@ -107,28 +107,28 @@ class Validator:
 
 
 def _end(process: subprocess.Popen[bytes]) -> bool:
-    """End every process of the command; return False if it goes on because it is not ours to stop."""
+    """End every process of the command; return False if it continues because we may not stop it."""
     assert process.stdout is not None
     process.stdout.close()
     try:
-        # Before the leader is reaped, so that its group cannot be anybody else's by now; also after success:
-        # a wrapper script may have left children behind.
+        # Before the leader is reaped, so that its group cannot belong to another process yet; also after
+        # success: a wrapper script may have left children behind.
         os.killpg(process.pid, signal.SIGKILL)
-    except PermissionError:  # all of the group runs as another user: `sudo` does
+    except PermissionError:  # the whole group runs as another user, as with `sudo`
         return process.poll() is not None
     process.wait()
     return True
 
 
 def _collect(fd: int, output: bytearray) -> bool:
-    """Read once, keep what fits; return False at the end of the output."""
+    """Read once and keep the part that fits; return False at the end of the output."""
     chunk = os.read(fd, _CHUNK)
     output += chunk[: MAX_OUTPUT_BYTES - len(output)]
     return bool(chunk)
 
 
 def _reason(output: bytes, candidate: Path, shown_as: Path) -> str:
-    """Return the first complaint of HAProxy, with the real file's name; raw bytes become U+FFFD."""
+    """Return HAProxy's first error, with the real file's name; raw bytes become U+FFFD."""
     text = output.decode("utf-8", "replace").replace(str(candidate), str(shown_as))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     alerts = [line for line in lines if line.startswith("[ALERT]")]

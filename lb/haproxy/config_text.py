@@ -1,8 +1,8 @@
-"""The text of haproxy.cfg, read back: sections, servers, weights, listeners and the digest of our own. Pure.
+"""Parses the text of haproxy.cfg: sections, servers, weights, listeners and our own digest. Pure.
 
 The one parser of the format (HAProxy's configuration manual, section 2.1): a section begins with a keyword,
 every line is split into words at blanks that are neither quoted nor escaped, and ``#`` begins a comment.
-Reading never fails: HAProxy judges what is valid, and bytes that are not UTF-8 become U+FFFD.
+Parsing never fails: HAProxy decides what is valid, and bytes that are not UTF-8 become U+FFFD.
 """
 
 import re
@@ -16,7 +16,7 @@ from gossip.host_port import host_port, parse_port
 
 BLANK_DIGEST = "0" * 64
 DEFAULT_WEIGHT = 100
-"""The weight of a server line of ours that names none."""
+"""The weight of our server lines that give none."""
 SECTIONS = frozenset(
     (
         *("global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "mailers"),
@@ -33,7 +33,7 @@ _WILDCARD = {"": "0.0.0.0", "*": "0.0.0.0"}  # noqa: S104 - what HAProxy itself 
 
 
 class ServerName(Struct, frozen=True, order=True):
-    """How commands name a server."""
+    """The name of a server in commands."""
 
     backend: str
     server: str
@@ -44,7 +44,7 @@ class ServerName(Struct, frozen=True, order=True):
 
 
 class ServerPlace(Struct, frozen=True, order=True):
-    """A server and where it is; `host` is None if it is not an IP address (resolved by HAProxy)."""
+    """A server and its address; `host` is None if it is not an IP address (HAProxy resolves it)."""
 
     name: ServerName
     host: str | None
@@ -71,7 +71,7 @@ class Line(Struct, frozen=True):
 
 
 class Section(Struct, frozen=True):
-    """A section: its first line and the lines below; what stands above the first one has no keyword."""
+    """A section: its first line and the lines below; the lines above the first section have no keyword."""
 
     keyword: str
     name: str
@@ -83,7 +83,7 @@ class Section(Struct, frozen=True):
 
 
 def split_words(line: str) -> tuple[str, ...]:
-    """Return the words of a line, quotes and escapes left in; a comment ends it."""
+    """Return the words of a line, including quotes and escapes; a comment ends it."""
     words: list[str] = []
     for found in _WORD.finditer(line):
         if found[0].startswith("#"):
@@ -93,7 +93,7 @@ def split_words(line: str) -> tuple[str, ...]:
 
 
 def sections(content: bytes) -> Iterator[Section]:
-    """Go through the sections of a file, in order."""
+    """Yield the sections of a file, in order."""
     keyword, name, lines = "", "", list[Line]()
     for number, text in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         words = split_words(text)
@@ -117,7 +117,7 @@ def configured_servers(content: bytes) -> tuple[ServerPlace, ...]:
 
 
 def weights(content: bytes) -> dict[ServerName, int]:
-    """Return the weight that each server's line gives it, `DEFAULT_WEIGHT` where none can be read."""
+    """Return the weight in each server's line, `DEFAULT_WEIGHT` if none can be read."""
     found: dict[ServerName, int] = {}
     for section, words in _server_lines(content):
         text = words[words.index("weight") + 1 :][:1] if "weight" in words[3:] else ()
@@ -127,7 +127,7 @@ def weights(content: bytes) -> dict[ServerName, int]:
 
 
 def listeners(content: bytes) -> frozenset[Listener]:
-    """Return the TCP addresses on which `content` listens; sockets and names are left to HAProxy."""
+    """Return the TCP addresses on which `content` listens, without sockets and names."""
     found: set[Listener] = set()
     for section in sections(content):
         for line in section.lines:
@@ -146,7 +146,7 @@ def parse_listener(text: str) -> Listener | None:
 
 
 def set_digest(blank: bytes) -> tuple[bytes, str]:
-    """Return a file with its digest filled in where `BLANK_DIGEST` stands, and that digest."""
+    """Return a file with its digest in place of `BLANK_DIGEST`, and that digest."""
     digest = file_digest(blank)
     return _DIGEST_FIELD.sub(rb"\g<1>" + digest.encode(), blank), digest
 
@@ -157,7 +157,7 @@ def file_digest(content: bytes) -> str:
 
 
 def embedded_digest(content: bytes) -> str | None:
-    """Return the digest that a file says it has, or None; a whole file of ours says `file_digest`."""
+    """Return the digest that a file states, or None; in a complete file of ours it equals `file_digest`."""
     found = _LB_DIGEST.search(content)
     return found[1].decode() if found else None
 
@@ -168,12 +168,12 @@ def count_digests(content: bytes) -> int:
 
 
 def is_ours(content: bytes) -> bool:
-    """Return whether this program wrote `content`, and nobody changed it since."""
+    """Return whether this program wrote `content` and it has not been changed since."""
     return embedded_digest(content) == file_digest(content)
 
 
 def canonical_host(text: str) -> str | None:
-    """Return an IP address in its canonical form, None if `text` is none."""
+    """Return an IP address in its canonical form, None if `text` is not one."""
     try:
         return str(ip_address(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Does anybody answer at an address? What HAProxy's own check would find if the server were in its file."""
+"""Does an address answer? The same result as HAProxy's own check would have for a server there."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,11 @@ import trio
 
 CONNECT_TIMEOUT = 0.5
 MAX_CONNECTS = 16
-"""Connections in one look: addresses are the members' word, and nobody may use us to scan a network fast."""
+"""Connections per check: members choose the addresses, and must not be able to use us as a port scanner."""
 
 
 async def find_answering(places: Iterable[tuple[str, int]]) -> frozenset[tuple[str, int]]:
-    """Return which hosts and ports take a TCP connection in time; only the first `MAX_CONNECTS` are tried."""
+    """Return the hosts and ports that accept a TCP connection in time; only `MAX_CONNECTS` are tried."""
     answering: set[tuple[str, int]] = set()
 
     async def connect(host: str, port: int) -> None:

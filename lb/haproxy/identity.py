@@ -1,7 +1,7 @@
-"""As whom and where HAProxy runs: its user when nobody says so, and the directory of its master.
+"""The user and the directory of HAProxy: its default user, and the working directory of its master.
 
-Only a master that is root can change its user; one that is not would refuse the file. Our own child is what
-we are; a running master is asked through its socket, whose credentials the kernel remembers (SO_PEERCRED).
+Only a root master can change its user; any other would refuse the file. Our own child runs as we do; a
+running master is identified through its socket, whose credentials the kernel remembers (SO_PEERCRED).
 """
 
 import grp
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from lb.haproxy.incumbent import identify
 
 NAME = "haproxy"
-"""User and group that Debian's package makes, and the official image has."""
+"""User and group in Debian's package and in the official image."""
 _CREDENTIALS = struct.Struct("iII")
 _PATIENCE = 1.0
 
@@ -28,7 +28,7 @@ class _Peer(NamedTuple):
 def unprivileged(master_socket: Path, *, is_started_by_us: bool) -> tuple[str, str] | None:
     """Return user and group for HAProxy's workers; None if there are none, or HAProxy cannot change to them.
 
-    Without an answer on `master_socket` HAProxy is taken to run as the same user as this process.
+    If `master_socket` does not answer, HAProxy is assumed to run as the same user as this process.
     """
     peer = None if is_started_by_us else _peer(master_socket)
     if (os.geteuid() if peer is None else peer.uid) != 0:
@@ -42,7 +42,7 @@ def unprivileged(master_socket: Path, *, is_started_by_us: bool) -> tuple[str, s
 
 
 def working_directory(master_socket: Path) -> Path:
-    """Return where the running master resolves relative references, our own directory if nobody can tell.
+    """Return the directory in which the running master resolves relative references; ours if it is unknown.
 
     A HAProxy that we start inherits ours.
     """
@@ -60,7 +60,7 @@ def working_directory(master_socket: Path) -> Path:
 
 
 def files_read_by(master_socket: Path) -> tuple[Path, ...]:
-    """Return the files (``-f``) that the running master was started with; none if nobody can tell."""
+    """Return the files (``-f``) of the running master; none if they are unknown."""
     peer = _peer(master_socket)
     found = None if peer is None else identify(peer.pid)
     return () if found is None else found.files

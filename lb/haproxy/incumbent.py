@@ -1,8 +1,8 @@
-"""The HAProxy that is already there: which process it is, which file it reads, and whether we started it.
+"""The HAProxy that is already running: its process, its files, and whether we started it.
 
-A process is known by its id and its start time together, because ids come again. The record of the HAProxy
-that was started outlives the one who started it: the next life may restart and stop what is recorded, and
-nothing else.
+A process is identified by its id together with its start time, because ids are reused. The record of the
+HAProxy that was started outlasts the process that started it: the next life may restart and stop the recorded
+process, and no other.
 """
 
 import os
@@ -18,11 +18,11 @@ from gossip.whole_file import replace_file
 RECORD_NAME = ".lb.haproxy"
 MAX_RECORD_BYTES = 1024
 _START_TIME = 19
-"""Index behind the name of the program: field 22 of proc(5)'s stat, in clock ticks since the boot."""
+"""Index after the program's name: field 22 of proc(5)'s stat, in clock ticks since the boot."""
 
 
 class Incumbent(Struct, frozen=True):
-    """A HAProxy master; `files` are its ``-f``, absolute, as it would open them."""
+    """A HAProxy master; `files` are its ``-f`` arguments as absolute paths."""
 
     pid: int
     start_time: int
@@ -30,7 +30,7 @@ class Incumbent(Struct, frozen=True):
 
 
 def identify(pid: int) -> Incumbent | None:
-    """Return what process `pid` is, None if there is none, or none that can be looked at."""
+    """Return the HAProxy with process id `pid`, None if there is none, or it cannot be inspected."""
     try:
         start_time = _start_time(pid)
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -44,7 +44,7 @@ def identify(pid: int) -> Incumbent | None:
 
 
 def config_files(command: Sequence[str]) -> tuple[str, ...]:
-    """Return the files that HAProxy reads when started like this: each ``-f``, and all behind ``--``."""
+    """Return the files that HAProxy reads with this command line: each ``-f``, and all after ``--``."""
     files: list[str] = []
     words = iter(command[1:])
     for word in words:
@@ -56,7 +56,7 @@ def config_files(command: Sequence[str]) -> tuple[str, ...]:
 
 
 class Record:
-    """The file that names the HAProxy which was started."""
+    """The file that records the HAProxy that was started."""
 
     __slots__ = ("path",)
 
@@ -76,7 +76,7 @@ class Record:
         replace_file(self.path, line, prefix=".lb.haproxy.")
 
     def find(self) -> Incumbent | None:
-        """Return the recorded HAProxy if it still runs."""
+        """Return the recorded HAProxy if it is still running."""
         try:
             with self.path.open("rb") as file:
                 line = msgspec.json.decode(file.read(MAX_RECORD_BYTES), type=_Line)
@@ -88,7 +88,7 @@ class Record:
         return found
 
     def forget(self) -> None:
-        """Remove the record; an error does no harm, since a process that is gone is never found again."""
+        """Remove the record; an error does no harm, because a process that is gone is never found again."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
@@ -100,7 +100,7 @@ class _Line(Struct, frozen=True):
 
 
 def _start_time(pid: int) -> int | None:
-    """Return when `pid` started, None if it has exited and only waits to be reaped."""
+    """Return when `pid` started, None if it has exited and waits to be reaped."""
     fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[_START_TIME])
 

@@ -1,8 +1,8 @@
-"""HAProxy's master process: which processes there are, and a reload that is known to have happened.
+"""HAProxy's master process: its list of processes, and a reload whose success is known.
 
-In HAProxy 2.6 ``reload`` answers nothing: the connection closes, the master re-executes itself and its
-socket is away for up to 150 ms (2.2 s when a listener cannot be bound). Whether the reload took shows only
-afterwards, in the counters of ``show proc``.
+In HAProxy 2.6 ``reload`` has no answer: the connection closes, the master re-executes itself and its socket
+is away for up to 150 ms (2.2 s if a listener cannot be bound). Only the counters of ``show proc`` show
+afterwards whether the reload succeeded.
 """
 
 import re
@@ -23,7 +23,7 @@ _WORKER = re.compile(r"(\d+)\s+worker\s")
 
 
 class ReloadError(HAProxyError):
-    """A reload was asked for and did not take; the old worker goes on."""
+    """A reload was requested and failed; the old worker continues."""
 
 
 class Processes(Struct, frozen=True):
@@ -46,32 +46,32 @@ class Master:
 
     @property
     def path(self) -> Path:
-        """The socket."""
+        """The path of the socket."""
         return self._socket.path
 
     async def peer(self) -> int:
         """Return the id of the process behind the socket, 0 if it is in another process namespace.
 
         Raises:
-            AbsentError: nobody listens.
+            AbsentError: nothing listens.
             UnreachableError: the connection failed for another reason.
         """
         return await self._socket.peer()
 
     async def processes(self) -> Processes:
-        """Return the processes that there are now.
+        """Return the current processes.
 
         Raises:
             UnreachableError: the master does not answer.
-            HAProxyError: it answers something else than a list of processes.
+            HAProxyError: its answer is not a list of processes.
         """
         return parse_processes(await self._socket.ask("show proc"))
 
     async def wait_answer(self, deadline: float) -> Processes:
-        """Ask until the master answers: it is away for a moment when it starts and when it reloaded.
+        """Repeat the request until the master answers: it is away briefly after a start or a reload.
 
         Raises:
-            UnreachableError: it is away for longer, or until `deadline` (Trio's time).
+            UnreachableError: it stays away for longer, or until `deadline` (Trio's time).
         """
         patience = min(deadline, trio.current_time() + FIRST_ANSWER_TIMEOUT)
         while True:
@@ -85,17 +85,17 @@ class Master:
     async def reload(self, deadline: float) -> Processes:
         """Reload and return the processes once a new worker is there; `deadline` in Trio's time.
 
-        The new worker need not serve yet, and may have read any file: check its digest.
+        The new worker may not serve yet, and may have read any file: check its digest.
 
         Raises:
-            ReloadError: the master refused the configuration, or no new worker came until `deadline`.
-            UnreachableError: the master does not answer in the first place.
+            ReloadError: the master refused the configuration, or there was no new worker by `deadline`.
+            UnreachableError: the master did not answer in the first place.
         """
         before = await self.wait_answer(deadline)
         try:
             answer = await self._socket.ask("reload")
         except UnreachableError:
-            answer = ""  # it may be executing itself already: what counts is what it says later
+            answer = ""  # it may already be re-executing itself: its later answers count
         if answer.startswith("Success=0"):  # HAProxy 2.7 and later
             raise ReloadError(f"haproxy refused to reload: {_last_alert(answer)}")
         while trio.current_time() < deadline:
@@ -107,7 +107,7 @@ class Master:
         raise ReloadError("haproxy did not start a new worker in time")
 
     async def _poll(self, before: Processes) -> Processes | None:
-        """Return the processes if the reload took, None while that is open."""
+        """Return the processes if the reload succeeded, None while that is open."""
         now = parse_processes(await self._socket.ask("show proc", POLL_TIMEOUT))
         if now.master != before.master:
             raise ReloadError(f"haproxy was restarted during the reload (process {before.master} is gone)")
@@ -122,8 +122,8 @@ def parse_processes(text: str) -> Processes:
     """Read the answer to ``show proc``.
 
     Raises:
-        UnreachableError: it is empty: the master is re-executing itself.
-        HAProxyError: there is no master in it.
+        UnreachableError: it is empty, because the master is re-executing itself.
+        HAProxyError: it does not list a master.
     """
     if not text:
         raise UnreachableError("haproxy's master closed the connection without an answer")

@@ -1,7 +1,7 @@
-"""Watch the running HAProxy's socket: an outage is logged within a second, counted, and logged when it ends.
+"""Watches HAProxy's socket: an outage is logged within a second, counted, and logged when it ends.
 
-The worker's admin socket decides: a worker that runs listens there without a gap, also while it is reloaded.
-The master's socket does not: it is away for a moment in each reload.
+The worker's admin socket decides: a running worker listens there without a gap, even during a reload. The
+master's socket would not do: it is away briefly in each reload.
 """
 
 import errno
@@ -17,15 +17,15 @@ from lb.haproxy.runtime import Runtime
 log = logging.getLogger(__name__)
 
 LOOK_INTERVAL = 0.25
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 CONFIRM_DELAY = 0.05
-"""Seconds until the second look that an outage takes."""
+"""Seconds until the second check, which confirms an outage."""
 _OUR_OWN = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM))
-"""Why a look may fail that says nothing about HAProxy."""
+"""Errors of a check that say nothing about HAProxy."""
 
 
 class OutageWatch:
-    """Asks `runtime` over and over; `on_return` is called when HAProxy answers again."""
+    """Checks `runtime` again and again; `on_return` is called when HAProxy answers again."""
 
     __slots__ = ("_on_return", "_runtime", "_since", "count")
 
@@ -38,11 +38,11 @@ class OutageWatch:
 
     @property
     def since(self) -> float | None:
-        """When the present outage was noticed (Trio's time), None if there is none."""
+        """When the current outage was noticed (Trio's time), None if there is none."""
         return self._since
 
     def note_exit(self) -> None:
-        """Take the word of one who saw HAProxy exit: its restart may be quicker than the next look."""
+        """Record an exit seen elsewhere: HAProxy may be restarted before the next check."""
         if self._since is None:
             self._note("its process has exited")
 
@@ -58,7 +58,7 @@ class OutageWatch:
             await trio.sleep(LOOK_INTERVAL)
 
     async def _look(self) -> str | None:
-        """Return why HAProxy does not answer, "" if it does, None if we could not look."""
+        """Return why HAProxy does not answer, "" if it does, None if the check was impossible."""
         try:
             await self._runtime.digest()
         except UnreachableError as error:

@@ -1,8 +1,8 @@
-"""Whether HAProxy can listen where a configuration says, asked before HAProxy has to find out.
+"""Checks whether HAProxy can listen on the addresses in a configuration, before HAProxy tries.
 
-`haproxy -c` accepts a port that somebody else has and an address that is not ours; the reload then pauses the
-old listeners for two seconds while it tries, and that is an outage. Only *new* addresses are tried: those
-that HAProxy has already are its own.
+`haproxy -c` accepts a port that is in use and an address that is not ours; the reload then pauses the old
+listeners for two seconds while it tries, which is an outage. Only *new* addresses are tried: existing ones
+belong to HAProxy itself.
 """
 
 import errno
@@ -13,11 +13,11 @@ from gossip.errors import os_reason
 from lb.haproxy.config_text import Listener, listeners
 
 _FATAL = {errno.EADDRINUSE, errno.EADDRNOTAVAIL}
-"""Whether a port below 1024 is allowed is a matter of HAProxy's user, not of ours."""
+"""Whether a port below 1024 is permitted depends on HAProxy's user, not on ours."""
 
 
 def find_unbindable(before: bytes | None, after: bytes) -> str:
-    """Return in words which new listener of `after` cannot be had, "" if all can; binds them for a moment."""
+    """Return the new listener of `after` that cannot be bound, "" if all can; binds them for a moment."""
     for listener in sorted(listeners(after) - listeners(before or b"")):
         if problem := _try(listener):
             return f"cannot listen on {listener}: {problem}"
@@ -31,7 +31,7 @@ def _try(listener: Listener) -> str:
     except OSError as error:
         return os_reason(error)
     with probe:
-        # As HAProxy does: an address that it holds under another name (`*:80`) is no obstacle for it.
+        # As in HAProxy: an address that it holds under another name (`*:80`) is no obstacle.
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             with suppress(OSError):
                 probe.setsockopt(socket.SOL_SOCKET, option, 1)

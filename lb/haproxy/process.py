@@ -1,10 +1,9 @@
-"""One HAProxy master as a process that outlives us: start, find, watch and signal it (ADR 16).
+"""One HAProxy master as a process that outlasts us: start, find, watch and signal it (ADR 16).
 
-A process is identified by a pid file descriptor, which cannot come to refer to another process. HAProxy's
-standard output and error are a non-blocking pipe that HAProxy itself also holds open for reading. When
-nobody reads the pipe, lines that do not fit are lost and HAProxy keeps running. The next gossip-lb that
-adopts the process reads the same pipe. When to start, adopt and restart is decided in
-`lb.haproxy.supervisor`.
+A process is identified by a pid file descriptor, which never comes to refer to another process. HAProxy's
+standard output and error are a non-blocking pipe that HAProxy itself also holds open for reading. If the pipe
+is not read, lines that do not fit are lost and HAProxy keeps running. The next gossip-lb that adopts the
+process reads the same pipe. `lb.haproxy.supervisor` decides when to start, adopt and restart.
 """
 
 import fcntl
@@ -26,7 +25,7 @@ LOG_PIPE_BYTES = 256 * 1024
 """Capacity of the log pipe; the kernel may grant less, but at least 64 KiB."""
 _CHUNK = 65536
 _spawning = trio.CapacityLimiter(1)
-"""A limiter of our own: name look-ups that hang in the default one must not delay a restart."""
+"""A separate limiter: name look-ups that hang in the default one must not delay a restart."""
 
 
 def haproxy_command(binary: str, config: Path, master_socket: Path) -> tuple[str, ...]:
@@ -48,7 +47,7 @@ class Process:
         self.is_ours = is_ours
         self._handle = handle
         self._log = log
-        self._pending = bytearray()  # of the log: a line that is not complete yet
+        self._pending = bytearray()  # an incomplete line of the log
 
     @property
     def has_log(self) -> bool:
@@ -75,7 +74,7 @@ class Process:
 
     def end_group(self) -> None:
         """Kill the remaining workers: one that outlives its master would keep the ports."""
-        if self.is_ours:  # started in its own session, so the group contains nothing else
+        if self.is_ours:  # started in its own session, so the group has no other processes
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
@@ -143,7 +142,7 @@ def _spawn(command: list[str]) -> Process:
     try:
         with suppress(OSError):
             fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, LOG_PIPE_BYTES)
-        # A separate file description, open for reading too: HAProxy gets no SIGPIPE when we are gone.
+        # A separate file description, also open for reading: HAProxy gets no SIGPIPE when we are gone.
         both = os.open(f"/proc/self/fd/{writing}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except BaseException:
         os.close(log)
@@ -186,7 +185,7 @@ def _log_of(pid: int) -> int | None:
 
 
 def _cut(pending: bytearray, chunk: bytes) -> Iterator[str]:
-    """Add `chunk` to `pending` and yield the lines that are complete, in pieces of `MAX_LINE_BYTES`."""
+    """Add `chunk` to `pending` and yield the complete lines, in pieces of `MAX_LINE_BYTES`."""
     *lines, rest = bytes(pending + chunk).split(b"\n")
     pending[:] = rest
     if len(rest) > MAX_LINE_BYTES:

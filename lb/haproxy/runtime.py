@@ -1,4 +1,4 @@
-"""The running worker, asked and told through its admin socket (HAProxy's runtime API).
+"""The running worker, queried and controlled through its admin socket (HAProxy's runtime API).
 
 Only names from the allow-list ever become part of a command: a ``;`` or a line break in a
 server's name would be a second command.
@@ -21,14 +21,14 @@ TABLE_TIMEOUT = 5.0
 
 
 class WorkerIdentity(Struct, frozen=True):
-    """A worker by its process id, as it sees it, and the second in which it started (since 1970)."""
+    """A worker by its own view of its process id, and the second in which it started (since 1970)."""
 
     pid: int
     started: int
 
 
 class Drains(Struct, frozen=True):
-    """What was done to the drained servers, and which servers there are."""
+    """The changes made to drained servers, and the servers that exist."""
 
     drained: tuple[ServerName, ...]
     readied: tuple[ServerName, ...]
@@ -54,11 +54,11 @@ class Runtime:
         return value if key == "LB_DIGEST" else None
 
     async def identity(self) -> WorkerIdentity:
-        """Return which worker answers.
+        """Return the identity of the worker that answers.
 
         Raises:
             UnreachableError: the worker does not answer.
-            HAProxyError: its answer does not say.
+            HAProxyError: its answer does not have it.
         """
         answer = await self._socket.ask("show info")
         fields = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
@@ -70,7 +70,7 @@ class Runtime:
             ) from error
 
     async def servers_table(self) -> str:
-        """Return the answer to ``show servers state`` as it is."""
+        """Return the unchanged answer to ``show servers state``."""
         return await self._socket.ask("show servers state", TABLE_TIMEOUT)
 
     async def servers(self) -> tuple[ServerRow, ...]:
@@ -78,11 +78,11 @@ class Runtime:
         return parse_servers(await self.servers_table())
 
     async def set_states(self, servers: Iterable[ServerName], state: AdminState) -> None:
-        """Set the administrative state of each server; the effect on traffic is a matter of milliseconds.
+        """Set the administrative state of each server; traffic follows within milliseconds.
 
         Raises:
-            HAProxyError: the worker objects (for example: no such server); the others are set.
-            LocalProtocolError: a name could not stand in a command safely; nothing was sent.
+            HAProxyError: the worker refuses (for example: no such server); the other servers are set.
+                LocalProtocolError: a name is unsafe in a command; nothing was sent.
         """
         commands = [f"set server {_checked(name)} state {state}" for name in servers]
         complaints: list[str] = []
@@ -93,11 +93,11 @@ class Runtime:
             raise HAProxyError(f"haproxy refused to set servers to {state}: {complaints[0][:200]}")
 
     async def drain_exactly(self, drained: Collection[ServerName], ours: Collection[ServerName]) -> Drains:
-        """Make `drained` drained, and those of `ours` that are not in it ready again.
+        """Drain `drained`, and make those of `ours` that are not in it ready again.
 
-        Names that the worker does not have are ignored: they are out of its configuration already. A server
-        that is drained but not one of `ours` was drained by a person, and stays so; so does one in
-        maintenance, no matter who put it there.
+        Names that the worker does not have are ignored: they are already out of its configuration. A server
+        that is drained but not one of `ours` was drained by a person, and stays so; so does any server in
+        maintenance.
         """
         rows = await self.servers()
         free = [row for row in rows if not row.is_in_maintenance]

@@ -1,8 +1,8 @@
 """Servers as the running HAProxy sees them: the table ``show servers state``. Pure.
 
-The table is also the format of the state file through which a new worker learns what its predecessor knew
-(down, drained, weights). A full one silently keeps the *old port* of a server that moved, so only lines
-that agree with the new configuration may pass (HAProxy issues 1412, 2103, 2506).
+The table is also the format of the state file through which a new worker takes over its predecessor's
+knowledge (down, drained, weights). A full table silently restores the *old port* of a server that moved, so
+only lines that agree with the new configuration may pass (HAProxy issues 1412, 2103, 2506).
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ _MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40  # forced, inherited, by configu
 
 
 class AdminState(StrEnum):
-    """What ``set server … state`` takes."""
+    """The states that ``set server … state`` accepts."""
 
     READY = "ready"
     DRAIN = "drain"
@@ -42,7 +42,7 @@ class ServerRow(Struct, frozen=True):
 
     @property
     def health(self) -> Health:
-        """What HAProxy's checks say; a server that nobody has checked yet begins as running."""
+        """The verdict of HAProxy's checks; a server that was not checked yet begins as running."""
         if self.operation == _STOPPED:
             return Health.DOWN
         if not self.check_bits & _CHECK_CONFIGURED:
@@ -51,12 +51,12 @@ class ServerRow(Struct, frozen=True):
 
     @property
     def is_drained(self) -> bool:
-        """Whether somebody asked for this server to be drained."""
+        """Whether a command drained this server."""
         return bool(self.admin_bits & _DRAINED_BY_COMMAND)
 
     @property
     def is_in_maintenance(self) -> bool:
-        """Whether the server takes no traffic at all, for any reason but its checks."""
+        """Whether the server takes no traffic at all, for any reason except its checks."""
         return bool(self.admin_bits & _MAINTENANCE)
 
 
@@ -74,10 +74,10 @@ def parse_servers(table: str) -> tuple[ServerRow, ...]:
 
 
 def filter_state(table: str, servers: Iterable[ServerPlace]) -> bytes:
-    """Return the state file for a worker that will have `servers`: only what is true of them.
+    """Return the state file for a worker that will have `servers`: only the lines that apply to them.
 
     Raises:
-        HAProxyError: `table` is not what ``show servers state`` answers.
+        HAProxyError: `table` is not an answer to ``show servers state``.
     """
     wanted = set(servers)
     kept = [row.line for row in parse_servers(table) if row.place in wanted]
@@ -86,7 +86,7 @@ def filter_state(table: str, servers: Iterable[ServerPlace]) -> bytes:
 
 
 def difference(expected: Iterable[ServerPlace], rows: Iterable[ServerRow]) -> str:
-    """Return in words how the running servers differ from the expected ones, "" if they do not."""
+    """Return the difference between running and expected servers in words, "" if there is none."""
     running = {row.place.name: row.place for row in rows}
     configured = {place.name: place for place in expected}
     missing = [str(name) for name in configured if name not in running]

@@ -1,7 +1,7 @@
-"""Keep one HAProxy running: start it, or adopt the one that is there; again, later each time, when it exits.
+"""Keeps one HAProxy running: starts or adopts it, and restarts it, after growing delays, when it exits.
 
-HAProxy outlives its supervisor. It is stopped by `Supervisor.stop` alone, and only if it was started here or
-by an earlier gossip-lb; a supervisor that is cancelled or killed leaves it serving for the next one to adopt.
+HAProxy outlasts its supervisor. Only `Supervisor.stop` stops it, and only if it was started here or by an
+earlier gossip-lb; a supervisor that is cancelled or killed leaves it serving for the next one to adopt.
 """
 
 import logging
@@ -30,21 +30,21 @@ STABLE_AFTER = 60.0
 DEFAULT_STOP_TIMEOUT = 5.0
 LAST_RESORT_TIMEOUT = 2.0
 STRANGER_GRACE = 10.0
-"""Seconds that a HAProxy which we did not start has to come back in, before we start one."""
+"""Seconds that a HAProxy which we did not start has to come back, before we start one."""
 FIRST_LOOK = 3.0
 """Seconds that a master may be away when we start: a predecessor may have died in the middle of a reload."""
 _ROUTINE = re.compile(r" : (Proxy .* stopped|Former worker .* exited with code 0)")
 
 
 class StrangerError(HAProxyError):
-    """Another HAProxy has our sockets: a person must decide which one is meant."""
+    """Another HAProxy has our sockets: a person must decide which one is right."""
 
 
 class Supervisor:
     """Runs `command`, which reads `config`, for as long as `run` runs.
 
-    `record` names the HAProxy that was started; `stop_timeout` is in seconds, for requests in flight;
-    `prepare` is called before each start.
+    `record` is the record of the HAProxy that was started; `stop_timeout` is in seconds, for requests in
+    flight; `prepare` is called before each start.
     """
 
     __slots__ = (
@@ -80,19 +80,19 @@ class Supervisor:
         self._prepare = prepare
         self._process: Process | None = None
         self._has_looked = False
-        self.last_alert = ""  # the first of the master's newest alerts: the ones behind it are summaries
+        self.last_alert = ""  # the first of the master's newest alerts: later ones are summaries
         self._alerting = False
         self.is_adopted = False
-        self.on_exit: Callable[[], object] = bool  # called when the process that was watched is gone
+        self.on_exit: Callable[[], object] = bool  # called when the watched process is gone
         self.starts = 0
 
     @property
     def pid(self) -> int | None:
-        """The master that is watched, None if there is none right now."""
+        """The master being watched, None if there is none right now."""
         return None if self._process is None else self._process.pid
 
     async def check(self) -> None:
-        """Find out whether `run` could begin, and change nothing.
+        """Check whether `run` could begin, without changing anything.
 
         Raises:
             StrangerError: another HAProxy has our sockets.
@@ -103,16 +103,16 @@ class Supervisor:
         except StrangerError:
             raise
         except HAProxyError:
-            return  # it may pass: `run` tries again
+            return  # it may be temporary: `run` tries again
         if found is not None:
             found.close()
         elif shutil.which(self._command[0]) is None:
             raise HAProxyError(f"cannot start {self._command[0]}: no such program (see --haproxy-binary)")
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep HAProxy running until cancelled; it goes on serving then.
+        """Keep HAProxy running until cancelled; it then continues to serve.
 
-        Reports through `task_status` after the first attempt, whether there is a process or not.
+        Reports through `task_status` after the first attempt, whether or not there is a process.
         """
         delay = RESTART_DELAY
         while True:
@@ -134,9 +134,9 @@ class Supervisor:
             delay = min(2 * delay, MAX_RESTART_DELAY)
 
     async def stop(self) -> int | None:
-        """End HAProxy if it is ours; return the process that was ended, None if there was none to end.
+        """End HAProxy if it is ours; return the process that was ended, None if there was none.
 
-        Requests in flight may finish first: SIGUSR1, SIGTERM, SIGKILL, each with its time.
+        Requests in flight may finish first: SIGUSR1, SIGTERM, SIGKILL, each with its own time limit.
         """
         found = self._process
         if found is None and (recorded := self._record.find()) is not None:
@@ -186,14 +186,14 @@ class Supervisor:
         return started
 
     async def _find(self) -> Process | None:
-        """Return the running HAProxy that is to be adopted, None if there is none.
+        """Return the running HAProxy to adopt, None if there is none.
 
         Raises:
-            StrangerError: there is one that is not to be adopted.
-            HAProxyError: it cannot be seen whether there is one.
+            StrangerError: there is one that must not be adopted.
+            HAProxyError: it cannot be determined whether there is one.
         """
         if (recorded := self._record.find()) is not None:
-            # Alive, whether it answers right now or not: a second one would share its ports.
+            # It is alive, whether or not it answers right now: a second one would share its ports.
             self._check_files(recorded)
             return process.find(recorded, is_ours=True)
         patience, self._has_looked = self._patience(), True
@@ -241,7 +241,7 @@ class Supervisor:
         return status
 
     async def _mourn(self, dead: Process, status: int | None, delay: float) -> None:
-        """Say that it exited; leave one that we did not start to its own supervisor for a while."""
+        """Log that it exited; if we did not start it, leave it to its own supervisor for a while."""
         self.on_exit()
         if dead.is_ours:
             self._record.forget()
@@ -274,7 +274,7 @@ class Supervisor:
     def _log_line(self, line: str, master: int) -> None:
         is_alert = line.startswith("[ALERT]")
         haproxy_log.log(_level(line), "%s", line)
-        # Workers' alerts are about traffic; why something does not start or load, the master says.
+        # Workers' alerts are about traffic; the master's say why something does not start or load.
         if f"({master})" in line:
             if is_alert and not self._alerting:
                 self.last_alert = line.partition(" : ")[2]
