@@ -1,4 +1,4 @@
-"""``python -m lb`` is ``gossip-lb``."""
+"""Makes ``python -m lb`` the same as ``gossip-lb``."""
 
 import sys
 

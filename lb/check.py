@@ -1,8 +1,8 @@
-"""``gossip-lb check``: everything that must be right before a load balancer can run, looked at one by one.
+"""``gossip-lb check``: checks the prerequisites of a load balancer one by one.
 
-The configuration and HAProxy stay as they are. The directory is locked for the moment of the look, as a run
-would lock it: the lock file stays, and what a killed run left half-written is removed. Beside a running
-gossip-lb the lock is its own, and the check says that it runs.
+The configuration and HAProxy stay unchanged. The directory is locked during the check, as in a run: the lock
+file stays, and half-written files of a killed run are removed. If a gossip-lb is running, it has the lock,
+and the check reports that it is running.
 """
 
 import os
@@ -37,7 +37,7 @@ Answer = TypeVar("Answer")
 
 
 class Finding(Struct, frozen=True):
-    """One thing that was looked at; `problem` is "" if it is right, `notes` are worth knowing in any case."""
+    """The result of one check; `problem` is "" if it passed, `notes` are worth knowing in any case."""
 
     what: str
     problem: str = ""
@@ -47,7 +47,7 @@ class Finding(Struct, frozen=True):
 def check_all(
     overrides: Mapping[str, object], config_file: Path | None, echo: Callable[[str], object]
 ) -> int:
-    """Print a line per finding; return 1 if something is wrong.
+    """Print a line per finding; return 1 if there is a problem.
 
     Raises:
         ConfigError: the configuration itself is wrong.
@@ -109,7 +109,7 @@ def _look_at_directory(file: ConfigFile) -> Finding:
 def _look_at_file(
     file: ConfigFile, content: bytes | None, adoption: Adoption | None, config: LbConfig
 ) -> Finding:
-    """Say whose file it is and, before a take-over, what that would carry over and lose."""
+    """Report whose file it is and, before a take-over, what that would carry over and lose."""
     if adoption is not None:
         carried = adoption.carried
         kept = len(carried.settings) + len(carried.global_lines) + len(carried.defaults_lines)
@@ -144,7 +144,7 @@ def _attempt_read(read: Callable[[], bytes | None]) -> bytes | None:
     try:
         return read()
     except GossipError:
-        return None  # the finding about the directory says why
+        return None  # the finding about the directory has the reason
 
 
 def _attempt(action: Callable[[], object]) -> str:
@@ -156,7 +156,7 @@ def _attempt(action: Callable[[], object]) -> str:
 
 
 def _render_sample(config: LbConfig, adoption: Adoption | None) -> tuple[bytes | None, str]:
-    """Render one made-up server into each backend; return the file, or why there is none."""
+    """Render one made-up server into each backend; return the file, or why it cannot be rendered."""
     try:
         render = config.render_here(None if adoption is None else adoption.carried)
         renderer = Renderer(render, config.read_template())
@@ -178,7 +178,7 @@ def _sample(config: LbConfig) -> Plan:
 
 
 def _look_at_sockets(config: LbConfig) -> Iterator[Finding]:
-    """Look at the directories that HAProxy and we make files in; a running HAProxy has made its own."""
+    """Check the directories in which HAProxy and we create files; a running HAProxy has created its own."""
     sockets = config.sockets
     made_by_us = (sockets.state_file.parent,)
     made_by_child = (sockets.master.parent, sockets.admin.parent) if config.start_haproxy else ()
@@ -192,7 +192,7 @@ def _look_at_sockets(config: LbConfig) -> Iterator[Finding]:
 
 
 def _other_file(config: LbConfig, target: Path) -> str:
-    """Return which other file the running HAProxy reads; "" if it is ours, or cannot be known."""
+    """Return the other file that the running HAProxy reads; "" if it reads ours, or if that is unknown."""
     found = files_read_by(config.sockets.present_master())
     if not found or target in found:
         return ""

@@ -144,7 +144,7 @@ def _split(flags: dict[str, object]) -> tuple[dict[str, object], dict[str, objec
 
 
 def main() -> int:
-    """Run the command line of this process, which is to end with the exit code returned."""
+    """Run the command line of this process and return its exit code."""
     return run_process(cli, PROGRAM)
 
 

@@ -1,6 +1,6 @@
 """The settings of the load balancer's side: each with its type, default, flag, limits and meaning.
 
-Those of its agent are in `gossip.agent.config`; what the template may print stands in ``[lb.haproxy]``.
+The settings of its agent are in `gossip.agent.config`; the values for the template are in ``[lb.haproxy]``.
 `lb.config_sources` reads and checks them.
 """
 
@@ -32,11 +32,11 @@ MAX_SOCKET_PATH = 91
 """A Unix socket's path has 107 bytes, and HAProxy appends its process id and ``.tmp`` while it binds."""
 STATE_NAME = ".lb.state"
 MASTER_SOCKETS = (Path("/run/haproxy/master.sock"), Path("/run/haproxy-master.sock"))
-"""Ours, and that of Debian's systemd unit."""
+"""Our path, and that of Debian's systemd unit."""
 
 
 class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the load balancer's side is told at its start. Times are in seconds."""
+    """The settings of the load balancer's side. Times are in seconds."""
 
     config_path: Annotated[str, Setting("HAProxy's configuration.", "--config-path", "FILE")] = (
         "/etc/haproxy/haproxy.cfg"
@@ -56,7 +56,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             default="127.0.0.1:8404",
             is_live=True,
         ),
-    ] = None  # nothing: as in [lb.haproxy]
+    ] = None  # default: as in [lb.haproxy]
     master_socket: Annotated[
         str,
         Setting(
@@ -65,7 +65,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             "PATH",
             default="/run/haproxy/master.sock, or Debian's /run/haproxy-master.sock",
         ),
-    ] = ""  # nothing: the first of MASTER_SOCKETS that exists, else the first
+    ] = ""  # default: the first of MASTER_SOCKETS that exists, else the first
     admin_socket: Annotated[
         str, Setting("Socket of HAProxy's worker for commands.", "--admin-socket", "PATH")
     ] = "/run/haproxy/admin.sock"
@@ -110,7 +110,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             default="haproxy -c -f {file}",
             words=Words.SHELL,
         ),
-    ] = ()  # nothing: haproxy_binary -c -f {file}
+    ] = ()  # default: haproxy_binary -c -f {file}
     validate_timeout: Annotated[Seconds, Setting("How long the check of a file may take.", above=0)] = (
         Seconds(10)
     )
@@ -177,19 +177,19 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def sockets(self) -> Sockets:
-        """Where HAProxy listens for commands."""
+        """HAProxy's command sockets."""
         state = Path(self.state_file) if self.state_file else self.target.parent / STATE_NAME
         masters = (Path(self.master_socket),) if self.master_socket else MASTER_SOCKETS
         return Sockets(masters[0], Path(self.admin_socket), state, masters[1:])
 
     @property
     def view_file(self) -> Path:
-        """Where the addresses of members are kept for the next start."""
+        """The file with the addresses of members for the next start."""
         return self.sockets.state_file.parent / VIEW_NAME
 
     @property
     def render(self) -> RenderConfig:
-        """What the template may print; `listen` stands for one frontend on the first backend."""
+        """The values for the template; `listen` stands for one frontend on the first backend."""
         sockets = self.sockets
         config = msgspec.structs.replace(
             self.haproxy, admin_socket=str(sockets.admin), state_file=str(sockets.state_file)
@@ -202,12 +202,12 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return config
 
     def render_here(self, carried: Carried | None = None) -> RenderConfig:
-        """Return `render` with what this machine adds: lines that were carried over, a user that is not root.
+        """Return `render` with the additions of this machine: carried lines, and a user other than root.
 
-        `carried` is what a take-over would carry over; nothing given: what an earlier one did.
+        `carried` is what a take-over would carry over; default: the result of an earlier take-over.
 
         Raises:
-            ConfigError: what an earlier take-over carried over cannot be read or used.
+            ConfigError: the result of an earlier take-over cannot be read or used.
         """
         config = with_carried(self.render, carried or read_carried(self.target.parent))
         if config.user is None and config.group is None:
@@ -217,9 +217,9 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return config
 
     def plan(self, *, allow_loopback: bool, agent_listeners: Iterable[tuple[str, int]] = ()) -> PlanConfig:
-        """Return which members are servers.
+        """Return the rules for which members are servers.
 
-        Loopback addresses are for agents that are bound to one; where the agent listens is no server.
+        Loopback addresses are for agents that are bound to one; the agent's own listeners are never servers.
         """
         return PlanConfig(
             own_listeners=frozenset(agent_listeners),
@@ -236,7 +236,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def settle(self) -> SettleConfig:
-        """When to change the file."""
+        """The timings of changes of the file."""
         return SettleConfig(
             calm=self.arrive_calm,
             quiet=self.arrive_quiet,
@@ -248,7 +248,7 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def deployment(self) -> DeploymentConfig:
-        """When to reload."""
+        """The timings of reloads."""
         return DeploymentConfig(
             min_reload_interval=self.min_reload_interval,
             max_old_workers=self.max_old_workers,
@@ -259,14 +259,14 @@ class LbConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def validator(self) -> Validator:
-        """How a candidate is validated."""
+        """The validator of candidates."""
         command = self.validate_command or (self.haproxy_binary, "-c", "-f", FILE_PLACEHOLDER)
         return Validator(
             command, self.validate_timeout, lambda: working_directory(self.sockets.present_master())
         )
 
     def read_template(self) -> str | None:
-        """Return the text of the template, None for the one that comes with the package.
+        """Return the text of the template, None for the one in the package.
 
         Raises:
             ConfigError: it cannot be read.

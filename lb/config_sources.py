@@ -31,7 +31,7 @@ def load_lb_config(
     `overrides` are the flags: keys are the fields of `LbConfig`, None and () mean "not given".
 
     Raises:
-        ConfigError: one line that names the source, the key, the value and what is expected.
+        ConfigError: one line that names the source, the key, the value and the expected form.
     """
     return explained_lb_config(overrides, config_file, environ).config
 
@@ -41,7 +41,7 @@ def explained_agent_config(
     config_files: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Merged[AgentConfig]:
-    """Return the settings of the load balancer's own agent, which has a role unless told otherwise.
+    """Return the settings of the load balancer's own agent, which has a default role.
 
     Raises:
         ConfigError: as for `gossip.agent.config_sources.load_config`.
@@ -55,7 +55,7 @@ def explained_lb_config(
     config_file: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Merged[LbConfig]:
-    """Do as `load_lb_config`, and say where each value came from."""
+    """Like `load_lb_config`, with the origin of each value."""
     environ = os.environ if environ is None else environ
     files = [] if config_file is None else [_read_file(config_file)]
     environment = environment_source(LbConfig, environ, ENVIRONMENT_PREFIX)
@@ -74,7 +74,7 @@ def _read_file(path: Path) -> Source:
 
 
 def _check(config: LbConfig) -> None:
-    """Check what the parts cannot know by themselves; making them checks the rest."""
+    """Check what the parts cannot check on their own; constructing them checks the rest."""
     _ = config.render, config.plan(allow_loopback=False)
     config.read_template()
     master = str(config.sockets.master)

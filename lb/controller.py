@@ -1,7 +1,7 @@
-"""The loop that joins the parts: gossip's events to decisions, decisions to a file, the file to HAProxy.
+"""The loop that connects the parts: gossip's events to decisions, decisions to a file, the file to HAProxy.
 
-`observe` is called by the agent's driver with every batch of effects, synchronously; `run` lives beside the
-agent. Every decision is made by `lb.policy.reconciler`; here it is carried out and put into words.
+The agent's driver calls `observe` with every batch of effects, synchronously; `run` runs beside the agent.
+`lb.policy.reconciler` makes every decision; this module carries it out and describes it.
 """
 
 import logging
@@ -30,12 +30,12 @@ log = logging.getLogger("lb")
 
 HEALTH_INTERVAL = 1.0
 MAX_REMEMBERED_DRAINS = 1000
-"""Servers that stay drained although they are out of the plan: until the reload that removes them."""
+"""Servers that stay drained although they are no longer in the plan, until the reload that removes them."""
 MAX_REASON_CHANGES = 5
 
 
 class Balancer:
-    """Keeps HAProxy's servers the same as the members; `deployment` does the work."""
+    """Keeps HAProxy's servers in step with the members; `deployment` does the work."""
 
     def __init__(
         self,
@@ -58,19 +58,19 @@ class Balancer:
         self._moves_tried = 0
         self._asked_at = 0.0
         self._state_since = 0.0
-        self._undone: tuple[Step, str] | None = None  # decided, and not carried out yet
+        self._undone: tuple[Step, str] | None = None  # decided but not carried out yet
 
     def start_from(self, claims: Iterable[Claim], reason: str) -> None:
-        """Ask for a file with these servers, before anything is known from gossip."""
+        """Request a file with these servers, before gossip has reported anything."""
         self._carry_out(self._reconciler.start_from(claims), reason)
 
     def observe(self, effects: Sequence[Effect], now: float) -> None:
-        """Take in a batch of effects of the node."""
+        """Process a batch of the node's effects."""
         if self._reconciler.observe(effects, now):
             self._wake.set()
 
     def use_renderer(self, renderer: Renderer) -> None:
-        """Print the present plan with another template or other settings, and all further ones."""
+        """Render the current plan, and all later ones, with another template or other settings."""
         self._renderer = renderer
         content = self._render(self._reconciler.plan)
         if content is not None:
@@ -103,13 +103,13 @@ class Balancer:
         try:
             rows = await self._haproxy.runtime.servers()
         except HAProxyError:
-            rows = ()  # it vouches for nobody, and agrees to nothing: servers stay
+            rows = ()  # it confirms nothing and agrees to nothing: servers stay
         self._healths = {servers[row.place]: row.health for row in rows if row.place in servers}
         self._answering = await find_answering(self._some_moves())
         return True
 
     def _some_moves(self) -> list[tuple[str, int]]:
-        """Return the new places to try, each time others first."""
+        """Return the new places to try, different ones each time."""
         moves = [(claim.host, claim.port) for claim in self._reconciler.moves]
         self._moves_tried += MAX_CONNECTS
         first = self._moves_tried % len(moves) if moves else 0
@@ -139,7 +139,7 @@ class Balancer:
         self._undone = None
 
     def _drain(self, step: Step) -> None:
-        """Drain servers that leave and servers that are removed: their reload may have to wait."""
+        """Drain servers that leave or are removed: their reload may have to wait."""
         members = step.decision.draining
         names = {ServerName(s.backend, s.name): s.member for s in step.after.servers}
         before = (*self._drained, *(ServerName(s.backend, s.name) for s in step.before.servers))
@@ -149,7 +149,7 @@ class Balancer:
         self._deployment.want_drained(self._drained)
 
     def _render(self, plan: Plan) -> bytes | None:
-        """Return the inspected file for `plan`, None if the template or the result is not acceptable."""
+        """Return the verified file for `plan`, None if the template or the result is unacceptable."""
         try:
             content = self._renderer.render(plan).content
             findings = inspect(content, self._renderer.render(plan.emptied()).content, plan)
@@ -163,7 +163,7 @@ class Balancer:
 
 
 def _words(changes: Sequence[Change]) -> str:
-    """Return why the file changes, for the log."""
+    """Return the reason for a change of the file, for the log."""
     words = [
         f"{c.member} {c.reason}" + (f" by {c.successor}" if c.successor else "")
         for c in changes[:MAX_REASON_CHANGES]

@@ -1,8 +1,8 @@
-"""What the balancer decided, in the words of its log: one line for each server, and one for each wait.
+"""The balancer's log of its decisions: one line for each server, and one for each wait.
 
-A line about a server says which one, why, who said so, how long it took, and what HAProxy said of it. A line
-about a wait says what for, which servers are kept meanwhile, and what a person can do. What is odd about a
-member is said once.
+A line about a server has its name, the reason, the reporters, how long it took, and HAProxy's verdict. A line
+about a wait says what it waits for, which servers are kept meanwhile, and the remedy. Faults of a member are
+logged once.
 """
 
 import logging
@@ -17,9 +17,9 @@ from lb.policy.witness import Health
 log = logging.getLogger("lb")
 
 MAX_REMEMBERED_COMPLAINTS = 4096
-"""Complaints that are not logged again; beyond that the oldest is forgotten, and may be logged once more."""
+"""Complaints that are not logged again; beyond that, the oldest is forgotten, and may be logged once more."""
 MAX_NAMES = 10
-"""Servers that one line names."""
+"""Servers named in one line."""
 
 _WAITS = {
     "isolated": (
@@ -45,11 +45,11 @@ _WAITS = {
         "check the admin socket, and that the template's server lines have a check",
     ),
 }
-"""What each detail of a state waits for, and what a person can do."""
+"""For each detail of a state, what it waits for, and the remedy."""
 
 
 class EventLog:
-    """Writes the lines."""
+    """Writes the log lines."""
 
     __slots__ = ("_full", "_known")
 
@@ -58,7 +58,7 @@ class EventLog:
         self._full: frozenset[str] = frozenset()
 
     def complain(self, about: Rejection | MappedName) -> None:
-        """Log that a member cannot have what it asks for, or has a name that may not stand in a file."""
+        """Log that a member cannot have what it asks for, or that its name may not be in a file."""
         if about in self._known:
             return
         if len(self._known) >= MAX_REMEMBERED_COMPLAINTS:

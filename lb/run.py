@@ -1,8 +1,8 @@
 """The load balancer's agent: the gossip agent with a balancer beside it, in one nursery.
 
-Order of a start: the file is locked and there is one (a starter configuration, if need be) before gossip
-begins; HAProxy is started, adopted or looked for; then members enter as they come. At the end the agent
-leaves first, while HAProxy still serves; HAProxy itself is stopped only where that was asked for.
+Order of a start: the file is locked and created if necessary (a starter configuration) before gossip begins;
+HAProxy is started, adopted or looked for; then members enter as they appear. At the end the agent leaves
+first, while HAProxy still serves; HAProxy itself is stopped only on request.
 """
 
 import logging
@@ -53,13 +53,13 @@ log = logging.getLogger("lb")
 
 PROGRAM = "gossip-lb"
 LIVE_SETTINGS = live_settings(LbConfig)
-"""What a reload changes in a running load balancer; every other setting needs a restart."""
+"""Settings that a reload changes in a running load balancer; all others need a restart."""
 
 
 class LoadBalancer:
     """All parts of one load balancer, wired together.
 
-    `open` it before the agent starts, give `observe` and `panels` to the agent, `close` it at the end.
+    `open` it before the agent starts, pass `observe` and `panels` to the agent, `close` it at the end.
     """
 
     def __init__(self, config: LbConfig, plan_config: PlanConfig) -> None:
@@ -77,14 +77,14 @@ class LoadBalancer:
         )
         self._balancer = Balancer(self._settle, plan_config, self._renderer, self._deployment, self._haproxy)
         self._origin = Origin.NOWHERE
-        self._settled = trio.Event()  # HAProxy answers, or is somebody else's business
+        self._settled = trio.Event()  # HAProxy answers, or is not under our supervision
         self._outages = OutageWatch(self._haproxy.runtime, self._deployment.look_again)
-        self.signals: AsyncIterator[int] | None = None  # SIGUSR2, if somebody receives it
+        self.signals: AsyncIterator[int] | None = None  # SIGUSR2, if it is handled
         self._supervisor.on_exit = self._outages.note_exit
         self.observe = self._balancer.observe
 
     def open(self) -> Inheritance:
-        """Lock the file and make sure that there is one; blocks.
+        """Lock the file and make sure that it exists; blocks.
 
         Raises:
             ConfigError: the directory cannot be used, or the template cannot be rendered.
@@ -96,17 +96,17 @@ class LoadBalancer:
         try:
             inheritance = inherit(self._file, self._plan_config.backends, self._plan_config.reserved_names)
             if self._must_repair(inheritance.origin):
-                # HAProxy may be started with it at any moment, by us or by somebody else.
+                # HAProxy may be started with it at any time, by us or by somebody else.
                 self._file.swap(self._render(inheritance.claims))
             else:
-                self._render(())  # a template that does not work should say so now
+                self._render(())  # a broken template should be reported now
         except BaseException:
             self._file.close()
             raise
         return inheritance
 
     def _must_repair(self, origin: Origin) -> bool:
-        """Tell whether the file has to be written before HAProxy reads it; keep a copy of what goes then."""
+        """Tell whether the file must be written before HAProxy reads it; keep a copy of lost content."""
         present = self._file.read()
         if origin is not Origin.REPAIRED or present is None:
             return present is None
@@ -120,7 +120,7 @@ class LoadBalancer:
         self._file.close()
 
     def begin(self, inheritance: Inheritance) -> None:
-        """Start from what a former life left; call it when Trio's clock runs."""
+        """Start from the inheritance of an earlier life; call it once Trio's clock is running."""
         self._origin = inheritance.origin
         if inheritance.claims:
             self._settle.seed(inheritance.claims, trio.current_time())
@@ -129,11 +129,11 @@ class LoadBalancer:
 
     @property
     def panels(self) -> Sequence[Panel]:
-        """What has to run beside the agent; a panel that fails is started again, and disturbs no other."""
+        """The tasks to run beside the agent; a panel that fails is restarted, and disturbs no other."""
         return (self.supervise, self.deploy, self.decide, self.watch, self.remember, self.obey)
 
     async def check(self) -> None:
-        """Look whether HAProxy can be run at all, before gossip begins.
+        """Check whether HAProxy can be run at all, before gossip begins.
 
         Raises:
             ConfigError: another HAProxy is in the way, or there is none to start.
@@ -145,7 +145,7 @@ class LoadBalancer:
                 raise ConfigError(str(error)) from error
 
     async def supervise(self, _agent: Agent) -> None:
-        """Keep HAProxy running, if that is wanted; cancelled, it leaves HAProxy as it is."""
+        """Keep HAProxy running, if configured; if cancelled, leave HAProxy as it is."""
         log.info(
             "configuration file inspected", extra={"file": self._config.target, "origin": self._origin.value}
         )
@@ -154,7 +154,7 @@ class LoadBalancer:
             return
         async with trio.open_nursery() as nursery:
             await nursery.start(self._supervisor.run)
-            # Before anybody compares: HAProxy needs a moment until it can say what it runs.
+            # Before any comparison: HAProxy needs a moment until it can report what it runs.
             is_ready = await self._haproxy.wait_ready()
             found = {"adopted": self._supervisor.is_adopted, "answers": is_ready}
             log.info("haproxy supervised", extra={"pid": self._supervisor.pid, **found})
@@ -175,19 +175,19 @@ class LoadBalancer:
         await keep_view(agent.driver.node, self._config.view_file)
 
     async def watch(self, _agent: Agent) -> None:
-        """Say when HAProxy does not serve."""
+        """Report when HAProxy does not serve."""
         await self._settled.wait()
         await self._outages.run()
 
     async def obey(self, _agent: Agent) -> None:
-        """Take SIGUSR2, which is meant for HAProxy's master, as a wish to look whether all is right."""
+        """Treat SIGUSR2, which is meant for HAProxy's master, as a request to check everything."""
         if self.signals is not None:
             async for _ in self.signals:
                 log.warning("SIGUSR2: checking file and worker; haproxy is reloaded when its file changes")
                 self._deployment.look_again()
 
     def reconfigure(self, fresh: LbConfig, renderer: Renderer) -> None:
-        """Apply what may change while running, and name what needs a restart."""
+        """Apply the settings that may change at run time, and name those that need a restart."""
         before = self._config
         changed = [key for key in LbConfig.__struct_fields__ if getattr(before, key) != getattr(fresh, key)]
         live = {key: getattr(fresh, key) for key in LIVE_SETTINGS}
@@ -201,7 +201,7 @@ class LoadBalancer:
             log.warning("configuration changed: restart to apply", extra={"keys": ",".join(needs_restart)})
 
     def renderer_for(self, fresh: LbConfig) -> Renderer:
-        """Return a renderer for the live part of `fresh`, tried out; blocks.
+        """Return a tested renderer for the live part of `fresh`; blocks.
 
         Raises:
             ConfigError: the template cannot be read or rendered.
@@ -213,7 +213,7 @@ class LoadBalancer:
         return renderer
 
     async def end(self, exit_code: int) -> None:
-        """Stop HAProxy if that is wanted and the leave was clean, else say that it goes on serving."""
+        """Stop HAProxy if configured and the leave was clean, otherwise log that it continues to serve."""
         if not self._config.start_haproxy:
             return
         if self._config.stop_haproxy_on_exit and exit_code == EXIT_LEFT:
@@ -230,7 +230,7 @@ class LoadBalancer:
 
 
 def prepare(config: LbConfig) -> None:
-    """Settle what becomes of a file that somebody else wrote, before anything is rendered; blocks.
+    """Take over a file that somebody else wrote, if permitted, before anything is rendered; blocks.
 
     Raises:
         ConfigError: it may not be taken over, or the directory cannot be used.
@@ -251,12 +251,12 @@ async def run(
 ) -> int:
     """Run a load balancer with its agent until it has left; return the exit code.
 
-    HAProxy goes on serving, unless it was started here and is to stop after a clean leave.
+    HAProxy continues to serve, unless it was started here and is configured to stop after a clean leave.
 
     Raises:
-        ConfigError: the file's directory, the template, or the HAProxy that is there cannot be used.
+        ConfigError: the file's directory, the template, or the existing HAProxy cannot be used.
         StartError: the agent could not start.
-        SwapError: there is no file yet, and the starter configuration could not be put there.
+        SwapError: there is no file yet, and the starter configuration could not be written.
     """
     await trio.to_thread.run_sync(prepare, config)
     plan_config = config.plan(
@@ -277,7 +277,7 @@ async def run(
 
 
 def _with_seeds(config: AgentConfig, extra: Sequence[str]) -> AgentConfig:
-    """Return the configuration with more seeds to retry; that none of these answers is no reason to end."""
+    """Return the configuration with more seeds to retry; if none of these answers, the agent goes on."""
     attempts = config.retry_max_attempts if config.retry_join else 0
     retry_join = tuple(dict.fromkeys((*config.retry_join, *extra)))
     return msgspec.structs.replace(config, retry_join=retry_join, retry_max_attempts=attempts)
@@ -296,7 +296,7 @@ async def _serve(
 def stop(
     lb_overrides: Mapping[str, object], lb_config_file: Path | None, echo: Callable[[str], object]
 ) -> int:
-    """Stop the HAProxy that a gossip-lb started and left; return 1 if there is none.
+    """Stop the HAProxy that a gossip-lb started and left running; return 1 if there is none.
 
     Raises:
         ConfigError: the configuration is wrong, or a gossip-lb keeps HAProxy running.
@@ -355,13 +355,13 @@ def main(
 
         try:
             return trio.run(run, agent_config, config, reload)
-        # What is said here goes through the handler: stderr itself may be stuck.
+        # Messages here go through the handler: stderr itself may be stuck.
         except ConfigError as error:
             handler.say(f"{PROGRAM}: {one_line(str(error))}")
             return EXIT_USAGE
         except (StartError, SwapError) as error:
             handler.say(f"{PROGRAM}: {one_line(str(error))}")
-        except KeyboardInterrupt:  # before the signal handlers were in place
+        except KeyboardInterrupt:  # before the signal handlers were installed
             pass
         except Exception:
             bug = "this is a bug in gossip-lb: please report it with the traceback"
@@ -370,7 +370,7 @@ def main(
 
 
 def _check_directories(config: LbConfig) -> None:
-    """HAProxy would only say that it cannot bind a socket.
+    """Check the directories of sockets; HAProxy would only report that it cannot bind a socket.
 
     Raises:
         ConfigError: the directory of one of the sockets does not exist.
@@ -383,7 +383,7 @@ def _check_directories(config: LbConfig) -> None:
 
 
 def _is_on_loopback(config: AgentConfig) -> bool:
-    """Return whether the agent is bound to a loopback address: then its peers are on this machine, too."""
+    """Return whether the agent is bound to a loopback address: its peers are then on this machine, too."""
     host = config.bind_endpoint.host
     if host == "localhost":
         return True
@@ -394,7 +394,7 @@ def _is_on_loopback(config: AgentConfig) -> bool:
 
 
 def with_template(config: PlanConfig, renderer: Renderer) -> PlanConfig:
-    """Return `config` with what the template has: its listeners are no servers, its servers no members.
+    """Return `config` with the template's content: its listeners are no servers, its servers no members.
 
     Raises:
         ConfigError: the template cannot be rendered.
@@ -406,7 +406,7 @@ def with_template(config: PlanConfig, renderer: Renderer) -> PlanConfig:
 
 
 def _agent_listeners(config: AgentConfig) -> list[tuple[str, int]]:
-    """Return where the agent itself listens: a server there would be told to speak our own protocols."""
+    """Return the agent's own listeners: a server there would receive requests for our own protocols."""
     endpoints = (config.bind_endpoint, config.advertise_endpoint, config.rpc_endpoint)
     return [(e.host, e.port) for e in endpoints if e is not None and not isinstance(e, Path)]
 

@@ -1,1 +1,1 @@
-"""The demonstration: a whole cluster of local processes, a load on it, and a story that unfolds."""
+"""The demonstration: a whole cluster of local processes, a load on it, and a scripted story."""

@@ -1,4 +1,4 @@
-"""Who plays: the load balancer with its HAProxy, web servers with their sidecars, a real Serf agent."""
+"""The players: the load balancer with its HAProxy, web servers with their sidecars, a real Serf agent."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ class Cast:
         nursery.start_soon(self._witness.watch, process.stderr, where.log(LB))
 
     async def start_web(self, number: int) -> None:
-        """Start a web server, and when it listens its sidecar."""
+        """Start a web server and, once it listens, its sidecar."""
         await self._start_server(f"web-{number}", number)
         command = [sys.executable, "-m", "gossip", "agent", "--retry-interval", "1s"]
         await self._start_agent(f"web-{number}", number, command)
@@ -74,7 +74,7 @@ class Cast:
         return await self._processes.stop(name)
 
     async def clear_the_stage(self) -> None:
-        """Stop everybody: the load balancer in good order, because HAProxy is its child; others at once."""
+        """Stop all players: the load balancer gracefully, as HAProxy is its child; the others at once."""
         master = await self._haproxy_master()
         if self._processes.is_known(LB) and not await self._processes.stop(LB) and master is not None:
             with suppress(ProcessLookupError):

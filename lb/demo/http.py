@@ -1,6 +1,6 @@
-"""As much of HTTP/1.1 as the demonstration needs: GET without a body, answers with a Content-Length.
+"""The part of HTTP/1.1 that the demonstration needs: GET without a body, answers with a Content-Length.
 
-Pure, and strict: anything else is an error, because the load generator exists to notice what goes wrong.
+Pure, and strict: anything else is an error, because the purpose of the load generator is to notice errors.
 """
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 65536
 
 
 class HttpError(Exception):
-    """The other side does not speak the HTTP that is expected here."""
+    """The other side does not speak the expected HTTP."""
 
 
 class Answer(Struct, frozen=True):
@@ -20,7 +20,7 @@ class Answer(Struct, frozen=True):
     status: int
     length: int
     closes: bool  # the server closes the connection after this answer
-    server: str  # who served it, "" if the answer came from the balancer itself
+    server: str  # the server's name, "" if the balancer itself answered
 
 
 def make_request(host: str, *, closes: bool) -> bytes:

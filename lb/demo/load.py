@@ -1,7 +1,7 @@
-"""A load of requests that forgives nothing: every request that is not answered with 200 counts as failed.
+"""A load of requests without any tolerance: every request not answered with 200 counts as failed.
 
-It never tries again, and never looks whether a kept-alive connection is still good before it uses it, which
-is how naive clients lose requests when a balancer closes connections under them.
+It never retries, and never checks whether a kept-alive connection is still good before it uses it: this is
+how naive clients lose requests when a balancer closes connections.
 """
 
 from collections import Counter
@@ -16,20 +16,20 @@ from lb.demo.http import END_OF_HEAD, MAX_HEAD_BYTES, HttpError, make_request, p
 
 REQUEST_TIMEOUT = 10.0
 MAX_IN_FLIGHT = 500
-"""An open loop over a server that hangs would otherwise start endless tasks; one more counts as failed."""
+"""An open loop over a server that hangs would otherwise start endless tasks; any more count as failed."""
 MAX_IDLE = 50
 _CHUNK = 16384
 
 
 class Target(Struct, frozen=True):
-    """Where to send requests."""
+    """The destination of the requests."""
 
     host: str
     port: int
 
 
 class Tally:
-    """What happened to the requests so far. `slowest` in seconds, `failures` by reason."""
+    """The results of all requests so far. `slowest` in seconds, `failures` by reason."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -85,7 +85,7 @@ class Connection:
 
 
 class Load:
-    """Clients of one target with one tally. `stop` lets them finish the requests that are under way."""
+    """Clients of one target with one tally. `stop` lets them finish the requests in progress."""
 
     def __init__(self, target: Target) -> None:
         self.tally = Tally()
@@ -112,9 +112,9 @@ class Load:
             connection.close()
 
     async def run_open_loop(self, rate: float, fresh_share: float, rng: Random) -> None:
-        """Send `rate` requests per second however long the answers take.
+        """Send `rate` requests per second, however long the answers take.
 
-        `fresh_share` of them open a connection of their own, the others use kept-alive ones.
+        A share of `fresh_share` of them use new connections, the others use kept-alive ones.
         """
         due = trio.current_time()
         try:
@@ -132,13 +132,13 @@ class Load:
             self._idle.clear()
 
     async def _stopped_before(self, due: float) -> bool:
-        """Wait until `due` (Trio's time) or until `stop`; tell whether it was the latter."""
+        """Wait until `due` (Trio's time) or `stop`; tell whether `stop` came first."""
         with trio.move_on_at(due):
             await self._stopped.wait()
         return self._stopped.is_set()
 
     async def _one_request(self, fresh: bool) -> None:
-        # They take turns: one at the bottom of a stack would idle until the balancer closes it.
+        # Connections take turns: one at the bottom of a stack would idle until the balancer closes it.
         connection = self._idle.pop(0) if self._idle and not fresh else Connection(self._target)
         reusable = False
         try:
@@ -150,7 +150,7 @@ class Load:
                 connection.close()
 
     async def _request(self, connection: Connection, *, closes: bool) -> bool:
-        """Send one request and count what comes of it; return whether the connection can be used again."""
+        """Send one request and count the result; return whether the connection can be used again."""
         tally = self.tally
         tally.sent += 1
         self._in_flight += 1

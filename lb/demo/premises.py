@@ -1,4 +1,4 @@
-"""Where the demonstration takes place: one block of loopback addresses, one temporary directory."""
+"""The resources of the demonstration: one block of loopback addresses, one temporary directory."""
 
 import socket
 from contextlib import ExitStack
@@ -33,12 +33,12 @@ class Premises:
         return f"127.0.{self.block}.{FIRST_MEMBER + number}"
 
     def log(self, name: str) -> Path:
-        """Return where the process `name` writes its log."""
+        """Return the path of the log of the process `name`."""
         return self.directory / f"{name}.log"
 
 
 def choose_block(rng: Random) -> int:
-    """Return the third number of a block of addresses in which all ports that we need are free.
+    """Return the third number of a block of addresses in which all required ports are free.
 
     Raises:
         NoPremisesError: none of `MAX_TRIES` blocks is free, or this machine has no such addresses.
@@ -56,10 +56,10 @@ def choose_block(rng: Random) -> int:
 
 
 def _probe(premises: Premises) -> None:
-    """Bind everything once.
+    """Bind every address once.
 
     Raises:
-        OSError: something is taken.
+        OSError: an address is in use.
     """
     wanted = [(premises.lb_host, port) for port in (GOSSIP_PORT, RPC_PORT, HTTP_PORT, STATS_PORT)]
     for number in range(1, MEMBERS + 1):

@@ -37,7 +37,7 @@ class Processes:
         return await self._start(name, command, subprocess.DEVNULL, subprocess.PIPE)
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a process; one that is gone does not mind."""
+        """Send a signal to a process; does nothing if it is gone."""
         self._running[name].send_signal(number)
 
     async def wait(self, name: str) -> int:
@@ -53,7 +53,7 @@ class Processes:
         return self._running[name].poll() is not None
 
     async def stop(self, name: str) -> bool:
-        """Ask the process to stop, insist once, and wait; return False if it still runs."""
+        """Ask the process to stop, insist once, and wait; return False if it is still running."""
         process = self._running[name]
         for _ in range(2):
             process.terminate()
@@ -63,7 +63,7 @@ class Processes:
         return False
 
     async def stop_all(self) -> None:
-        """Kill the processes still running, with their children."""
+        """Kill the processes that are still running, with their children."""
         for process in self._running.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

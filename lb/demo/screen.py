@@ -1,4 +1,4 @@
-"""How the demonstration shows itself: a live screen in a terminal, a plain timeline in a pipe."""
+"""The output of the demonstration: a live screen in a terminal, a plain timeline in a pipe."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _STYLES = {"alive": "green", "leaving": "yellow", "left": "bright_black", "faile
 
 
 class Screen:
-    """Draws the cluster, the load and the newest lines over and over."""
+    """Draws the cluster, the load and the newest lines repeatedly."""
 
     def __init__(self, story: Story, witness: Witness, tally: Tally, timeline: Timeline) -> None:
         self._story = story
@@ -45,7 +45,7 @@ class Screen:
                 live.update(self.draw(), refresh=True)
 
     def draw(self) -> "RenderableType":
-        """Return the present picture."""
+        """Return the current picture."""
         from rich.console import Group
         from rich.panel import Panel
         from rich.text import Text
@@ -90,7 +90,7 @@ class Screen:
 
 
 def summary(results: Sequence[Measured], tally: Tally, swaps: int, problems: Sequence[str]) -> list[str]:
-    """Return the lines that stand at the end."""
+    """Return the lines of the final summary."""
     rows = [*results, Measured("swaps", str(swaps))]
     outcome = f"{tally.sent} sent, {tally.failed} failed; the slowest took {1000 * tally.slowest:.0f} ms"
     rows.append(Measured("requests", outcome))

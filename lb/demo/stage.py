@@ -1,4 +1,4 @@
-"""Puts the demonstration on: premises, players, load and screen, and everything cleared away at the end."""
+"""Runs the demonstration: premises, players, load and screen, and the clean-up at the end."""
 
 import shutil
 import signal
@@ -20,16 +20,16 @@ from lb.demo.timeline import Line, Timeline
 from lb.demo.witness import Witness
 
 STORY_TIMEOUT = 75.0
-"""Including the clean-up, the demo ends within 90 s in every case."""
+"""The demo always ends within 90 s, including the clean-up."""
 FRESH_SHARE = 0.3
-"""Of the requests, those that open a connection of their own."""
+"""Share of the requests that open a new connection."""
 LAST_ANSWERS_TIMEOUT = 12.0
 MAX_FOLDER = 50
 FAILED, INTERRUPTED = 1, 130
 
 
 def perform(*, keep: bool, rate: float, is_live: bool) -> int:
-    """Put it on; return 0 if everything went as it must, 1 if not, 130 after Ctrl-C."""
+    """Run the demonstration; return 0 if everything went as expected, 1 if not, 130 after Ctrl-C."""
     if shutil.which("haproxy") is None:
         click.echo("gossip-lb demo: haproxy is not installed (apt-get install haproxy)", err=True)
         return FAILED
@@ -44,7 +44,7 @@ def perform(*, keep: bool, rate: float, is_live: bool) -> int:
 
 
 def _make_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Return a directory whose name leaves room for those of sockets, which are limited."""
+    """Return a directory whose name leaves room for those of sockets, whose length is limited."""
     is_short = len(tempfile.gettempdir()) <= MAX_FOLDER
     return tempfile.TemporaryDirectory(prefix="gossip-demo-", dir=None if is_short else "/tmp")  # noqa: S108
 
@@ -64,10 +64,10 @@ class Stage:
         self.story = Story(self.cast, self.load, self.witness, self.timeline)
 
     async def run(self, *, keep: bool, rate: float) -> int:
-        """Play, sum up, clear away; return the exit code."""
+        """Play, summarize, clean up; return the exit code."""
         scope = trio.CancelScope()
         async with trio.open_nursery() as watching:
-            # Until everything is cleared away: a second Ctrl-C must not leave half of it behind.
+            # Until everything is cleaned up: a second Ctrl-C must not leave half of it behind.
             await watching.start(self._obey_signals, scope)
             try:
                 with scope:

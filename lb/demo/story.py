@@ -1,7 +1,7 @@
-"""The script: what happens in which order, and what must come of it.
+"""The script: the sequence of acts, and their expected results.
 
-Each act does something to the cluster, waits until the load balancer has followed, and notes how long it
-took. An expectation that is not met ends the story: what comes after would mean nothing.
+Each act does something to the cluster, waits until the load balancer has followed, and records how long it
+took. An expectation that is not met ends the story: later results would mean nothing.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ POLL = 0.02
 
 
 class ExpectationError(Exception):
-    """The story did not go as it must; the text says what was expected."""
+    """The story did not go as expected; the text has the expectation."""
 
 
 class Measured(Struct, frozen=True):
@@ -41,17 +41,17 @@ class Story:
     def __init__(self, cast: Cast, load: Load, witness: Witness, timeline: Timeline) -> None:
         self.act = ""
         self.results: list[Measured] = []
-        self.servers: tuple[str, ...] = ()  # that the file must have now
+        self.servers: tuple[str, ...] = ()  # servers that the file must have now
         self._cast = cast
         self._load = load
         self._witness = witness
         self._timeline = timeline
 
     async def play(self, nursery: trio.Nursery, start_load: Callable[[], None]) -> None:
-        """Play from the beginning to the end.
+        """Play from beginning to end.
 
         Raises:
-            ExpectationError: something did not come about in time.
+            ExpectationError: an expected result did not come in time.
         """
         await self._open(nursery)
         await self._scale("two servers", 1, 2)
@@ -67,7 +67,7 @@ class Story:
         await self._breathe()
 
     def judge(self) -> list[str]:
-        """Return what did not go as it must although every act was played."""
+        """Return the expectations that were not met although every act was played."""
         tally = self._load.tally
         problems = [f"a configuration was refused: {reason}" for reason in self._witness.refusals]
         if tally.failed:
@@ -163,7 +163,7 @@ class Story:
         return [place.name.server for place in configured_servers(content)]
 
     def _is_taken_over(self) -> bool:
-        """Whether the last swap is about the file that we see: its server count is what the log counted."""
+        """Whether the last swap is about the current file: its server count equals the logged one."""
         return self._witness.listed == len(self.servers)
 
     async def _expect_served(self, names: tuple[str, ...]) -> None:
@@ -184,7 +184,7 @@ class Story:
 
 
 def ways_to_look(cast: Cast) -> list[str]:
-    """Return commands with which a person can look at what still runs."""
+    """Return commands with which a person can inspect the processes that are still running."""
     where = cast.premises
     return [
         f"gossip members --rpc-addr {where.lb_host}:{RPC_PORT}",

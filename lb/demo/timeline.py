@@ -1,4 +1,4 @@
-"""What happened, and when: lines with the seconds since the curtain rose."""
+"""The events of the demonstration: lines with the seconds since its start."""
 
 import time
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from msgspec import Struct
 
 
 class Line(Struct, frozen=True):
-    """One thing that happened. `at` in seconds since the start."""
+    """One event. `at` in seconds since the start."""
 
     at: float
     actor: str
     text: str
 
     def __str__(self) -> str:
-        """Return the line as it is printed."""
+        """Return the line in its printed form."""
         return f"{self.at:7.2f}s  {self.actor:<8} {self.text}"
 
 
 class Timeline:
-    """Collects lines and hands each to `show` at once."""
+    """Collects lines and passes each to `show` at once."""
 
     def __init__(self, show: Callable[[Line], object]) -> None:
         self.lines: list[Line] = []

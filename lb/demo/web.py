@@ -1,7 +1,7 @@
-"""A small web server that says its name: the application of the demonstration.
+"""A small web server that answers with its name: the application of the demonstration.
 
-It keeps connections alive as real servers do. Told to stop, it accepts nothing new, finishes what it is
-answering and closes idle connections. ``python -m lb.demo.web --bind 127.0.0.1:8001 --name web-1``.
+It keeps connections alive, like real servers. When told to stop, it accepts no new connections, finishes its
+current answers and closes idle connections. ``python -m lb.demo.web --bind 127.0.0.1:8001 --name web-1``.
 """
 
 import signal
@@ -28,7 +28,7 @@ class WebServer:
     async def run(
         self, host: str, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Serve until `stop`, then finish what is under way; reports the port once it listens.
+        """Serve until `stop`, then finish the requests in progress; reports the port once it listens.
 
         Raises:
             OSError: the address cannot be bound.
@@ -43,7 +43,7 @@ class WebServer:
             handlers.cancel_scope.deadline = trio.current_time() + STOP_TIMEOUT
 
     def stop(self) -> None:
-        """Accept nothing new and let `run` end."""
+        """Accept no new connections, and let `run` end."""
         self._stopping = True
         self._accepting.cancel()
         for scope in self._idle:
@@ -65,7 +65,7 @@ class WebServer:
                     if closes:
                         return
         except trio.BrokenResourceError:
-            pass  # the client went away: its own business
+            pass  # the client went away, which is its right
 
     async def _next_request(self, stream: trio.SocketStream, pending: bytes) -> tuple[bytes, bytes]:
         """Return the next request's head and what follows it; an empty head at the end of the connection."""
@@ -112,7 +112,7 @@ def main(bind: str, name: str, delay: float) -> None:
     try:
         trio.run(serve_until_signal, name, host, int(port), delay)
     except* OSError as group:
-        reason = group.exceptions[0]  # raised from in here, an exit would be wrapped into a group
+        reason = group.exceptions[0]  # an exit raised inside would be wrapped in a group
     if reason is not None:
         raise SystemExit(f"cannot listen on {bind}: {reason}")
 

@@ -1,4 +1,4 @@
-"""Watches the load balancer through its log (JSON lines), and keeps what the story asks about."""
+"""Watches the load balancer through its log (JSON lines), and keeps the facts that the story needs."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class Swap(Struct, frozen=True):
 
 
 class Witness:
-    """What is known so far. Times are seconds since the start."""
+    """The facts so far. Times are seconds since the start."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.swaps: list[Swap] = []
@@ -53,7 +53,7 @@ class Witness:
         self.has_ended = True
 
     def read(self, line: bytes) -> None:
-        """Take in one line of the log; a line that is no record is kept as the last words."""
+        """Process one line of the log; a line that is not a record is kept as the last words."""
         try:
             record = json.loads(line)
         except ValueError:
