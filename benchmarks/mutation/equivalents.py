@@ -337,6 +337,11 @@ EQUIVALENTS = (
         "the number grows by one at a time and is checked each time",
     ),
     Equivalent(
+        "self._gossip_place = 0",
+        "self._gossip_place = 1",
+        "at the start: members stand in random order, so the first round may begin anywhere",
+    ),
+    Equivalent(
         "if status is not self.status:",
         "if status != self.status:",
         "there is one object per status",

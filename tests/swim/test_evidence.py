@@ -1,7 +1,7 @@
 """What the layer above hears of a suspicion: who began it, by which channel, and what was tried."""
 
 from gossip.swim.detector import PingLate, VerdictDue
-from gossip.swim.evidence import Channel, Evidence, Origin
+from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
 from gossip.wire.codec import encode
 from gossip.wire.messages import MemberState, Suspect
 from tests.swim.rig import ME, STRANGER, Layer, Rig, alive, home, row
@@ -35,6 +35,12 @@ def watched(*, probing: bool = False) -> tuple[Rig, list[tuple[str, Evidence]]]:
     if not probing:
         rig.stop_probing()
     return rig, witness.told
+
+
+def test_what_nobody_knows_of_a_probe_or_a_suspicion_is_nothing():
+    assert ProbeRecord(1.0, (), ()) == ProbeRecord(1.0, (), (), 0.0, 0, None)
+    nowhere = Origin(Channel.GOSSIP, "")
+    assert Evidence() == Evidence("", "", (), 0.0, None, nowhere, 0.0, 0.0, 0, 0, 0)
 
 
 def test_gossip_tells_the_accuser_and_the_member_that_passed_it_on():

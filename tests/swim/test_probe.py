@@ -72,6 +72,15 @@ def test_a_relays_nack_from_another_address_of_its_own_counts():
     assert cycle.health_delta == 1
 
 
+def test_a_nack_of_an_earlier_or_later_probe_does_not_count():
+    cycle = probe()
+    ask(cycle, "n2", "n3", "n4")
+    for seq in (6, 8):
+        cycle.receive_nack(seq, home("n2"))
+    assert cycle.health_delta == 3
+    assert cycle.record().nacked == ()
+
+
 def test_a_relay_that_cannot_nack_owes_none():
     cycle = probe()
     cycle.ask(member("n2"), can_nack=False)
