@@ -1,4 +1,4 @@
-"""A Serf node on a test rig: verbs to drive it, and eyes for what it asks for."""
+"""A Serf node on a test rig, with methods to drive it and to read its effects."""
 
 from collections.abc import Iterable, Mapping
 from random import Random
@@ -91,13 +91,13 @@ class Rig:
         self.hear(*(UserMessage(encode_serf(message)) for message in messages))
 
     def meet(self, *names: str, meta: bytes = b"") -> None:
-        """Let every name announce itself, and forget what that made the node say."""
+        """Let each of the names announce itself, and forget the resulting effects."""
         for name in names:
             self.hear(alive(name, meta=meta), source=home(name))
             self.forget()
 
     def retag(self, name: str, incarnation: int = 2, **tags: str) -> None:
-        """Let `name` announce other tags."""
+        """Let `name` announce new tags."""
         self.hear(alive(name, incarnation, meta=encode_tags(tags)))
 
     def fail(self, name: str, incarnation: int = 1) -> None:
@@ -109,7 +109,7 @@ class Rig:
         self.hear(Suspect(incarnation, name, "n99"))
 
     def leave(self, name: str, ltime: int = 5) -> None:
-        """Let `name` leave in an orderly way."""
+        """Let `name` leave gracefully."""
         self.say(LeaveIntent(ltime, name))
         self.hear(Dead(1, name, name))
 
@@ -127,7 +127,7 @@ class Rig:
         self.node.merge_remote_state(remote, initiated=initiated, now=self.now, replay=replay)
 
     def quiet(self) -> None:
-        """Take probes, anti-entropy and the check of the queues out of the way."""
+        """Disable probes, anti-entropy and the check of the queues."""
         for timer in (PROBE, PUSH_PULL, PUSH_PULL_STAGGER, QUEUE_CHECK):
             self.node.swim.deadlines.cancel(timer)
 
@@ -145,11 +145,11 @@ class Rig:
         self._effects.clear()
 
     def take(self, room: int, budget: int = 1396) -> list[bytes]:
-        """Take Serf's broadcasts out as a packet does."""
+        """Take Serf's broadcasts, as a packet would."""
         return self.node._broadcasts.take(budget, room, len(self.node.members()))
 
     def drain_queues(self) -> None:
-        """Let everything queued be forgotten."""
+        """Drop everything that is queued."""
         swim = self.node.swim
         while swim.queue.take(1396, 1) or self.take(127):
             pass
@@ -166,7 +166,7 @@ class Rig:
         return [effect for effect in self.effects() if isinstance(effect, kind)]
 
     def told(self) -> list[tuple[str, str]]:
-        """Return the events about members: what happened, to whom."""
+        """Return the member events: the kind and the name."""
         return [(type(e).__name__, e.member.name) for e in self.effects() if isinstance(e, MemberEvent)]
 
     def events(self) -> list[str]:
@@ -193,20 +193,20 @@ class Rig:
         return [message for message in found if isinstance(message, kind)]
 
     def queued(self) -> list[SerfMessage]:
-        """Return Serf's messages that wait to be gossiped, without counting them as sent."""
+        """Return Serf's queued messages, without counting them as sent."""
         queues = self.node._broadcasts.queues
         waiting = [b.data for q in queues for tier in q.tiers for stack in tier.values() for b in stack]
         return [decode_serf(data[1:]) for data in waiting]
 
     def announced(self) -> list[Alive]:
-        """Return the announcements of this node that wait to be gossiped."""
+        """Return the queued announcements of this node."""
         queue = self.node.swim.queue
         waiting = [decode(b.data) for tier in queue.tiers for stack in tier.values() for b in stack]
         return [message for message in waiting if isinstance(message, Alive) and message.node == ME]
 
 
 def rig_of(*members: str, config: SerfConfig | None = None) -> Rig:
-    """Return a rig at rest: it knows `members`, has nothing to say, and does not probe."""
+    """Return a rig at rest: it knows `members`, has nothing to send, and does not probe."""
     rig = Rig(config, members=members)
     rig.quiet()
     rig.drain_queues()

@@ -14,7 +14,7 @@ STRANGE = host("n77")
 
 
 def asked(rig, *, ltime=3, number=1, flags=0, relay_factor=0, addr=None, name="uptime"):
-    """Let a query of n1 arrive; return it as it was handed on, None if it was not."""
+    """Let a query of n1 arrive; return the delivered query, None if it was not delivered."""
     rig.forget()
     rig.say(
         Query(ltime, number, addr or host("n1"), PORT, "n1", (), flags, relay_factor, 10**9, name, b"payload")
@@ -24,7 +24,7 @@ def asked(rig, *, ltime=3, number=1, flags=0, relay_factor=0, addr=None, name="u
 
 
 def answers(rig):
-    """Return where answers went, and what they were."""
+    """Return the answers with their destinations."""
     responses = []
     for packet in rig.emitted(SendPacket):
         responses += [(packet.to, part[1:]) for part in packet.parts if part[1:2] in (b"\x05", b"\x09")]
@@ -69,7 +69,7 @@ def test_a_response_one_byte_too_long_is_refused_and_may_be_replaced():
     rig.node.respond(incoming, bytes(longest), rig.now)
 
 
-def test_nobody_is_answered_at_an_address_where_no_member_is():
+def test_no_answer_goes_to_an_address_without_a_member():
     rig = Rig(members=["n1"])
     incoming = asked(rig, flags=WANTS_ACK, addr=STRANGE)
     rig.node.respond(incoming, b"", rig.now)
@@ -107,7 +107,7 @@ def test_nothing_is_relayed_in_a_cluster_that_is_too_small():
     assert relays(rig) == []
 
 
-def test_there_are_at_most_so_many_relays():
+def test_the_number_of_relays_is_limited():
     rig = Rig(members=[f"n{number}" for number in range(1, MAX_RELAYS + 4)])
     asked(rig, flags=WANTS_ACK, relay_factor=255)
     assert len(relays(rig)) == MAX_RELAYS

@@ -34,7 +34,7 @@ def test_a_new_node_knows_only_itself():
     assert local(rig_of()) == state(1, {ME: 0}, (), 1, (), 1)
 
 
-def test_every_member_in_any_status_is_said_with_its_time():
+def test_the_state_has_every_member_in_any_status_with_its_time():
     rig = rig_of("n1", "n2", "n3")
     rig.leave("n1", 5)
     rig.fail("n2")
@@ -44,7 +44,7 @@ def test_every_member_in_any_status_is_said_with_its_time():
     assert said.ltime == 6
 
 
-def test_all_three_clocks_and_the_recent_events_are_said():
+def test_the_state_has_all_three_clocks_and_the_recent_events():
     rig = rig_of()
     rig.say(UserEvent(9, "deploy", b"deploy"), query(30))
     said = local(rig)
@@ -52,7 +52,7 @@ def test_all_three_clocks_and_the_recent_events_are_said():
     assert said.events == (past(9, "deploy"),)
 
 
-def test_a_member_that_is_leaving_is_said_to_have_left_at_the_time_that_peers_add_one_to():
+def test_a_leaving_member_is_listed_as_left_at_one_less_than_its_leave():
     rig = rig_of("n1", "n2")
     rig.say(LeaveIntent(5, "n1"))
     rig.node.begin_leave(rig.now)
@@ -61,7 +61,7 @@ def test_a_member_that_is_leaving_is_said_to_have_left_at_the_time_that_peers_ad
     assert said.left_members == (ME, "n1")
 
 
-def test_a_leave_at_time_zero_is_said_at_time_zero():
+def test_a_leave_at_time_zero_is_listed_at_time_zero():
     rig = rig_of()
     rig.say(LeaveIntent(0, "n1"))
     rig.meet("n1")
@@ -69,7 +69,7 @@ def test_a_leave_at_time_zero_is_said_at_time_zero():
     assert local(rig).status_ltimes == {ME: 0, "n1": 0}
 
 
-def test_a_member_whose_leave_may_be_over_is_said_with_its_time_alone():
+def test_a_member_whose_leave_may_be_over_is_listed_only_with_its_time():
     rig = rig_of("n1")
     rig.say(LeaveIntent(5, "n1"))
     rig.merge(state(20, {"n1": 9}))
@@ -100,7 +100,7 @@ def test_clocks_at_zero_are_not_witnessed():
     assert local(rig).ltime == 1
 
 
-def test_a_failed_member_that_the_peer_says_has_left_has_left_at_its_status_time():
+def test_a_failed_member_that_a_peer_lists_as_left_has_left_at_its_status_time():
     rig = rig_of("n1")
     rig.fail("n1")
     rig.merge(state(20, {"n1": 7}, ["n1"]))
@@ -135,7 +135,7 @@ def test_a_member_that_failed_after_its_return_has_not_left_at_an_earlier_time()
 
 @pytest.mark.parametrize("knows_leave", [True, False])
 def test_a_member_that_is_lost_while_it_drains_is_leaving_again_once_it_answers(knows_leave):
-    # One after the status time, as Serf has it, would be later than the leave itself.
+    # One past the status time, as in Serf, would be later than the leave itself.
     rig = rig_of("n1")
     if knows_leave:
         rig.say(LeaveIntent(7, "n1"))
@@ -147,14 +147,14 @@ def test_a_member_that_is_lost_while_it_drains_is_leaving_again_once_it_answers(
     assert rig.member("n1").status_ltime == 7
 
 
-def test_one_who_answers_has_not_left_whatever_a_peer_remembers():
+def test_a_member_that_answers_has_not_left_whatever_a_peer_lists():
     rig = rig_of("n1")
     rig.merge(state(20, {"n1": 7}, ["n1"]))
     assert rig.status("n1") is ALIVE
     assert rig.member("n1").status_ltime == 0
 
 
-def test_one_who_left_before_our_time_may_come_back_at_any_lamport_time():
+def test_a_member_that_left_before_we_joined_may_return_at_any_lamport_time():
     rig = rig_of()
     rig.merge(state(20, {"n1": 7}, ["n1"]))
     rig.meet("n1")
@@ -179,7 +179,7 @@ def test_a_newcomer_sees_the_drain_that_goes_on():
     assert merged.left == ()
 
 
-def test_a_leaver_tells_its_leave_itself():
+def test_a_leaver_lists_its_own_leave():
     leaver, newcomer = rig_of("n1"), Rig()
     leaver.node.begin_leave(leaver.now)
     assert leaving_members(local(leaver), leaver.node.local_state(join=False).nodes) == {ME}
@@ -192,7 +192,7 @@ def test_a_member_that_the_peer_has_as_gone_and_that_answers_here_is_not_leaving
     assert rig.status("n1") is ALIVE
 
 
-def test_a_leave_told_again_at_a_later_time_does_not_end_the_leave():
+def test_a_leave_repeated_at_a_later_time_does_not_end_the_leave():
     rig = rig_of("n1")
     rig.say(LeaveIntent(7, "n1"))
     rig.merge(state(20, {"n1": 8}, ["n1"]), row("n1"))
@@ -208,7 +208,7 @@ def test_a_later_status_time_ends_no_leave_but_the_member_is_asked_at_once():
     rig.merge(state(20, {"n1": 9}))
     rig.advance(0.0)
     assert rig.status("n1") is LEAVING
-    assert rig.sent(LeaveIntent) == [LeaveIntent(10, "n1")]  # Serf refutes no leave of the time of its join
+    assert rig.sent(LeaveIntent) == [LeaveIntent(10, "n1")]  # Serf refutes no leave at the time of its join
     rig.say(JoinIntent(11, "n1"))
     assert rig.status("n1") is ALIVE
 
@@ -258,7 +258,7 @@ def test_nothing_of_a_push_pull_is_passed_on():
     assert rig.queued() == []
 
 
-def test_that_we_left_is_refuted_although_it_came_by_push_pull():
+def test_a_claim_by_push_pull_that_we_left_is_refuted():
     rig = rig_of("n1")
     rig.merge(state(20, {ME: 7}, [ME]))
     assert rig.status(ME) is ALIVE
@@ -385,7 +385,7 @@ def test_any_other_push_pull_takes_a_clock_no_further_than_a_message(join, initi
     assert local(rig).ltime == 2 + MAX_TIME_AHEAD
 
 
-def test_times_that_are_too_far_ahead_are_skipped_alone_and_counted():
+def test_times_that_are_too_far_ahead_are_skipped_one_by_one_and_counted():
     rig = rig_of("n1", "n2", "n3", "n4")
     rig.fail("n3")
     rig.fail("n4")

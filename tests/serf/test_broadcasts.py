@@ -1,4 +1,4 @@
-"""How deep the three queues may be, and when that is reported; `test_node.py` fills packets from them."""
+"""The limits of the three queues, and reports about them; `test_node.py` fills packets from them."""
 
 from random import Random
 
@@ -16,7 +16,7 @@ START = 1000.0
 
 
 class Board:
-    """Serf's queues with their timers, and what they told."""
+    """Serf's queues with their timers, and their effects."""
 
     def __init__(self) -> None:
         self._told: list[Effect] = []
@@ -35,7 +35,7 @@ class Board:
             pass
 
     def check(self, now: float = START + 30.0) -> list[Effect]:
-        """Let a check happen and return what it told."""
+        """Run a check and return its effects."""
         self.broadcasts.check(now)
         told = self._told[:]
         self._told.clear()

@@ -1,4 +1,4 @@
-"""Vivaldi against Serf's figures, and that nobody can push it out of bounds."""
+"""Vivaldi compared with Serf's figures, and its limits against hostile peers."""
 
 import json
 from math import sqrt
@@ -72,7 +72,7 @@ def test_a_series_of_measurements_moves_us_as_it_moves_serf():
         assert estimate(client.coordinate, other) == pytest.approx(step["distance_after_s"], abs=1e-9)
 
 
-def test_two_at_the_same_place_part_in_any_direction_and_keep_their_heights():
+def test_two_members_at_one_place_move_apart_in_any_direction_and_keep_their_heights():
     client = client_at(at(0.0, height=0.02))
     client.update(at(0.0, height=0.02), 0.1)
     assert any(client.coordinate.vec)
@@ -113,7 +113,7 @@ def test_two_members_at_one_place_are_pushed_apart_in_some_direction():
 
 
 class Zeros(Random):
-    """A generator that has no direction to offer."""
+    """A generator that yields no direction."""
 
     def random(self) -> float:
         return 0.5
@@ -143,7 +143,7 @@ def test_an_impossible_result_leads_back_to_the_origin_and_is_counted():
 
 
 @given(measurements)
-def test_whatever_peers_tell_we_are_somewhere_possible(series):
+def test_our_coordinate_stays_possible_whatever_peers_send(series):
     client = client_at()
     for other, rtt in series:
         client.update(other, rtt)

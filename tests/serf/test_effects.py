@@ -25,6 +25,6 @@ def test_effects_cannot_be_changed(kind):
     assert kind.__struct_config__.frozen
 
 
-def test_a_push_pull_tells_rows_and_who_left():
+def test_a_push_pull_has_its_rows_and_the_names_that_left():
     effect = PushPullReceived((), ("n1",), initiated=True)
     assert (effect.nodes, effect.left, effect.initiated) == ((), ("n1",), True)

@@ -125,17 +125,17 @@ LONG = 2**15 - EVENT_OVERHEAD - 1  # with its name of one byte, 32 of them are t
 FITTING = MAX_HISTORY_BYTES // 2**15
 
 
-def test_a_history_at_the_limit_is_told_whole():
+def test_a_history_at_the_limit_is_sent_as_a_whole():
     history = full_of(LONG, FITTING).history()
     assert [past.ltime for past in history] == list(range(1, FITTING + 1))
 
 
-def test_of_a_longer_history_the_newest_are_told():
+def test_of_a_longer_history_the_newest_events_are_sent():
     history = full_of(LONG, FITTING + 1).history()
     assert sorted(past.ltime for past in history) == list(range(2, FITTING + 2))
 
 
-def test_of_a_time_that_does_not_fit_the_first_events_are_told():
+def test_of_a_time_that_does_not_fit_the_first_events_are_sent():
     history = full_of(LONG, FITTING + 3, per_time=5).history()
     assert sum(len(past.events) for past in history) == FITTING
     assert min(past.ltime for past in history) == 1

@@ -1,4 +1,4 @@
-"""Join attempts: what the driver is asked for, what it reports, and what comes of it."""
+"""Join attempts: the driver's tasks, its reports, and the results."""
 
 import pytest
 
@@ -140,7 +140,7 @@ def retry(rig, **how):
 
 
 def fail_all(rig, *, error="refused", met_others=False):
-    """Let all attempts under way fail; return how those of the retry-join ended."""
+    """Let all attempts in progress fail; return the ends of the retry-join's attempts."""
     for effect in rig.emitted(ResolveSeeds):
         resolve(rig, effect.attempt, SEED)
         end(rig, effect.attempt, error=error, met_others=met_others)

@@ -133,7 +133,7 @@ def test_with_only_the_gone_a_node_is_alone():
     assert rig.emitted(LeaveFinished) == [LeaveFinished()]
 
 
-def test_one_who_is_left_alone_while_announcing_leaves_at_once():
+def test_a_leaver_that_becomes_alone_while_announcing_leaves_at_once():
     rig = rig_of("n1")
     begin(rig)
     rig.fail("n1")
@@ -184,7 +184,7 @@ def test_a_second_finish_is_a_no_op():
     assert len(rig.emitted(LeaveFinished)) == 1
 
 
-def test_the_leaves_own_broadcasts_are_nobody_elses_business():
+def test_the_end_of_the_leaves_own_broadcasts_is_not_reported():
     rig = rig_of("n1")
     begin(rig)
     rig.advance(5.0)
@@ -241,7 +241,7 @@ def test_tags_cannot_change_after_the_leave_broadcast():
     assert rig.node.tags == {"draining": "no"}
 
 
-def test_a_leaver_that_is_pruned_meanwhile_finishes_all_the_same():
+def test_a_leaver_that_is_pruned_meanwhile_still_finishes():
     rig = rig_of("n1")
     begin(rig)
     rig.say(LeaveIntent(9, ME, prune=True))

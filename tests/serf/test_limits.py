@@ -48,7 +48,7 @@ def test_a_limit_is_the_number_that_is_documented(limit: float, number: float) -
     assert limit == number
 
 
-def test_what_is_known_of_a_peer_of_an_earlier_life_is_a_value() -> None:
+def test_a_known_peer_of_an_earlier_life_is_a_value() -> None:
     peer = KnownPeer("n1", Address("192.0.2.1", 7946))
     with pytest.raises(AttributeError):
         peer.name = "n2"

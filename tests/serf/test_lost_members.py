@@ -25,7 +25,7 @@ def test_a_member_is_looked_for_until_its_time_is_over():
     assert len(lost) == 0
 
 
-def test_a_member_whose_address_somebody_else_has_is_not_looked_for():
+def test_a_member_whose_address_another_member_has_is_not_looked_for():
     lost = LostMembers(60.0)
     lost.add("n1", HOME, 0.0)
     assert names(lost, alive=[HOME]) == []

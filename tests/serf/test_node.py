@@ -187,7 +187,7 @@ def test_a_push_pull_of_ours_is_a_sign_of_life_and_one_of_theirs_is_not():
 )
 def test_news_are_passed_on_as_they_came_and_only_once(message):
     rig = rig_of("n1")
-    odd = encode_serf(message) + b"\xc0"  # Go ignores what follows the map, and so do we
+    odd = encode_serf(message) + b"\xc0"  # Go ignores bytes after the map, and so do we
     for _ in range(2):
         rig.hear(UserMessage(odd))
     waiting = rig.take(127)
@@ -263,7 +263,7 @@ def test_a_cluster_at_the_end_of_time_can_still_join_leave_and_speak():
     assert rig.node.status is LEFT
 
 
-def test_answers_to_queries_are_none_of_our_business_but_must_be_whole():
+def test_answers_to_unknown_queries_are_ignored_but_must_be_complete():
     rig = rig_of()
     rig.say(QueryResponse(1, 1, "n1", 0, b"x"))
     rig.hear(UserMessage(b"\x08 a key response"))
@@ -300,7 +300,7 @@ def test_a_leave_intent_about_us_is_refuted_by_a_join_intent():
     assert rig.member(ME).status_ltime == 8
 
 
-def test_who_has_been_leaving_for_long_is_told_so_and_can_refute_it():
+def test_a_member_stuck_in_leaving_gets_the_intent_and_can_refute_it():
     rig = rig_of("n1")
     rig.say(LeaveIntent(7, "n1"))
     rig.drain_queues()
@@ -315,7 +315,7 @@ def test_who_has_been_leaving_for_long_is_told_so_and_can_refute_it():
     assert len(rig.sent(LeaveIntent)) == 2
 
 
-def test_nobody_questions_a_leave_that_is_over():
+def test_a_leave_that_is_over_is_not_rechecked():
     rig = rig_of("n1", "n2")
     rig.leave("n1")
     rig.drain_queues()
@@ -441,14 +441,14 @@ def test_incompatible_versions_refuse_the_whole_push_pull():
     assert rig.node.stats()["member_time"] == "1"
 
 
-def test_what_a_push_pull_made_us_refute_is_gossiped():
+def test_a_refutation_caused_by_a_push_pull_is_gossiped():
     rig = rig_of("n1")
     rig.merge(state(20, {ME: 7}, [ME]))
     rig.advance(3.0)
     assert rig.sent(JoinIntent) == [JoinIntent(20, ME)] * 4
 
 
-def test_a_later_time_of_ours_than_our_own_is_refuted_as_it_may_be_a_leave_that_only_they_heard_of():
+def test_a_later_status_time_for_us_is_refuted_as_a_leave_that_we_missed():
     rig = rig_of("n1")
     rig.merge(state(20, {ME: 7}))
     assert rig.queued() == [JoinIntent(20, ME)]
@@ -458,7 +458,7 @@ def test_a_later_time_of_ours_than_our_own_is_refuted_as_it_may_be_a_leave_that_
     assert rig.queued() == []
 
 
-def test_a_later_time_of_ours_does_not_take_back_a_leave():
+def test_a_later_status_time_for_us_does_not_take_back_a_leave():
     rig = rig_of("n1")
     rig.node.begin_leave(rig.now)
     rig.merge(state(20, {ME: 7}))
@@ -487,7 +487,7 @@ def test_an_answer_over_a_stream_saves_a_member():
 # --- commands ---------------------------------------------------------------------------------------------
 
 
-def test_force_leave_makes_a_failed_member_left_and_tells_everybody():
+def test_force_leave_marks_a_failed_member_as_left_and_broadcasts_it():
     rig = rig_of("n1", "n2")
     rig.fail("n1")
     token = rig.node.force_leave("n1", prune=False, now=rig.now)
@@ -505,7 +505,7 @@ def test_force_leave_with_prune_erases_a_failed_member():
     assert rig.queued() == [LeaveIntent(1, "n1", prune=True)]
 
 
-def test_force_leave_with_nobody_to_tell_has_nothing_to_wait_for():
+def test_force_leave_without_other_members_has_nothing_to_wait_for():
     rig = rig_of("n1")
     rig.fail("n1")
     assert rig.node.force_leave("n1", prune=False, now=rig.now) == 0
@@ -563,7 +563,7 @@ def test_an_own_event_is_delivered_here_and_sent_to_everybody():
     assert rig.sent(UserEvent) == [event] * 4
 
 
-def test_nobody_is_told_when_events_and_joins_have_spread():
+def test_the_end_of_broadcasts_of_events_and_joins_is_not_reported():
     rig = rig_of("n1")
     rig.node.user_event("deploy", b"v1", coalesce=False, now=rig.now)
     rig.node.announce_join(rig.now)
@@ -632,7 +632,7 @@ def test_each_queue_is_bounded():
 
 def test_a_node_checks_its_queues_every_half_minute():
     rig = Rig(SerfConfig(queue_depth_warning=2))
-    rig.say(UserEvent(5, "a"), UserEvent(6, "b"))  # nobody is there to hear of them
+    rig.say(UserEvent(5, "a"), UserEvent(6, "b"))  # no other member is there to hear of them
     rig.advance(29.9)
     assert rig.emitted(QueueDeep) == []
     rig.advance(60.0)
@@ -760,7 +760,7 @@ def test_a_node_that_moves_announces_its_new_address():
     assert len(rig.node.swim.queue) == 1
 
 
-def test_the_paths_to_a_member_are_checked_and_to_a_stranger_not():
+def test_paths_are_checked_to_members_but_not_to_strangers():
     rig = rig_of("n1")
     assert rig.node.check_paths("n1", rig.now)
     assert not rig.node.check_paths("nobody", rig.now)

@@ -1,4 +1,4 @@
-"""Coordinates as a node sends, hears and forgets them."""
+"""How a node sends, learns and forgets coordinates."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def answer(rig: Rig, ping: Ping, payload: bytes | None, after: float = 0.02) -> 
 
 
 def payload_for(rig: Rig, name: str) -> bytes | None:
-    """Return what our ack to a ping of `name` carries."""
+    """Return the payload of our ack to a ping of `name`."""
     rig.forget()
     rig.hear(Ping(7, ME, host(name), PORT, name), source=home(name))
     (ack,) = rig.sent(Ack)
@@ -76,7 +76,7 @@ def test_a_broken_coordinate_is_counted_and_the_ack_counts_as_an_answer(payload)
     assert rig.node.swim.detector.failed_probes == 0
 
 
-def test_a_round_trip_of_more_than_ten_seconds_says_nothing():
+def test_a_round_trip_of_more_than_ten_seconds_is_ignored():
     slow = SerfConfig(swim=SerfConfig().swim.__class__(probe_timeout=20.0, probe_interval=40.0))
     rig, ping = probing(config=slow)
     answer(rig, ping, encode_coordinate(THERE), after=MAX_RTT + 0.1)
@@ -108,7 +108,7 @@ def test_resets_are_counted_among_serfs_figures():
     assert Rig().node.stats()["coordinate_resets"] == "0"
 
 
-def test_without_coordinates_none_are_told_kept_or_counted():
+def test_without_coordinates_none_are_sent_kept_or_counted():
     rig, ping = probing(config=SerfConfig(disable_coordinates=True))
     answer(rig, ping, encode_coordinate(THERE))
     assert rig.node.coordinate("n1") is None
@@ -117,6 +117,6 @@ def test_without_coordinates_none_are_told_kept_or_counted():
     assert "coordinate_resets" not in rig.node.stats()
 
 
-def test_a_coordinate_that_did_not_change_is_said_again_as_it_was():
+def test_an_unchanged_coordinate_is_sent_again_with_the_same_bytes():
     rig = Rig(members=["n1"])
     assert payload_for(rig, "n1") == payload_for(rig, "n1")

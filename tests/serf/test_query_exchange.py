@@ -65,7 +65,7 @@ def encoded_length(sent):
 
 
 @pytest.mark.parametrize(("flags", "queued"), [(0, 1), (NO_REBROADCAST, 0)])
-def test_a_new_query_is_passed_on_unless_its_sender_reaches_everybody(flags, queued):
+def test_a_new_query_is_passed_on_unless_its_flag_forbids_it(flags, queued):
     rig = Rig(members=["n1"])
     rig.drain_queues()
     for _ in range(2):
@@ -74,7 +74,7 @@ def test_a_new_query_is_passed_on_unless_its_sender_reaches_everybody(flags, que
     assert len(rig.emitted(QueryReceived)) == 1
 
 
-def test_a_query_for_others_is_passed_on_and_not_handed_on():
+def test_a_query_for_others_is_passed_on_but_not_delivered():
     rig = Rig(members=["n1"])
     rig.drain_queues()
     rig.say(Query(3, 1, host("n1"), PORT, "n1", (b"\x00\x91\xa2n1",), WANTS_ACK, 0, 10**9, "uptime"))
@@ -95,14 +95,14 @@ def test_a_conflict_query_is_answered_with_the_address_that_we_know():
     assert decode_conflict_response(response.payload) == (host("n2"), home("n2").port)
 
 
-def test_of_an_unknown_name_nothing_is_known():
+def test_a_conflict_query_about_an_unknown_name_is_answered_with_nil():
     rig = Rig(members=["n1"])
     rig.say(internal("_serf_conflict", b"n9"))
     (response,) = rig.sent(QueryResponse)
     assert response.payload == b"\x06\xc0"
 
 
-def test_about_our_own_name_others_must_say():
+def test_a_conflict_query_about_our_own_name_is_not_answered():
     rig = Rig(members=["n1"])
     rig.say(internal("_serf_conflict", ME.encode()))
     assert rig.sent(QueryResponse) == []
@@ -115,7 +115,7 @@ def test_key_queries_go_up_to_the_owner_of_the_keys():
     assert received.query.is_internal
 
 
-def test_what_is_never_sent_by_itself_is_ignored():
+def test_messages_that_are_never_sent_on_their_own_are_ignored():
     rig = Rig(members=["n1"])
     rig.forget()
     rig.say(OtherSerfMessage(SerfMessageType.KEY_REQUEST, b""))

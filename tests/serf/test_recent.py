@@ -8,7 +8,7 @@ from gossip.errors import RemoteProtocolError
 from gossip.serf.recent import RecentTimes
 
 
-def test_what_was_not_seen_is_news_and_only_once():
+def test_an_unseen_item_is_news_only_once():
     seen: RecentTimes[str] = RecentTimes(512, 64, 0)
     assert seen.is_news(7, "a", 8)
     assert not seen.is_news(7, "a", 8)
@@ -16,7 +16,7 @@ def test_what_was_not_seen_is_news_and_only_once():
     assert seen.is_news(8, "a", 9)
 
 
-def test_what_is_before_our_time_is_not_news():
+def test_an_item_from_before_the_start_is_not_news():
     seen: RecentTimes[str] = RecentTimes(512, 64, 0)
     seen.minimum = 10
     assert not seen.is_news(9, "a", 11)

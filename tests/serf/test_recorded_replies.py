@@ -1,4 +1,4 @@
-"""A real agent was sent these datagrams, one after the other; this node must answer what it answered."""
+"""Replays datagrams sent to a real agent; this node must give the answers that the agent gave."""
 
 import json
 from pathlib import Path
@@ -23,9 +23,9 @@ ANSWERS_TO_QUERIES = (
     "udp-query (expect ack+response)",
     "udp-query-listkeys",
 )
-"""What the core hands on: its owner has the handlers and the keys."""
+"""Messages that the core passes on: its owner has the handlers and the keys."""
 LEAVE_BROADCASTS = ("udp-dead-self",)
-"""After these the agent is silent; this node repeats them, in case they were not the sender's own words."""
+"""The agent does not answer these; this node repeats them, in case the sender is not the leaver."""
 PAUSE = 1.5
 
 
@@ -41,7 +41,7 @@ class Conversation:
         self.said: set[PacketMessage] = set()
 
     def hear(self, datagram: bytes) -> set[PacketMessage]:
-        """Return what the node says to the prober within the pause after `datagram`."""
+        """Return the node's answers to the prober in the pause after `datagram`."""
         self.said = set()
         try:
             parts = unseal(datagram, encryption=None)
@@ -78,7 +78,7 @@ def is_first_word(message: PacketMessage) -> bool:
 
 
 def comparable(messages: list[PacketMessage]) -> set[PacketMessage]:
-    """Leave out what is this node's own business: its probes, coordinates, its first announcement.
+    """Leave out messages that are not answers: probes, coordinates, the first announcement.
 
     Serf spends that on the first who ask, strangers included; this node keeps it for members.
     """

@@ -1,4 +1,4 @@
-"""Looking for whoever is missing: whom, how often, and that a whole cluster is silent."""
+"""The search for missing members: which, how often, and the silence of a complete cluster."""
 
 from random import Random
 
@@ -20,7 +20,7 @@ DEAD = MemberState.DEAD
 
 
 class Dice(Random):
-    """Throws the same number again and again."""
+    """Draws the same number every time."""
 
     def __init__(self, throw):
         super().__init__(1)
@@ -63,7 +63,7 @@ def peers(first, end=0):
 
 
 def next_life(*, seed=1, **saved):
-    """Return the rig with a node that an earlier life left `saved`."""
+    """Return a rig with a node that starts from `saved`, kept from an earlier life."""
     rig = Rig()
     rig.node = SerfNode(
         SerfConfig(),
@@ -97,7 +97,7 @@ def test_after_a_leave_the_timer_rests_when_no_seed_is_missing():
 
 @pytest.mark.parametrize(("failed", "others"), [(1, 1), (1, 9), (5, 5)])
 def test_a_cluster_tries_its_failed_members_once_per_reconnect_interval_and_member(failed, others):
-    """As Serf does: with probability failed / alive in each `reconnect_interval`."""
+    """As in Serf: with probability failed / alive in each `reconnect_interval`."""
     hours = 10
     attempts = []
     for seed in range(4):
@@ -140,7 +140,7 @@ def test_a_reconnect_does_not_ignore_the_events_of_the_other_side():
     assert rig.events() == ["missed"]
 
 
-def test_a_node_that_is_alone_joins_those_who_it_lost():
+def test_a_lone_node_joins_the_members_that_it_lost():
     rig = rig_of("n1")
     rig.fail("n1")
     rig.advance(5.0)
@@ -232,7 +232,7 @@ def test_a_node_that_moved_does_not_ask_at_its_own_former_address():
 
 
 @pytest.mark.parametrize("failed", [0, 1])
-def test_of_a_large_earlier_life_as_many_are_asked_as_are_remembered(failed):
+def test_of_a_large_earlier_life_only_the_remembered_members_are_asked(failed):
     alive = peers(MAX_LOST)
     rig = next_life(peers=alive, failed=peers(MAX_LOST, MAX_LOST + failed))
     assert set(rig.node.saved_state().failed) == set(alive)
@@ -261,7 +261,7 @@ def test_a_peer_that_holds_a_lost_member_alive_is_asked_again_so_that_refutation
     assert "n1" in tried(rig)
 
 
-def test_a_state_that_shows_nobody_lost_is_not_asked_for_again():
+def test_a_peer_whose_state_shows_no_lost_member_is_not_asked_again():
     rig = rig_of("n1", "n2", "n3", "n4")
     rig.fail("n1")
     rig.forget()
@@ -269,7 +269,7 @@ def test_a_state_that_shows_nobody_lost_is_not_asked_for_again():
     assert AGAIN not in rig.node.swim.deadlines
 
 
-def test_second_push_pulls_end_when_nobody_comes_back():
+def test_second_push_pulls_end_if_no_member_comes_back():
     rig = rig_of(*(f"n{number}" for number in range(1, 9)))
     rig.fail("n1")
     for _ in range(MAX_AGAIN):
@@ -316,7 +316,7 @@ def test_a_node_with_company_that_reaches_a_seed_again_broadcasts_nothing():
     assert rig.node.stats()["intent_queue"] == "0"
 
 
-def test_a_lone_node_that_reaches_a_seed_again_announces_that_it_is_in():
+def test_a_lone_node_that_reaches_a_seed_again_announces_its_join():
     rig = rig_of()
     rig.node.remember_seeds(["seed"])
     rig.meet("n1")
@@ -332,7 +332,7 @@ def test_a_lone_node_that_reaches_a_seed_again_announces_that_it_is_in():
 def test_a_lone_node_that_finds_company_in_its_rounds_ends_its_retry_join():
     rig = rig_of()
     rig.node.keep_joining(["seed"], now=rig.now, interval=30.0)
-    answer_all(rig)  # the retry-join found nobody and waits for its interval
+    answer_all(rig)  # the retry-join found no member and waits for its interval
     rig.meet("n1")
     rig.leave("n1")
     rig.forget()
@@ -367,7 +367,7 @@ def test_an_unanswered_look_up_is_not_repeated_while_it_runs():
 
 @pytest.mark.parametrize(("others", "most"), [(2, 8), (29, 2)])
 def test_a_large_cluster_asks_a_missing_seed_no_more_often_than_a_small_one(others, most):
-    """At most 12 rounds a minute with the shortest of pauses, each with three askers in all."""
+    """At most 12 rounds a minute with the shortest pauses, each with three askers in the whole cluster."""
     rig = rig_of(*(f"n{number}" for number in range(others + 1)))
     rig.node.remember_seeds(["seed"])
     rig.leave("n0")

@@ -21,7 +21,7 @@ EVIDENCE = Evidence("n2")
 
 
 class Board:
-    """A roster with its timers and what it told."""
+    """A roster with its timers and its effects."""
 
     def __init__(self, config: SerfConfig | None = None) -> None:
         self.effects: list[Effect] = []
@@ -29,7 +29,7 @@ class Board:
         self.roster = Roster(config or SerfConfig(), self.deadlines, self.effects.append)
 
     def put(self, name: str, status: MemberStatus, now: float = 0.0) -> None:
-        """Bring `name` into `status` by what SWIM and intents say."""
+        """Bring `name` into `status` by reports of SWIM and intents."""
         self.roster.joined(alive(name), now)
         if status in (LEAVING, LEFT):
             self.roster.leave_intent(LeaveIntent(5, name), now)
@@ -49,7 +49,7 @@ class Board:
 # --- what SWIM reports ------------------------------------------------------------------------------------
 
 
-def test_a_new_member_is_alive_and_was_never_spoken_of():
+def test_a_new_member_is_alive_without_any_intent():
     board = Board()
     board.roster.joined(alive("n1"), 3.0)
     assert board.status("n1") is ALIVE
@@ -75,7 +75,7 @@ def test_an_update_changes_the_announcement():
     assert board.told() == [("MemberUpdated", "n1")]
 
 
-def test_who_falls_silent_has_failed():
+def test_a_member_that_falls_silent_has_failed():
     board = Board()
     board.put("n1", ALIVE)
     board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
@@ -83,7 +83,7 @@ def test_who_falls_silent_has_failed():
     assert board.effects == [MemberFailed(board.roster.members["n1"], EVIDENCE)]
 
 
-def test_who_falls_silent_after_a_leave_intent_has_left():
+def test_a_member_that_falls_silent_after_a_leave_intent_has_left():
     board = Board()
     board.put("n1", LEAVING)
     board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
@@ -108,7 +108,7 @@ def test_nobody_leaves_twice():
 
 
 @pytest.mark.parametrize("status", [LEFT, FAILED])
-def test_nobody_goes_twice(status):
+def test_a_member_that_is_gone_cannot_go_again(status):
     board = Board()
     board.put("n1", status)
     board.roster.gone("n1", EVIDENCE, 1.0, has_left=False)
@@ -225,7 +225,7 @@ def test_an_intent_that_is_not_newer_than_the_last_is_stale(ltime):
     assert PruneDue("n1") not in board.deadlines
 
 
-def test_an_intent_at_time_zero_is_stale_for_a_member_never_spoken_of():
+def test_an_intent_at_time_zero_is_stale_for_a_member_without_any_intent():
     board = Board()
     board.put("n1", ALIVE)
     assert not board.roster.leave_intent(LeaveIntent(0, "n1"), 1.0)
@@ -288,7 +288,7 @@ def test_an_intent_about_an_unknown_member_is_passed_on_only_if_it_is_news():
 
 
 @pytest.mark.parametrize("status", [LEFT, FAILED])
-def test_pruning_erases_one_who_is_gone_at_once(status):
+def test_pruning_erases_a_gone_member_at_once(status):
     board = Board()
     board.put("n1", status)
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
@@ -297,7 +297,7 @@ def test_pruning_erases_one_who_is_gone_at_once(status):
 
 
 @pytest.mark.parametrize("status", [ALIVE, LEAVING])
-def test_pruning_waits_for_one_who_still_answers(status):
+def test_pruning_waits_for_a_member_that_still_answers(status):
     board = Board()
     board.put("n1", status)
     board.roster.leave_intent(LeaveIntent(9, "n1", prune=True), 1.0)
@@ -348,7 +348,7 @@ def test_an_idle_roster_needs_no_reaper():
 
 
 @pytest.mark.parametrize("status", [LEFT, FAILED])
-def test_who_is_gone_is_looked_at_every_15_seconds(status):
+def test_gone_members_are_checked_every_15_seconds(status):
     board = Board()
     board.put("n1", status, now=100.0)
     assert board.deadlines.next() == 115.0
@@ -358,7 +358,7 @@ def test_who_is_gone_is_looked_at_every_15_seconds(status):
 
 
 @pytest.mark.parametrize(("status", "timeout"), [(FAILED, 50.0), (LEFT, 70.0)])
-def test_who_is_gone_for_longer_than_its_timeout_is_erased(status, timeout):
+def test_a_member_gone_for_longer_than_its_timeout_is_erased(status, timeout):
     board = Board(SerfConfig(reconnect_timeout=50.0, tombstone_timeout=70.0))
     board.put("n1", status, now=100.0)
     board.roster.reap(100.0 + timeout)
@@ -370,7 +370,7 @@ def test_who_is_gone_for_longer_than_its_timeout_is_erased(status, timeout):
     assert REAP not in board.deadlines
 
 
-def test_one_who_came_back_is_not_reaped():
+def test_a_member_that_came_back_is_not_reaped():
     board = Board(SerfConfig(reconnect_timeout=50.0))
     board.put("n1", FAILED, now=100.0)
     board.roster.joined(alive("n1", 2), 120.0)

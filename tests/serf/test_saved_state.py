@@ -1,4 +1,4 @@
-"""What one life of a member hands to the next."""
+"""The state that one life of a member passes to the next."""
 
 from random import Random
 
@@ -12,7 +12,7 @@ from tests.serf.rig import ME, PORT, Rig, home, host, query
 
 
 class NextLife(Rig):
-    """The node of `Rig` anew, from what an earlier life saved."""
+    """A rig whose node starts from the saved state of an earlier life."""
 
     def __init__(self, saved):
         super().__init__()

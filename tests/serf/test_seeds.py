@@ -34,7 +34,7 @@ def test_an_address_that_answered_counts_until_somebody_is_lost():
     assert seeds.unseen([HERE]) == ("web",)
 
 
-def test_an_answer_from_where_no_seed_is_is_not_remembered():
+def test_an_answer_from_an_address_of_no_seed_is_not_remembered():
     seeds = seeds_at(HERE)
     seeds.answered(THERE)
     seeds.resolved({"web": (THERE,)})
@@ -48,7 +48,7 @@ def test_a_seed_that_moved_is_unseen_at_its_new_address():
     assert seeds.unseen([HERE]) == ("web",)
 
 
-def test_places_of_what_is_no_seed_are_ignored():
+def test_addresses_of_names_that_are_no_seeds_are_ignored():
     seeds = Seeds()
     seeds.resolved({"web": (HERE,)})
     assert seeds.names() == ()

@@ -1,4 +1,4 @@
-"""A SWIM node on a test rig: verbs to drive it, and eyes for what it asks for.
+"""A SWIM node on a test rig, with methods to drive it and to read its effects.
 
 `Rig` is the smallest driver of a `SwimNode`; `Layer` is an upper layer that queues bytes and keeps notes.
 """
@@ -47,7 +47,7 @@ def host(name: str) -> bytes:
 
 
 def home(name: str) -> Address:
-    """Return where `name` listens."""
+    """Return the address of `name`."""
     return unpack_address(host(name), PORT)
 
 
@@ -73,7 +73,7 @@ def row(
 
 
 class Layer:
-    """The layer above: it notes what it hears and lends its queue."""
+    """The layer above: it records the calls and provides its queue."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, ...]] = []
@@ -151,7 +151,7 @@ class Rig:
             self.layer.heard.append(("message", payload.decode()))
 
     def meet(self, *names: str) -> None:
-        """Let every name announce itself, and forget what that made the node say."""
+        """Let each of the names announce itself, and forget the resulting effects."""
         for name in names:
             self.hear(alive(name), source=home(name))
         self.forget()
@@ -180,7 +180,7 @@ class Rig:
         self.now = end
 
     def fire(self) -> Timer:
-        """Go to the next deadline and handle one timer; return which."""
+        """Go to the next deadline, handle one timer, and return it."""
         self.now = max(self.now, self.node.next_deadline())
         timer = self.node.deadlines.pop_due(self.now)
         assert timer is not None
@@ -193,28 +193,28 @@ class Rig:
             pass
 
     def begin_probe(self) -> tuple[Ping, Address]:
-        """Go to the start of the next probe; return its ping and whom it went to."""
+        """Go to the start of the next probe; return its ping and its target."""
         self.forget()
         self.fire_until(ProbeDue)
         ((ping, to),) = self.sent(Ping)
         return ping, to
 
     def stop_probing(self) -> None:
-        """Take our own probes out of the way."""
+        """Disable our own probes."""
         self.node.deadlines.cancel(PROBE)
 
     def stop_anti_entropy(self) -> None:
-        """Take our own push/pulls out of the way."""
+        """Disable our own push/pulls."""
         self.node.deadlines.cancel(PUSH_PULL)
         self.node.deadlines.cancel(PUSH_PULL_STAGGER)
 
     def drain_queue(self) -> None:
-        """Let everything queued be forgotten."""
+        """Drop everything that is queued."""
         while self.node.queue.take(1396, 1):
             pass
 
     def forget(self) -> None:
-        """Forget the effects and the notes so far."""
+        """Forget the effects and the recorded calls so far."""
         self.effects.clear()
         self.layer.heard.clear()
 
@@ -225,7 +225,7 @@ class Rig:
         return self.node.table.by_name[name]
 
     def state(self, name: str) -> MemberState:
-        """Return what the node believes of `name`."""
+        """Return the node's view of `name`."""
         return self.member(name).state
 
     @property
@@ -247,6 +247,6 @@ class Rig:
         return [(message, to) for message, to in messages if isinstance(message, kind)]
 
     def queued(self) -> list[PacketMessage]:
-        """Return what waits in SWIM's own queue, without counting it as sent."""
+        """Return the messages in SWIM's own queue, without counting them as sent."""
         queue = self.node.queue
         return [decode(b.data) for tier in queue.tiers for stack in tier.values() for b in stack]

@@ -33,11 +33,11 @@ def test_retransmissions_step_up_where_memberlists_do():
     assert [retransmit_limit(4, n) for n in (1, 9, 10, 99, 100)] == [4, 4, 8, 8, 12]
 
 
-def test_one_member_and_none_are_suspected_as_long_as_ten():
+def test_a_cluster_of_none_or_one_has_the_suspicion_time_of_ten():
     assert [suspicion_minimum(4, n, 1.0) for n in (0, 1, 10)] == [4.0, 4.0, 4.0]
 
 
-def test_nothing_is_added_to_a_packet_unless_it_is_said():
+def test_no_packet_overhead_is_assumed_by_default():
     assert {p.packet_overhead for p in PROFILES.values()} == {0}
 
 
@@ -50,7 +50,7 @@ def test_a_broadcast_is_sent_three_times_the_natural_logarithm_in_a_lan():
     assert [transmissions(SwimConfig.lan(), n) for n in sizes] == [0, 3, 5, 6, 7, 9, 11, 13, 15, 19]
 
 
-def test_on_loopback_half_as_often():
+def test_on_loopback_a_broadcast_is_sent_half_as_often():
     assert [transmissions(SwimConfig.local(), n) for n in (3, 8, 64)] == [3, 4, 7]
 
 

@@ -70,7 +70,7 @@ def test_a_key_waits_from_set_to_pop():
     assert A not in waits
 
 
-def test_moving_one_key_for_ever_keeps_memory_bounded():
+def test_moving_one_key_forever_keeps_memory_bounded():
     waits = Deadlines()
     for step in range(10 * LEFTOVERS_TOLERATED):
         waits.set(A, float(step))
@@ -98,7 +98,7 @@ def test_without_leftovers_nothing_is_ever_rebuilt():
     assert waits._heap is heap
 
 
-def test_the_order_survives_the_throwing_out_of_leftovers():
+def test_the_order_survives_the_removal_of_leftovers():
     waits = Deadlines()
     keys = [(str(number), "") for number in range(50)]
     for step in range(20):

@@ -30,7 +30,7 @@ NEITHER = bytes((1, 2, 2, 2, 5, 5))
 
 
 class Drawn(Random):
-    """A generator whose every draw is the same."""
+    """A generator that always draws the same number."""
 
     def __init__(self, drawn: float) -> None:
         super().__init__(1)
@@ -64,7 +64,7 @@ def test_a_probe_pings_a_member_and_says_who_asks():
     assert ping == Ping(ping.seq, "n1", host(ME), PORT, ME)
 
 
-def test_with_nobody_to_probe_another_look_follows_after_an_interval():
+def test_without_members_to_probe_the_next_attempt_comes_an_interval_later():
     rig = rig_of()
     rig.fire_until(ProbeDue)
     start = rig.now
@@ -133,7 +133,7 @@ def test_a_late_answer_in_a_stretched_probe_is_followed_at_once():
     assert rig.now == start + 1.7
 
 
-def test_a_round_probes_everybody_once_in_an_order_of_its_own():
+def test_a_round_probes_every_member_once_in_its_own_order():
     rig = rig_of(*OTHERS)
     rounds = []
     for _ in range(6):
@@ -165,7 +165,7 @@ def test_an_ack_is_matched_by_its_number_alone():
 
 
 @pytest.mark.parametrize("seq", [0, 2, 77])
-def test_an_ack_that_nobody_waits_for_changes_nothing(seq):
+def test_an_unexpected_ack_changes_nothing(seq):
     rig = rig_of("n1")
     rig.begin_probe()
     rig.hear(Ack(seq))
@@ -191,7 +191,7 @@ def test_the_layer_above_hears_how_long_an_answer_took_and_what_it_carried():
 
 
 @pytest.mark.parametrize(("after", "payload"), [(0.25, None), (0.25, b""), (0.5, b"there"), (0.75, b"there")])
-def test_an_answer_without_a_payload_or_after_the_timeout_tells_no_round_trip(after, payload):
+def test_an_answer_without_a_payload_or_after_the_timeout_gives_no_round_trip(after, payload):
     rig = rig_of("n1")
     ping, _ = rig.begin_probe()
     rig.advance(after)
@@ -236,7 +236,7 @@ def test_a_suspect_is_told_so_with_its_ping():
     assert packet.crc
 
 
-def test_without_the_buddy_system_a_suspect_gets_a_ping_like_anybody():
+def test_without_the_buddy_system_a_suspect_gets_an_ordinary_ping():
     rig = rig_of("n1", config=SwimConfig(tell_suspects=False))
     rig.suspect("n1", "n2", incarnation=4)
     rig.drain_queue()
@@ -307,7 +307,7 @@ def test_only_the_alive_are_asked():
     assert rig.sent(IndirectPing) == []
 
 
-def test_an_ack_by_way_of_others_saves_the_member():
+def test_an_indirect_ack_saves_the_member():
     rig = rig_of(*OTHERS)
     ping, to = rig.begin_probe()
     rig.fire_until(PingLate)
@@ -317,7 +317,7 @@ def test_an_ack_by_way_of_others_saves_the_member():
     assert rig.node.health.score == 0
 
 
-def test_missing_nacks_count_against_our_own_health_however_often_one_of_them_comes():
+def test_missing_nacks_cost_health_even_if_one_nack_comes_repeatedly():
     rig = rig_of(*OTHERS)
     ping, _ = rig.begin_probe()
     rig.fire_until(PingLate)
@@ -327,7 +327,7 @@ def test_missing_nacks_count_against_our_own_health_however_often_one_of_them_co
     assert rig.node.health.score == 2
 
 
-def test_without_local_health_no_nacks_are_asked_for_and_nothing_shakes_a_node():
+def test_without_local_health_no_nacks_are_requested_and_refutations_cost_nothing():
     rig = rig_of(*OTHERS, config=SwimConfig(awareness_max=1))
     rig.begin_probe()
     rig.fire_until(PingLate)
@@ -338,7 +338,7 @@ def test_without_local_health_no_nacks_are_asked_for_and_nothing_shakes_a_node()
     assert rig.node.health.score == 0
 
 
-def test_when_all_relays_nack_our_health_is_not_in_doubt():
+def test_nacks_from_all_relays_leave_our_health_unchanged():
     rig = rig_of(*OTHERS)
     ping, _ = rig.begin_probe()
     rig.fire_until(PingLate)
@@ -456,7 +456,7 @@ REQUEST = IndirectPing(77, host("n2"), PORT, "n2", True, host("n1"), PORT, "n1")
 
 
 def relayed(rig: Rig, request: IndirectPing = REQUEST) -> int:
-    """Let a request arrive; return the sequence number of the ping that it led to."""
+    """Let a request arrive; return the sequence number of the resulting ping."""
     rig.hear(request)
     return rig.sent(Ping)[-1][0].seq
 

@@ -27,7 +27,7 @@ def test_a_broadcast_is_sent_until_the_limit_and_then_forgotten():
     assert len(waiting) == 0
 
 
-def test_what_was_sent_more_often_than_a_shrunken_cluster_asks_for_is_forgotten():
+def test_a_broadcast_sent_more_often_than_a_smaller_cluster_needs_is_forgotten():
     waiting, finished = queue()
     waiting.enqueue(b"x", token=7)
     for _ in range(3):
@@ -154,7 +154,7 @@ def test_one_above_the_depth_limit_the_oldest_makes_room():
     assert waiting.dropped == 1
 
 
-def test_what_is_sent_replaced_or_discarded_was_not_dropped():
+def test_sent_replaced_and_discarded_broadcasts_do_not_count_as_dropped():
     waiting, finished = queue(2)
     waiting.enqueue(b"x", key="n1", token=1)
     waiting.enqueue(b"y", token=2)
@@ -166,7 +166,7 @@ def test_what_is_sent_replaced_or_discarded_was_not_dropped():
     assert waiting.dropped == 0
 
 
-def test_whom_to_drop_is_found_among_those_that_wait_still():
+def test_the_broadcast_to_drop_is_one_that_is_still_queued():
     waiting, finished = queue(3)
     waiting.enqueue(b"long long", token=1)
     waiting.enqueue(b"x", key="n1", token=2)
@@ -179,7 +179,7 @@ def test_whom_to_drop_is_found_among_those_that_wait_still():
     assert finished == [2, 3, 4, 6, 5]
 
 
-def test_what_was_sent_most_makes_room_before_what_is_older():
+def test_the_most_sent_broadcast_makes_room_before_an_older_one():
     waiting, finished = queue(2)
     waiting.enqueue(b"old", token=1)
     waiting.enqueue(b"young", token=2)
@@ -190,7 +190,7 @@ def test_what_was_sent_most_makes_room_before_what_is_older():
 
 @dataclass
 class Model:
-    """What the queue promises, written down without any care for speed."""
+    """A model of the queue, written without any care for speed."""
 
     finished: list[int] = field(default_factory=list)
     items: list[list] = field(default_factory=list)  # transmits, data, key, token; oldest first
@@ -243,7 +243,7 @@ def test_the_queue_does_what_its_model_does(steps):
         assert finished == model.finished
 
 
-def test_what_is_discarded_is_finished_and_never_sent():
+def test_a_discarded_broadcast_is_finished_and_never_sent():
     waiting, finished = queue()
     waiting.enqueue(b"x", key="n1", token=7)
     waiting.discard("n1")

@@ -36,7 +36,7 @@ def test_effects_cannot_be_changed(make):
 
 @pytest.mark.parametrize("make", EFFECTS)
 def test_the_garbage_collector_need_not_look_at_effects(make):
-    # Tens of thousands are made in a second of a join storm, and none can be part of a cycle.
+    # A join storm makes tens of thousands a second, and none can be part of a cycle.
     assert not make().__struct_config__.gc
 
 

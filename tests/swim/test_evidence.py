@@ -1,4 +1,4 @@
-"""What the layer above hears of a suspicion: who began it, by which channel, and what was tried."""
+"""Evidence for the layer above: who began a suspicion, by which channel, and what was tried."""
 
 from gossip.swim.detector import PingLate, VerdictDue
 from gossip.swim.evidence import Channel, Evidence, Origin, ProbeRecord
@@ -10,7 +10,7 @@ OTHERS = tuple(f"n{i}" for i in range(1, 8))
 
 
 class Witness(Layer):
-    """Keeps what it is told of suspicions."""
+    """Records the reports about suspicions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def test_what_nobody_knows_of_a_probe_or_a_suspicion_is_nothing():
     assert Evidence() == Evidence("", "", (), 0.0, None, nowhere, 0.0, 0.0, 0, 0, 0)
 
 
-def test_gossip_tells_the_accuser_and_the_member_that_passed_it_on():
+def test_evidence_from_gossip_names_the_accuser_and_the_sender():
     rig, told = watched()
     rig.hear(Suspect(1, "n1", "n2"), source=home("n4"))
     ((kind, evidence),) = told
@@ -52,13 +52,13 @@ def test_gossip_tells_the_accuser_and_the_member_that_passed_it_on():
     assert (evidence.deadline - rig.now, evidence.minimum, evidence.confirmations) == (24.0, 4.0, 2)
 
 
-def test_gossip_of_a_stranger_is_told_by_its_address():
+def test_evidence_from_a_stranger_has_its_address():
     rig, told = watched()
     rig.hear_bytes(encode(Suspect(1, "n1", "n2")), source=STRANGER)
     assert told[0][1].origin == Origin(Channel.GOSSIP, str(STRANGER))
 
 
-def test_a_push_pull_tells_with_whom_it_was():
+def test_evidence_from_a_push_pull_names_the_peer():
     rig, told = watched()
     remote = rig.node.local_state(join=False)
     remote = type(remote)(False, (*remote.nodes, row("n1", state=MemberState.DEAD)), b"")
@@ -66,7 +66,7 @@ def test_a_push_pull_tells_with_whom_it_was():
     assert told[0][1].origin == Origin(Channel.PUSH_PULL, "n5")
 
 
-def test_our_own_probe_stands_behind_the_suspicion_that_it_begins():
+def test_our_own_probe_is_the_evidence_of_the_suspicion_that_it_begins():
     rig, told = watched(probing=True)
     ping, _ = rig.begin_probe()
     rig.fire_until(PingLate)
@@ -80,19 +80,19 @@ def test_our_own_probe_stands_behind_the_suspicion_that_it_begins():
     assert evidence.health == rig.node.health.score > evidence.probe.health == 0
 
 
-def test_a_confirmation_tells_by_whom_and_how_much_time_is_left():
+def test_a_confirmation_names_its_reporter_and_the_time_left():
     rig, told = watched()
     rig.suspect("n1", "n2")
     rig.advance(1.0)
     rig.suspect("n1", "n3")
-    rig.suspect("n1", "n3")  # said twice, told once
+    rig.suspect("n1", "n3")  # received twice, reported once
     assert [kind for kind, _ in told] == ["suspected", "confirmed"]
     evidence = told[1][1]
     assert (evidence.reporter, evidence.accuser, evidence.witnesses) == ("n3", "n2", ("n3",))
     assert evidence.deadline < told[0][1].deadline
 
 
-def test_a_refutation_tells_the_incarnation_that_refuted():
+def test_evidence_of_a_refutation_has_its_incarnation():
     rig, told = watched()
     rig.suspect("n1", "n2")
     rig.hear(alive("n1", 2))

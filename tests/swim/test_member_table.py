@@ -61,7 +61,7 @@ def test_suspects_are_probed():
 
 
 @pytest.mark.parametrize("state", [MemberState.DEAD, MemberState.LEFT])
-def test_a_new_round_forgets_who_is_gone_for_longer_than_asked_for(state):
+def test_a_new_round_forgets_members_gone_for_longer_than_requested(state):
     rows = table(2)
     gone = rows.by_name["n1"]
     gone.enter(state, 1, 5.0)
@@ -83,7 +83,7 @@ def listen(rows: MemberTable, k: int) -> list[str]:
 
 
 @given(st.integers(1, 20), st.integers(1, 5), st.integers())
-def test_everybody_else_listens_once_before_anybody_listens_again(n, k, seed):
+def test_all_others_get_gossip_once_before_any_gets_it_again(n, k, seed):
     rows = table(n, seed)
     heard = []
     while len(heard) < 3 * n:
@@ -92,13 +92,13 @@ def test_everybody_else_listens_once_before_anybody_listens_again(n, k, seed):
         assert len(set(heard[start : start + n])) == n
 
 
-def test_of_fewer_listeners_than_wanted_each_listens_once():
+def test_if_there_are_fewer_listeners_than_wanted_each_is_returned_once():
     rows = table(2)
     for _ in range(3):
         assert sorted(listen(rows, 5)) == ["n1", "n2"]
 
 
-def test_with_nobody_to_listen_the_ring_is_walked_once():
+def test_without_eligible_listeners_the_ring_is_walked_once():
     rows = table(3)
     asked = []
     assert list(rows.next_listeners(2, lambda m: bool(asked.append(m.name)))) == []
@@ -165,7 +165,7 @@ def test_every_member_is_chosen_about_as_often():
     assert max(counts.values()) < 1.25 * min(counts.values())
 
 
-def test_company_is_somebody_else_who_is_not_gone():
+def test_company_is_another_member_that_is_not_gone():
     rows = table(1)
     assert rows.any_other_alive()
     rows.by_name["n1"].enter(MemberState.SUSPECT, 1, 5.0)
@@ -174,7 +174,7 @@ def test_company_is_somebody_else_who_is_not_gone():
     assert not rows.any_other_alive()
 
 
-def test_the_rare_are_chosen_about_as_often_as_each_other():
+def test_rare_eligible_members_are_chosen_equally_often():
     rows = table(500)
     counts = Counter(
         m.name for _ in range(300) for m in rows.choose(1, lambda m: m.name in ("n77", "n99", "n400"))

@@ -194,7 +194,7 @@ def test_a_known_announcement_is_skipped_however_often_it_comes():
 
 
 @pytest.mark.parametrize("claim", [Suspect(1, "n1", "n2"), Dead(1, "n1", "n2")])
-def test_who_accuses_one_that_has_left_is_told_so(claim):
+def test_a_reporter_that_accuses_a_member_that_left_is_told_of_the_leave(claim):
     rig = rig_of("n1", "n2")
     rig.bury("n1", "n1", incarnation=3)
     rig.forget()
@@ -205,16 +205,16 @@ def test_who_accuses_one_that_has_left_is_told_so(claim):
 @pytest.mark.parametrize(
     ("accused", "incarnation", "reporter"),
     [
-        ("n1", 2, "n2"),  # it has come back since, for all we know
+        ("n1", 2, "n2"),  # it has come back since, as far as we know
         ("n3", 1, "n2"),  # it has not left
-        ("n9", 1, "n2"),  # nobody knows it
-        ("n1", 1, "n9"),  # nobody knows the reporter
+        ("n9", 1, "n2"),  # it is unknown
+        ("n1", 1, "n9"),  # the reporter is unknown
         ("n1", 1, "n4"),  # the reporter is gone
-        ("n1", 1, "n1"),  # it says so itself
+        ("n1", 1, "n1"),  # it reports itself
         ("n1", 1, ME),
     ],
 )
-def test_nobody_else_is_told_of_a_leave_broadcast(accused, incarnation, reporter):
+def test_no_other_reporter_is_told_of_a_leave_broadcast(accused, incarnation, reporter):
     rig = rig_of("n1", "n2", "n3", "n4")
     rig.bury("n1", "n1")
     rig.bury("n4")
@@ -335,7 +335,7 @@ def test_the_ticker_has_a_random_phase(interval):
     assert 0.9 * interval < max(phases) <= interval
 
 
-def test_news_of_a_push_pull_are_gossiped():
+def test_news_from_a_push_pull_is_gossiped():
     rig = rig_of("n1")
     rig.merge(row("n2"))
     assert GOSSIP in rig.node.deadlines
@@ -374,7 +374,7 @@ def test_a_new_node_knows_how_often_it_would_send():
 
 
 def told(rig: Rig, broadcasts: int) -> list[Address]:
-    """Let the node send broadcasts, one after the other; return to whom, in order."""
+    """Let the node send broadcasts, one after the other; return the targets, in order."""
     for _ in range(broadcasts):
         rig.node.queue.enqueue(EVENT)
         rig.node.wake(rig.now)
@@ -382,7 +382,7 @@ def told(rig: Rig, broadcasts: int) -> list[Address]:
     return [packet.to for packet in rig.packets()]
 
 
-def test_everybody_hears_of_something_before_anybody_hears_of_anything_again():
+def test_every_member_gets_gossip_before_any_gets_it_again():
     rig = rig_of(*OTHERS, config=SwimConfig(retransmit_mult=1))
     rig.forget()
     addresses = told(rig, 10)
@@ -431,13 +431,13 @@ def test_the_dead_and_the_left_are_gossiped_to_for_the_configured_time(ago, told
     assert bool(rig.packets()) is told
 
 
-def test_even_without_any_time_the_dead_are_told_in_the_moment_of_their_death():
+def test_with_a_time_of_zero_the_dead_still_get_gossip_at_the_moment_of_death():
     rig = rig_of("n1", config=SwimConfig(gossip_to_the_dead=0.0))
     rig.bury("n1")
     assert GOSSIP in rig.node.deadlines
 
 
-def test_a_member_hears_that_it_is_said_to_have_left():
+def test_a_member_that_is_reported_as_left_hears_of_it():
     rig = rig_of("n1", "n2")
     rig.bury("n1", "n1", incarnation=4)
     rig.advance(0.2)
@@ -517,7 +517,7 @@ def test_the_first_push_pull_comes_a_whole_interval_after_a_random_part_of_one()
     assert 58.5 < max(starts) < 60.0
 
 
-def test_the_first_push_pull_waits_the_interval_of_the_size_that_the_cluster_has_then():
+def test_the_first_push_pull_waits_the_interval_for_the_cluster_size_at_that_time():
     rig = Rig(members=[f"n{number}" for number in range(1, 33)])
     rig.stop_probing()
     ((first, _),) = push_pulls(rig, 1)
@@ -545,7 +545,7 @@ def test_the_next_deadline_is_the_earliest_of_all_timers():
     assert rig.now <= rig.node.next_deadline() <= rig.now + 0.2
 
 
-def test_company_is_a_member_who_would_answer():
+def test_company_is_a_member_that_would_answer():
     rig = rig_of("n1")
     assert rig.node.any_other_alive()
     rig.bury("n1")

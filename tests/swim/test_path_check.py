@@ -1,4 +1,4 @@
-"""Checks of the paths to a member: three pings, one outcome, nothing believed."""
+"""Checks of the paths to a member: three pings, one result, and no change of the view."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_an_answer_to_every_ping_ends_the_check_at_once():
     ("answered", "outcome"),
     [((), (False, False, False)), ((0,), (True, False, False)), ((0, 1), (True, True, False))],
 )
-def test_what_was_not_answered_within_a_probe_interval_is_told(answered, outcome):
+def test_pings_unanswered_within_a_probe_interval_are_reported(answered, outcome):
     rig, *pings = checking()
     for index in answered:
         rig.ack(pings[index])
@@ -86,7 +86,7 @@ def test_checks_are_bounded():
     assert begun == [True] * MAX_PATH_CHECKS + [False]
 
 
-def test_a_ping_in_the_name_of_a_member_from_another_host_is_told():
+def test_a_ping_in_the_name_of_a_member_from_another_host_is_reported():
     rig = Rig(members=("n1",))
     rig.hear(Ping(7, "me", source_node="n1"), source=home("n1"))
     assert rig.emitted(PingFromElsewhere) == []

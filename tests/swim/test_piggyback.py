@@ -14,7 +14,7 @@ from tests.swim.rig import STRANGER, Rig, alive, home
 
 
 def size(packet: SendPacket) -> int:
-    """Return the bytes of a packet before checksum and encryption: a compound from two messages on."""
+    """Return the bytes of a packet before checksum and encryption: a compound for two or more messages."""
     messages = sum(map(len, packet.parts))
     if len(packet.parts) == 1:
         return messages

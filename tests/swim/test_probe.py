@@ -89,7 +89,7 @@ def test_a_relay_that_cannot_nack_owes_none():
     assert cycle.record().nacked == ()
 
 
-def test_a_record_tells_who_was_asked_and_who_answered():
+def test_a_record_has_the_relays_asked_and_those_that_answered():
     cycle = probe()
     ask(cycle, "n2", "n3", "n4")
     cycle.receive_nack(7, home("n3"))
@@ -97,7 +97,7 @@ def test_a_record_tells_who_was_asked_and_who_answered():
     assert cycle.record() == ProbeRecord(10.0, ("n2", "n3", "n4"), ("n3", str(STRANGER)), 11.0)
 
 
-def test_a_record_tells_what_came_of_the_stream():
+def test_a_record_has_the_result_of_the_stream_ping():
     cycle = probe()
     cycle.receive_stream_failure(8, "of another probe")
     assert cycle.record().stream is None
@@ -130,7 +130,7 @@ def test_a_nack_for_another_cycle_counts_for_nothing():
     assert cycle.health_delta == 1
 
 
-def test_answers_are_told_by_the_number_however_large():
+def test_answers_are_matched_by_number_however_large_it_is():
     number = 3_000_000_000
     cycle = probe(number)
     ask(cycle, "n2")

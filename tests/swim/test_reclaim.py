@@ -25,7 +25,7 @@ DECIDED = 2 * TIMEOUT
 
 
 def rig_of(*members: str, gone: str = "") -> Rig:
-    """Return a rig whose member n1 is gone, by its own word (`n1`) or another's."""
+    """Return a rig whose member n1 is gone, reported by itself (`n1`) or another."""
     rig = Rig(members=members or ("n1", "n2"))
     rig.stop_probing()
     rig.stop_anti_entropy()
@@ -105,11 +105,11 @@ def test_a_name_does_not_pass_on_to_an_address_that_does_not_answer():
 
 
 @pytest.mark.parametrize(("gone", "reporter"), [("n1", "n1"), ("n2", ME)])
-def test_an_owner_that_answers_is_told_what_is_said_of_it(gone, reporter):
+def test_an_owner_that_answers_is_sent_the_message_to_refute(gone, reporter):
     rig = rig_of(gone=gone)
     rig.hear(CLAIM)
     rig.forget()
-    rig.hear(CLAIM)  # and is asked once
+    rig.hear(CLAIM)  # and is pinged once
     assert rig.packets() == []
     rig.node.reclaims.receive_ack(next(iter(rig.node.reclaims._pinged)))
     assert rig.sent(Dead) == [(Dead(1, "n1", reporter), home("n1"))]
@@ -156,7 +156,7 @@ def test_a_claim_to_a_name_that_was_forgotten_meanwhile_is_dropped():
     assert "n1" not in rig.node.table.by_name
 
 
-def test_an_ack_for_nothing_is_nothing():
+def test_an_ack_for_an_unknown_ping_changes_nothing():
     rig = rig_of(gone="n1")
     rig.node.reclaims.receive_ack(77)
     assert rig.effects == []
@@ -226,7 +226,7 @@ def test_the_name_of_a_living_member_stays_if_it_answers_any_of_the_pings(answer
     assert len(pings_to(rig, home("n1"))) == PINGS_OF_THE_LIVING
 
 
-def test_stale_news_of_an_address_where_nobody_is_is_no_conflict():
+def test_stale_news_of_an_unused_address_is_no_conflict():
     rig = rig_of()
     rig.hear(CLAIM)
     answer(rig, home("n1"))
@@ -316,7 +316,7 @@ def test_no_sequence_of_claims_takes_a_name_from_an_owner_that_answers(steps):
 
 
 def answer_all(rig: Rig, answered: int) -> int:
-    """Let everybody answer every ping but the first `answered`; return how many there are now."""
+    """Let all pings but the first `answered` be answered; return how many pings there are now."""
     pings = rig.sent(Ping)
     for ping, _ in pings[answered:]:
         rig.ack(ping)

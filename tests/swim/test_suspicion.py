@@ -17,7 +17,7 @@ def test_remaining_time_is_memberlists(row):
     assert remaining == pytest.approx(row["remaining_s"], abs=1e-9)
 
 
-def test_with_nobody_to_confirm_the_minimum_is_waited():
+def test_a_suspicion_without_confirmers_lasts_the_minimum():
     assert Suspicion("n1", 0, 2.0, 12.0, 100.0).deadline == 102.0
 
 
@@ -61,8 +61,8 @@ def test_k_confirmations_count_and_one_more_does_not():
     assert suspicion.confirmers == ["n2", "n3"]
 
 
-@pytest.mark.parametrize("k", [0, -1])  # less than none where the multiplier is 1
-def test_with_nobody_to_count_nobody_confirms(k):
+@pytest.mark.parametrize("k", [0, -1])  # below zero if the multiplier is 1
+def test_if_no_confirmation_counts_none_is_accepted(k):
     suspicion = Suspicion("n1", k, 2.0, 12.0, 100.0)
     assert not suspicion.confirm("n2")
     assert suspicion.deadline == 102.0
@@ -75,7 +75,7 @@ def test_hearsay_confirms_nothing():
     assert suspicion.deadline == 112.0
 
 
-def test_the_first_who_is_named_becomes_the_accuser_of_a_suspicion_from_hearsay():
+def test_the_first_named_reporter_becomes_the_accuser_of_a_hearsay_suspicion():
     suspicion = Suspicion(HEARSAY, 3, 2.0, 12.0, 100.0)
     assert suspicion.confirm("n1")
     assert suspicion.reporter == "n1"
@@ -92,7 +92,7 @@ def test_a_suspicion_from_hearsay_needs_an_accuser_and_k_others_to_end_at_the_mi
     assert suspicion.deadline == 102.0
 
 
-def test_where_nobody_counts_an_accuser_is_remembered_but_not_passed_on():
+def test_if_no_confirmation_counts_an_accuser_is_kept_but_not_passed_on():
     suspicion = Suspicion(HEARSAY, 0, 2.0, 12.0, 100.0)
     assert not suspicion.confirm("n1")
     assert suspicion.reporter == "n1"
@@ -112,7 +112,7 @@ def test_the_deadline_only_moves_forward_in_the_range_between_minimum_and_maximu
         assert before == pytest.approx(minimum)
 
 
-def test_what_remains_of_a_suspicion_is_who_spoke_and_since_when():
+def test_the_evidence_of_a_suspicion_is_its_reporters_and_its_start():
     suspicion = Suspicion("n2", 2, 2.0, 12.0, 100.0)
     suspicion.confirm("n4")
     suspicion.confirm("n3")

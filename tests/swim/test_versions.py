@@ -19,7 +19,7 @@ def table(*members: bytes) -> Versions:
 
 
 def understands_each_other(members: list[bytes]) -> bool:
-    """Say the same as memberlist's verifyProtocol, of members that are all alive."""
+    """Do the same check as memberlist's verifyProtocol, for members that are all alive."""
     return all(
         speaker[at + 2] in range(listener[at], listener[at + 1] + 1)
         for at in (0, 3)

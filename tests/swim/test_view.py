@@ -57,9 +57,9 @@ def test_an_unknown_member_is_admitted_alive_and_gossiped():
     assert rig.queued() == [alive("n1", 3, meta=b"x")]
 
 
-def test_the_same_bytes_are_gossiped_that_came():
+def test_messages_are_gossiped_with_the_bytes_received():
     rig = rig_of()
-    odd = encode(alive("n1")) + b"\xc0"  # what follows the map is ignored, by Go as well
+    odd = encode(alive("n1")) + b"\xc0"  # bytes after the map are ignored, in Go as well
     rig.hear_bytes(odd)
     assert rig.node.queue.take(1400, 9) == [odd]
 
@@ -143,7 +143,7 @@ def test_a_member_comes_back_from_dead_and_from_left_with_a_greater_incarnation(
     ],
     ids=["name", "incarnation", "port", "address", "minimum", "maximum", "range", "versions"],
 )
-def test_a_claim_that_cannot_be_a_members_is_ignored(claim):
+def test_an_announcement_that_no_member_can_make_is_ignored(claim):
     rig = rig_of()
     rig.hear(claim)
     assert list(rig.node.table.by_name) == [ME]
@@ -151,7 +151,7 @@ def test_a_claim_that_cannot_be_a_members_is_ignored(claim):
 
 
 @pytest.mark.parametrize("numbers", [(2, 2, 2, 5, 5, 5), (1, 5, 3, 2, 5, 5)])
-def test_any_range_of_versions_that_everybody_speaks_is_a_members(numbers):
+def test_any_range_of_versions_that_all_members_speak_is_admitted(numbers):
     rig = rig_of()
     rig.hear(alive("n1", versions=bytes(numbers)))
     assert rig.state("n1") is ALIVE
@@ -335,7 +335,7 @@ def test_a_member_that_left_may_come_back_at_another_address_with_any_incarnatio
     assert rig.layer.heard == [("joined", "n1")]
 
 
-def test_who_listens_where_follows_the_members():
+def test_the_addresses_in_the_table_follow_the_members():
     rig = rig_of("n1")
     rig.bury("n1", "n1")
     move(rig, alive("n1", addr=ELSEWHERE))
@@ -427,7 +427,7 @@ def test_every_new_confirmation_is_gossiped_and_a_repeated_one_is_not():
     assert rig.queued() == []
 
 
-def test_in_a_small_cluster_nobody_could_confirm_and_the_minimum_is_waited():
+def test_in_a_small_cluster_without_confirmers_a_suspicion_lasts_the_minimum():
     rig = rig_of("n1", "n2")  # three rows: k would be 2, and only one other could confirm
     rig.suspect("n1", "n2")
     assert rig.node.view.suspicions["n1"].k == 0
@@ -436,7 +436,7 @@ def test_in_a_small_cluster_nobody_could_confirm_and_the_minimum_is_waited():
 
 
 @pytest.mark.parametrize(("others", "k"), [(4, 0), (5, 4)])
-def test_four_witnesses_take_six_members(others, k):
+def test_four_confirmations_need_six_members(others, k):
     names = [f"n{number}" for number in range(1, others + 1)]
     rig = rig_of(*names, config=SwimConfig(suspicion_mult=6))
     rig.suspect("n1", "n2")
@@ -449,7 +449,7 @@ def test_from_four_members_on_confirmations_count():
     assert rig.node.view.suspicions["n1"].k == 2
 
 
-def test_without_anything_to_shrink_confirmations_are_neither_counted_nor_gossiped():
+def test_without_a_range_to_shrink_confirmations_are_neither_counted_nor_gossiped():
     rig = rig_of(*OTHERS, config=SwimConfig(suspicion_max_mult=1))
     rig.suspect("n1", "n2")
     rig.drain_queue()
@@ -556,7 +556,7 @@ def test_a_probe_of_a_member_that_is_gone_is_no_evidence():
     assert "n1" not in rig.node.view.suspicions
 
 
-def test_one_who_declares_itself_dead_has_left():
+def test_a_member_that_declares_itself_dead_has_left():
     rig = rig_of("n1")
     rig.bury("n1", "n1")
     assert rig.state("n1") is LEFT
@@ -600,7 +600,7 @@ def test_nobody_leaves_twice():
     assert rig.queued() == []
 
 
-def test_nobody_waits_for_the_end_of_other_peoples_deaths():
+def test_the_end_of_a_broadcast_about_another_members_death_is_not_reported():
     rig = rig_of("n1", "n2")
     rig.bury("n1")
     rig.advance(10.0)
@@ -661,7 +661,7 @@ def test_a_refutation_is_keyed_by_address_and_replaces_only_refutations():
     assert sorted(refutations(rig)) == [2, 4]
 
 
-def test_a_member_that_is_called_as_our_address_does_not_replace_a_refutation():
+def test_a_member_named_like_our_address_does_not_replace_a_refutation():
     rig = rig_of("n1")
     rig.suspect(ME)
     rig.hear(alive(str(home(ME)), addr=ELSEWHERE))
@@ -875,7 +875,7 @@ def test_a_left_row_is_applied_directly():
 
 
 @pytest.mark.parametrize("state", [SUSPECT, DEAD])
-def test_a_row_that_accuses_begins_a_suspicion_in_nobodys_name(state):
+def test_an_accusing_row_begins_a_suspicion_without_a_reporter(state):
     rig = rig_of(*OTHERS)
     rig.merge(row("n1", 1, state))
     assert rig.state("n1") is SUSPECT
@@ -924,7 +924,7 @@ def test_a_suspicion_from_hearsay_alone_ends_in_a_death_without_an_accuser():
 
 
 @pytest.mark.parametrize("state", [SUSPECT, DEAD, LEFT])
-def test_nobody_is_learnt_of_by_a_row_that_is_not_alive(state):
+def test_a_row_that_is_not_alive_admits_no_member(state):
     rig = rig_of()
     rig.merge(row("n1", 1, state))
     assert list(rig.node.table.by_name) == [ME]
@@ -980,7 +980,7 @@ def test_a_node_that_moves_says_so_under_its_next_incarnation_and_tells_some_mem
 
 
 @pytest.mark.parametrize(("incarnation", "refuted"), [(1, 2), (2, 3), (7, 8)])
-def test_what_is_said_of_a_nodes_former_address_is_no_conflict(incarnation, refuted):
+def test_a_message_about_a_nodes_former_address_is_no_conflict(incarnation, refuted):
     rig = Rig(members=["n1"])
     rig.node.move(ELSEWHERE, rig.now)
     rig.forget()
@@ -997,7 +997,7 @@ def test_a_node_remembers_its_last_addresses_and_no_more():
     rig.forget()
     rig.hear(alive(ME, 1, addr=bytes((10, 9, 9, 0))))
     assert len(rig.node.reclaims) == 0
-    rig.hear(alive(ME, 1))  # where it was first
+    rig.hear(alive(ME, 1))  # its first address
     assert len(rig.node.reclaims) == 1
 
 
