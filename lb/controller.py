@@ -91,7 +91,7 @@ class Balancer:
                 await self._wake.wait()
 
     async def _look_around(self, now: float) -> bool:
-        """Ask HAProxy about servers, and try their new places, while that matters; tell if there is news."""
+        """Ask HAProxy about servers, and try their new places, while it matters; return if there is news."""
         if not self._reconciler.needs_health:
             self._healths = None
             self._answering = frozenset()

@@ -68,7 +68,7 @@ class WebServer:
             pass  # the client went away, which is its right
 
     async def _next_request(self, stream: trio.SocketStream, pending: bytes) -> tuple[bytes, bytes]:
-        """Return the next request's head and what follows it; an empty head at the end of the connection."""
+        """Return the next request's head and the bytes after it; an empty head if the connection ends."""
         while END_OF_HEAD not in pending:
             chunk = await self._receive(stream)
             pending += chunk

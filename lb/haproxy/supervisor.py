@@ -282,7 +282,7 @@ class Supervisor:
 
 
 def _level(line: str) -> int:
-    """Alerts are warnings here: they may be about one server. What every reload prints is for debugging."""
+    """Return the log level: alerts are warnings, as one server may cause them; reload messages are debug."""
     if line.startswith("[ALERT]"):
         return logging.WARNING
     return logging.DEBUG if line.startswith("[NOTICE]") or _ROUTINE.search(line) else logging.INFO
