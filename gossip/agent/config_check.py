@@ -3,7 +3,6 @@
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 from gossip.agent.config import AgentConfig
@@ -73,6 +72,8 @@ def _check_name(name: str) -> None:
 
 
 def _check_discovery(config: AgentConfig) -> None:
+    from importlib.util import find_spec  # most agents are told where others are
+
     if find_spec("zeroconf") is None:
         raise ConfigError("discover needs the package zeroconf: pip install 'gossip-agent[mdns]'")
     if (size := len(config.node_name.encode("utf-8", "surrogateescape"))) > MAX_DNS_LABEL:

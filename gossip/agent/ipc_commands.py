@@ -4,18 +4,19 @@ A function returns the response's body, or None if the command has none, and rai
 text for the client. `RemoteProtocolError` means: close the connection without an answer.
 """
 
+from __future__ import annotations
+
 import os
 import platform
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from gossip.agent import tags_file
 from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
-from gossip.agent.doctor import Doctor
 from gossip.agent.driver import Driver
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.ipc_streams import describe
@@ -33,12 +34,13 @@ from gossip.ipc.bodies import (
     Stats,
     TagChange,
 )
-from gossip.ipc.case_bodies import Explain
-from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
 from gossip.ipc.protocol import Command, Request
 from gossip.ipc.query_bodies import KeyChange, KeyReport, SendEvent
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.pattern import anchored
+
+if TYPE_CHECKING:
+    from gossip.agent.doctor import Doctor
 
 FILTER_SLICE = 0.02
 """Seconds after which a long filter run lets other tasks run."""
@@ -63,7 +65,10 @@ class IpcHost(Protocol):
     queries: QueryDesk
     keys: Keys
     cases: CaseHistory
-    doctor: Doctor
+
+    @property
+    def doctor(self) -> Doctor:
+        """Looks for faults between this agent and its peers."""
 
     async def leave(self) -> None:
         """Leave the cluster gracefully; returns when the leave is complete."""
@@ -162,6 +167,8 @@ async def change_keys(host: IpcHost, request: Request) -> KeyReport:
 
 async def get_coordinate(host: IpcHost, request: Request) -> ResponseBody:
     """Return a member's network coordinate, if it ever answered a ping of this agent."""
+    from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate  # rarely needed
+
     wanted = request.body
     assert isinstance(wanted, GetCoordinate)
     found = host.driver.node.coordinate(wanted.node)
@@ -206,6 +213,7 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
 async def explain(host: IpcHost, request: Request) -> ResponseBody:
     """Return the case of a member that was suspected or failed, with the reporters."""
     from gossip.agent.explanation import explain_member  # rarely needed
+    from gossip.ipc.case_bodies import Explain
 
     assert isinstance(request.body, Explain)
     name = request.body.node

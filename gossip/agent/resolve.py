@@ -75,13 +75,15 @@ _Found = list[tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, i
 
 async def _look_up(host: str, port: int) -> _Found:
     """Ask the resolver; an address needs no thread."""
-    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, port=port, type=socket.SOCK_STREAM)
+    # As bytes, an address does not load the codec of international names.
+    plain = host.encode("utf-8", "surrogateescape")
     try:
-        found: _Found = list(ask(flags=socket.AI_NUMERICHOST))
+        found: _Found = list(ask(plain, flags=socket.AI_NUMERICHOST))
     except socket.gaierror as error:
         if error.errno != socket.EAI_NONAME:
             raise
-        found = list(await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=_limiter()))
+        found = list(await trio.to_thread.run_sync(ask, host, abandon_on_cancel=True, limiter=_limiter()))
     else:
         await trio.lowlevel.checkpoint()
     return found

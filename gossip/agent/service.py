@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from time import time
@@ -23,7 +24,6 @@ from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
 from gossip.agent.config_check import config_warnings
 from gossip.agent.config_sources import load_config
-from gossip.agent.doctor import Doctor
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import (
@@ -60,6 +60,7 @@ from gossip.wire.keyring import Keyring
 
 if TYPE_CHECKING:
     from gossip.agent.control import Routes
+    from gossip.agent.doctor import Doctor
     from gossip.agent.record import FlightRecorder
     from gossip.agent.snapshot import SnapshotFile
 
@@ -86,7 +87,6 @@ class Agent:
         self.routes: Routes = flight_recorder.routes if flight_recorder else {}  # of the control socket
         self.queries = QueryDesk(driver)
         self.cases = CaseHistory()
-        self.doctor = Doctor(driver, self.queries)
         key_file = Path(config.keyring_file) if config.keyring_file else None
         self.keys = Keys(driver, self.queries, key_file)
         self.event_scripts = EventScripts(
@@ -116,6 +116,13 @@ class Agent:
         self._leave_requested.set()
         if self._left.is_set():
             self.stop()
+
+    @cached_property
+    def doctor(self) -> "Doctor":
+        """Looks for faults between this agent and its peers."""
+        from gossip.agent.doctor import Doctor  # rarely asked for
+
+        return Doctor(self.driver, self.queries)
 
     @property
     def is_leaving(self) -> bool:
@@ -238,7 +245,7 @@ async def run(
 ) -> int:
     """Run an agent until it has left or must stop, and return its exit code.
 
-    `observers` see every batch of the node's effects from the first one. Each of `panels` gets the agent's
+    `observers` see every batch of the node's effects, without packets. Each of `panels` gets the agent's
     handle and runs beside it, at most as long; it is restarted when it fails (`gossip.agent.panel`). `reload`
     is called on SIGHUP. `task_status` gets the handle as soon as the agent serves; `ready` is set once it has
     joined. Its `before_finish_leave` may be set, and its `routes` may be added to.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from gossip.agent.memory import return_freed_pages
 from gossip.agent.readiness import announce_ready
 from gossip.serf.effects import Effect, JoinEnded
 from gossip.settings.duration import Seconds
@@ -40,6 +41,7 @@ async def join_at_start(agent: "Agent") -> None:
         log.info("joined", extra={"contacted": result.contacted})
     announce_ready(config.ready_fd, os.environ)
     agent.ready.set()
+    return_freed_pages()
     if config.retry_join and not agent.is_leaving:
         agent.driver.observers.append(RetryJoin(agent).observe)
         agent.driver.apply(

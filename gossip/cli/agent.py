@@ -39,6 +39,9 @@ def agent(*, config_files: tuple[Path, ...], print_config: bool, **flags: object
     if print_config:
         return _print_config(flags, config_files)
 
+    from gossip.agent.memory import import_trio
+
+    import_trio()
     from gossip.agent.service import main
 
     if flags["role"]:

@@ -48,14 +48,19 @@ class SettingsCommand(SerfCommand):
         help: str | None = None,
     ) -> None:
         super().__init__(name, callback=callback, params=params, help=help)
-        self._settings: Callable[[], Iterable[click.Parameter]] | None = settings
+        self._settings = settings
+        self._others = self.params
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return all parameters; those of the settings are created on the first call."""
-        if self._settings is not None:
-            self.params = [*self._settings(), *self.params]
-            self._settings = None
+        """Return all parameters; those of the settings are created when they are needed."""
+        if self.params is self._others:
+            self.params = [*self._settings(), *self._others]
         return super().get_params(ctx)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, without the parameters of the settings: an agent lives long."""
+        self.params = self._others
+        return super().invoke(ctx)
 
     def advice(self, flag: str) -> str:
         """Return the alternative to a flag of Serf's that is deliberately unsupported."""

@@ -12,6 +12,7 @@ coordinates. The arithmetic follows Serf's, so that both arrive at the same figu
 from __future__ import annotations
 
 from math import sqrt
+from operator import add, sub
 from typing import TYPE_CHECKING
 
 from gossip.wire.coordinate_codec import DIMENSIONS, MAX_ERROR, Coordinate
@@ -50,9 +51,7 @@ def estimate(a: Coordinate, b: Coordinate) -> float:
     rounding makes the two differ: by a nanosecond, or by the whole estimate where one adjusted distance is 0
     and the other is just above.
     """
-    raw = _raw_distance(a, b)
-    adjusted = raw + (a.adjustment + b.adjustment)
-    return int((adjusted if adjusted > 0.0 else raw) * _NANOSECONDS) / _NANOSECONDS
+    return _estimate(_length(_difference(a, b)), a, b)
 
 
 def median_rtt(past: Sequence[float], rtt: float) -> tuple[tuple[float, ...], float]:
@@ -79,9 +78,7 @@ class CoordinateClient:
             other: The coordinate that the other member reported; `is_possible` must hold.
             rtt: The round trip to it in seconds, 0 to `MAX_RTT`, filtered.
         """
-        moved = self._adjust(self._attract(self.coordinate, other, rtt), other, rtt)
-        distance = estimate(ORIGIN, moved)
-        moved = self._push(moved, -((distance / _GRAVITY_RHO) ** 2), ORIGIN)
+        moved = self._gravitate(self._adjust(self._attract(self.coordinate, other, rtt), other, rtt))
         if not moved.is_possible:
             self.resets += 1
             self._adjustments = []  # stale samples would distort the next coordinate
@@ -91,47 +88,69 @@ class CoordinateClient:
     def _attract(self, mine: Coordinate, other: Coordinate, rtt: float) -> Coordinate:
         """Vivaldi (figure 3): move along the line between both, further if the other's error is small."""
         rtt = max(rtt, _ZERO)
-        distance = estimate(mine, other)
+        difference = _difference(mine, other)
+        length = _length(difference)
+        distance = _estimate(length, mine, other)
         wrongness = abs(distance - rtt) / rtt
         weight = mine.error / max(mine.error + other.error, _ZERO)
         error = _ERROR_GAIN * weight * wrongness + mine.error * (1.0 - _ERROR_GAIN * weight)
         surer = Coordinate(mine.vec, min(error, MAX_ERROR), mine.adjustment, mine.height)
-        return self._push(surer, _POSITION_GAIN * weight * (rtt - distance), other)
+        force = _POSITION_GAIN * weight * (rtt - distance)
+        return self._push(surer, force, other.height, difference, length)
 
     def _adjust(self, mine: Coordinate, other: Coordinate, rtt: float) -> Coordinate:
         """Average the excess of measured over estimated round trips; each side adds half of it."""
-        self._adjustments = [*self._adjustments, rtt - _raw_distance(mine, other)][-_ADJUSTMENT_WINDOW:]
+        distance = _length(_difference(mine, other)) + (mine.height + other.height)
+        self._adjustments = [*self._adjustments, rtt - distance][-_ADJUSTMENT_WINDOW:]
         adjustment = sum(self._adjustments) / (2.0 * _ADJUSTMENT_WINDOW)
         return Coordinate(mine.vec, mine.error, adjustment, mine.height)
 
-    def _push(self, mine: Coordinate, force: float, other: Coordinate) -> Coordinate:
-        """Move `mine` away from `other` by `force` seconds, or towards it if negative."""
-        unit, distance = self._direction(mine.vec, other.vec)
-        height = mine.height
-        if distance > _ZERO:
-            height = max((height + other.height) * force / distance + height, MIN_HEIGHT)
-        vec = tuple(part + along * force for part, along in zip(mine.vec, unit, strict=True))
-        return Coordinate(vec, mine.error, mine.adjustment, height)
+    def _gravitate(self, mine: Coordinate) -> Coordinate:
+        """Ledlie, Gardner, Seltzer: draw `mine` towards the origin, the more the further away it is."""
+        length = _length(mine.vec)
+        force = -((_estimate(length, ORIGIN, mine) / _GRAVITY_RHO) ** 2)
+        return self._push(mine, force, ORIGIN.height, mine.vec, length)
 
-    def _direction(self, to: Sequence[float], start: Sequence[float]) -> tuple[Sequence[float], float]:
-        """Return the unit vector from `start` to `to`, and their distance: any vector, and 0, if the same."""
-        difference = [a - b for a, b in zip(to, start, strict=True)]
-        length = _length(difference)
+    def _push(
+        self, mine: Coordinate, force: float, height: float, difference: Sequence[float], length: float
+    ) -> Coordinate:
+        """Move `mine` by `force` seconds, away from a coordinate, or towards it if negative.
+
+        Args:
+            mine: What is moved.
+            force: Seconds.
+            height: The height of the other coordinate.
+            difference: The vector from the other coordinate to `mine`. If both are at the same place, any
+                direction will do.
+            length: The length of `difference`.
+        """
+        up = mine.height
         if length > _ZERO:
-            return [part * (1.0 / length) for part in difference], length
-        difference = [self._rng.random() - 0.5 for _ in to]
-        length = _length(difference)
-        if length > _ZERO:
-            return [part * (1.0 / length) for part in difference], 0.0
-        return (1.0, *(0.0 for _ in to[1:])), 0.0
+            up = max((up + height) * force / length + up, MIN_HEIGHT)
+        else:
+            difference, length = self._any_direction()
+        scale = 1.0 / length
+        vec = tuple(map(add, mine.vec, [part * scale * force for part in difference]))
+        return Coordinate(vec, mine.error, mine.adjustment, up)
+
+    def _any_direction(self) -> tuple[Sequence[float], float]:
+        """Return any vector and its length."""
+        vec = [self._rng.random() - 0.5 for _ in range(DIMENSIONS)]
+        length = _length(vec)
+        return (vec, length) if length > _ZERO else ((1.0, *(0.0,) * (DIMENSIONS - 1)), 1.0)
 
 
-def _raw_distance(a: Coordinate, b: Coordinate) -> float:
-    return _length([x - y for x, y in zip(a.vec, b.vec, strict=True)]) + (a.height + b.height)
+def _estimate(length: float, a: Coordinate, b: Coordinate) -> float:
+    """Return `estimate` of two coordinates with `length` between their Euclidean parts."""
+    raw = length + (a.height + b.height)
+    adjusted = raw + (a.adjustment + b.adjustment)
+    return int((adjusted if adjusted > 0.0 else raw) * _NANOSECONDS) / _NANOSECONDS
+
+
+def _difference(a: Coordinate, b: Coordinate) -> Sequence[float]:
+    return list(map(sub, a.vec, b.vec))
 
 
 def _length(vec: Sequence[float]) -> float:
-    square = 0.0
-    for part in vec:  # not sum(), which is more precise than Go from Python 3.12 on
-        square += part * part
-    return sqrt(square)
+    a, b, c, d, e, f, g, h = vec  # not sum(), which is more precise than Go from Python 3.12 on
+    return sqrt(a * a + b * b + c * c + d * d + e * e + f * f + g * g + h * h)

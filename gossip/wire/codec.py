@@ -63,8 +63,11 @@ NODE_STATE = Layout(NodeState)
 PUSH_PULL_HEADER = Layout(PushPullHeader)
 USER_HEADER = Layout(UserMessageHeader)
 
-_LEAVES = (PING, ACK, Layout(IndirectPing), Layout(Nack))
-_GOSSIP = (Layout(Suspect), Layout(Dead), Layout(Alive))
+_LEAVES = {layout.head: layout for layout in (PING, ACK, Layout(IndirectPing), Layout(Nack))}
+_GOSSIP = {layout.head: layout for layout in (Layout(Suspect), Layout(Dead), Layout(Alive))}
+_BY_KIND: dict[type, Layout[Any]] = {
+    layout.kind: layout for layout in (*_LEAVES.values(), *_GOSSIP.values(), ERROR)
+}
 
 
 def encode(message: PacketMessage | ErrorMessage) -> bytes:
@@ -73,7 +76,9 @@ def encode(message: PacketMessage | ErrorMessage) -> bytes:
     Raises:
         LocalProtocolError: an alive's `versions` has one to five bytes, which crashes old peers.
     """
-    return _ENCODERS[type(message)](message)
+    if isinstance(message, UserMessage):
+        return USER + message.payload
+    return _BY_KIND[type(message)].pack(message)
 
 
 def decode(part: bytes) -> PacketMessage:
@@ -82,10 +87,16 @@ def decode(part: bytes) -> PacketMessage:
     Raises:
         RemoteProtocolError: `part` is empty, of a type that no packet carries, or malformed.
     """
-    decoder = _DECODERS.get(part[:1])
-    if decoder is None:
-        raise RemoteProtocolError(f"message type {part[:1].hex() or 'missing'}: no packet carries it")
-    return decoder(part)
+    kind = part[:1]
+    if kind in _LEAVES:
+        return _LEAVES[kind].decode(part)
+    if kind in _GOSSIP:
+        if len(part) > MAX_GOSSIP_BYTES:
+            raise RemoteProtocolError(f"gossip of {len(part)} bytes: expected at most {MAX_GOSSIP_BYTES}")
+        return _GOSSIP[kind].decode(part)
+    if kind == USER:
+        return UserMessage(part[1:])
+    raise RemoteProtocolError(f"message type {kind.hex() or 'missing'}: no packet carries it")
 
 
 @lru_cache(maxsize=REMEMBERED_GOSSIP)
@@ -139,32 +150,3 @@ def padded_ping(ping: Ping, length: int, padding: Callable[[int], bytes]) -> byt
     if missing < SHORTEST_PADDING:
         return encode(ping)
     return _PADDED_PING.pack(_PaddedPing(**asdict(ping), padding=padding(missing)))
-
-
-def _encode_user(message: UserMessage) -> bytes:
-    return USER + message.payload
-
-
-def _decode_user(part: bytes) -> UserMessage:
-    return UserMessage(part[1:])
-
-
-def _bounded(decoder: Callable[[bytes], PacketMessage]) -> Callable[[bytes], PacketMessage]:
-    def decode(part: bytes) -> PacketMessage:
-        if len(part) > MAX_GOSSIP_BYTES:
-            raise RemoteProtocolError(f"gossip of {len(part)} bytes: expected at most {MAX_GOSSIP_BYTES}")
-        return decoder(part)
-
-    return decode
-
-
-_ENCODERS: dict[type, Callable[[Any], bytes]] = {
-    **{layout.kind: layout.pack for layout in (*_LEAVES, *_GOSSIP, ERROR)},
-    UserMessage: _encode_user,
-}
-
-_DECODERS: dict[bytes, Callable[[bytes], PacketMessage]] = {
-    **{layout.head: layout.decode for layout in _LEAVES},
-    **{layout.head: _bounded(layout.decode) for layout in _GOSSIP},
-    USER: _decode_user,
-}

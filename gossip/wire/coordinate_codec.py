@@ -4,7 +4,7 @@ A version byte, then a msgpack map. A coordinate that no honest member can have 
 receives one moves towards it.
 """
 
-from math import isfinite, sqrt
+from math import hypot
 
 from msgspec import Struct
 
@@ -40,16 +40,13 @@ class Coordinate(Struct, frozen=True, gc=False):
     @property
     def is_possible(self) -> bool:
         """Whether an honest member can have this position."""
-        numbers = (*self.vec, self.error, self.adjustment, self.height)
+        # NaN is within no bounds, and hypot() does not overflow as a sum of squares does.
         return (
             len(self.vec) == DIMENSIONS
-            and all(map(isfinite, numbers))
             and 0.0 <= self.error <= MAX_ERROR
             and 0.0 <= self.height <= MAX_EXTENT
             and abs(self.adjustment) <= MAX_EXTENT
-            # Each part on its own first: the square of a large number overflows.
-            and all(abs(part) <= MAX_EXTENT for part in self.vec)
-            and sqrt(sum(part * part for part in self.vec)) <= MAX_EXTENT
+            and hypot(*self.vec) <= MAX_EXTENT
         )
 
 
@@ -75,7 +72,9 @@ def decode_coordinate(payload: bytes) -> Coordinate:
         raise RemoteProtocolError(f"ack payload of version {payload[:1].hex() or 'missing'}: expected 01")
     fields = unpack_struct(payload[1:], _FIELDS)
     coordinate = Coordinate(
-        tuple(_as_float(part, "Vec") for part in read_list(fields, b"Vec")),
+        tuple(
+            [part if type(part) is float else _as_float(part, "Vec") for part in read_list(fields, b"Vec")]
+        ),
         _read_float(fields, b"Error"),
         _read_float(fields, b"Adjustment"),
         _read_float(fields, b"Height"),

@@ -18,6 +18,12 @@ from gossip.errors import RemoteProtocolError
 MAX_ELEMENTS = 256
 """Elements of one array or map inside a message; msgpack allocates the announced size at each level."""
 
+PACKED_BYTES = 2048
+"""What msgpack allocates to pack a value, more if it turns out to be longer; any message of a packet fits.
+
+Its own 256 KiB are so large that the system maps and clears them anew for each ping.
+"""
+
 MAX_U8 = 2**8 - 1
 MAX_U16 = 2**16 - 1
 
@@ -30,7 +36,7 @@ Fields = Mapping[bytes, object]
 
 def pack_value(value: object) -> bytes:
     """Return any value: texts, bytes, numbers, lists and maps of them, None for nil."""
-    packed: bytes = packb(value, use_bin_type=False, unicode_errors="surrogateescape")
+    packed: bytes = packb(value, use_bin_type=False, unicode_errors="surrogateescape", buf_size=PACKED_BYTES)
     return packed
 
 

@@ -5,11 +5,12 @@ declaration, each with its name and type on the wire,
 
     seq: Annotated[int, Wire("SeqNo", U32)]
 
-and the type byte that precedes it as `TYPE`. A `Layout` is made from that when the codec is imported. It
-writes the fields in ASCII order, which reproduces Go's bytes, and reads them under the rules of `dialect`.
+and the type byte that precedes it as `TYPE`. A `Layout` is made from that. It writes the fields in ASCII
+order, which reproduces Go's bytes, and reads them under the rules of `dialect`.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 from msgspec import Struct
@@ -130,71 +131,76 @@ SOURCE_NODE = WireType(TEXT.read, omit_empty=True)
 class Layout(Generic[M]):
     """The bytes of one kind of message.
 
-    `pack`, `read` and `decode` are compiled from the declaration, as `dataclasses` compiles its methods: a
-    loop over the fields takes 1.5 times as long, and every packet passes through here.
+    `pack`, `read` and `decode` are functions compiled from the declaration, as `dataclasses` compiles its
+    methods: a loop over the fields takes 1.5 times as long, and every packet passes through here. Each is
+    compiled when it is first used: an agent at rest needs a third of them.
     """
-
-    __slots__ = ("decode", "head", "kind", "order", "pack", "read")
 
     def __init__(self, kind: type[M]) -> None:
         """Make the layout of the messages that `kind` declares."""
-        declared = _declared(kind)
+        self._declared = _declared(kind)
         number: int | None = getattr(kind, "TYPE", None)
         self.kind = kind
         self.head = b"" if number is None else bytes((number,))
-        self.order = tuple(wire.name.encode() for wire in declared.values())
-        made = _compiled(kind, declared, self.head, self.order)
-        self.pack: Callable[[M], bytes] = made["pack"]
+        self.order = tuple(wire.name.encode() for wire in self._declared.values())
+
+    @cached_property
+    def pack(self) -> Callable[[M], bytes]:
         """Return a message as its type byte, if it has one, and a map.
 
         Raises:
             LocalProtocolError: a value must not be sent.
         """
-        self.read: Callable[[Fields], M] = made["read"]
+        names: dict[str, Any] = {"HEAD": self.head, "EMPTY": {}, "pack_struct": pack_struct}
+        items = []
+        for name, wire in sorted(self._declared.items(), key=lambda item: item[1].name):
+            value = f"message.{name}"
+            if wire.type.write is not None:
+                names[f"write_{name}"] = wire.type.write
+                value = f"write_{name}({value})"
+            item = f"{wire.name!r}: {value}"
+            if wire.type.omit_empty:
+                item = f"**({{{item}}} if {value} else EMPTY)"
+            items.append(item)
+        return self._compiled("pack(message)", f"return HEAD + pack_struct({{{', '.join(items)}}})", names)
+
+    @cached_property
+    def read(self) -> Callable[[Fields], M]:
         """Return the message with the fields given.
 
         Raises:
             RemoteProtocolError: a field has the wrong type or range.
         """
-        self.decode: Callable[[bytes], M] = made["decode"]
+        values, names = self._values()
+        return self._compiled("read(fields)", f"return Kind({values})", names)
+
+    @cached_property
+    def decode(self) -> Callable[[bytes], M]:
         """Return the message in bytes of which the first is its type.
 
         Raises:
             RemoteProtocolError: as in `read`, or the bytes are not a whole msgpack map.
         """
+        values, names = self._values()
+        names |= {"ORDER": self.order, "unpack_struct": unpack_struct}
+        body = f"fields = unpack_struct(part[1:], ORDER); return Kind({values})"
+        return self._compiled("decode(part)", body, names)
 
+    def _values(self) -> tuple[str, dict[str, Any]]:
+        """Return the expressions that read all fields, and what their names stand for."""
+        names: dict[str, Any] = {"Kind": self.kind}
+        reads = []
+        for name, wire in self._declared.items():
+            names[f"read_{name}"] = wire.type.read
+            reads.append(f"read_{name}(fields.get({wire.name.encode()!r}), {wire.name.encode()!r})")
+        return ", ".join(reads), names
 
-def _compiled(
-    kind: type[Struct], declared: dict[str, Wire], head: bytes, order: tuple[bytes, ...]
-) -> dict[str, Callable[..., Any]]:
-    """Return the functions of a layout. The compiled source has names from our declarations, never input."""
-    names: dict[str, Any] = {"Kind": kind, "HEAD": head, "ORDER": order}
-    names |= {"pack_struct": pack_struct, "unpack_struct": unpack_struct}
-    items, reads = [], []
-    for name, wire in declared.items():
-        names[f"read_{name}"] = wire.type.read
-        reads.append(f"read_{name}(fields.get({wire.name.encode()!r}), {wire.name.encode()!r})")
-    for name, wire in sorted(declared.items(), key=lambda item: item[1].name):
-        value = f"message.{name}"
-        if wire.type.write is not None:
-            names[f"write_{name}"] = wire.type.write
-            value = f"write_{name}({value})"
-        item = f"{wire.name!r}: {value}"
-        if wire.type.omit_empty:
-            item = f"**({{{item}}} if {value} else EMPTY)"
-        items.append(item)
-    names["EMPTY"] = {}
-    source = f"""
-def pack(message):
-    return HEAD + pack_struct({{{", ".join(items)}}})
-def read(fields):
-    return Kind({", ".join(reads)})
-def decode(part):
-    fields = unpack_struct(part[1:], ORDER)
-    return Kind({", ".join(reads)})
-"""
-    exec(compile(source, f"<layout of {kind.__name__}>", "exec"), names)  # noqa: S102 - see above
-    return names
+    def _compiled(self, head: str, body: str, names: dict[str, Any]) -> Callable[[Any], Any]:
+        """Return a function. What is compiled are names from our declarations, never input."""
+        code = compile(f"def {head}: {body}", f"<layout of {self.kind.__name__}>", "exec")
+        exec(code, names)  # noqa: S102 - see above
+        function: Callable[[Any], Any] = names[head.partition("(")[0]]
+        return function
 
 
 def _declared(kind: type[Struct]) -> dict[str, Wire]:

@@ -67,11 +67,17 @@ _NOT_NIL = re.compile(rb"[^\xc0]")
 _LAYOUTS = (
     Layout(LeaveIntent), Layout(JoinIntent), Layout(UserEvent), Layout(Query), Layout(QueryResponse),
 )  # fmt: skip
+_BY_KIND: dict[type, Layout[Any]] = {layout.kind: layout for layout in _LAYOUTS}
+_BY_TYPE: dict[int, Layout[Any]] = {layout.head[0]: layout for layout in _LAYOUTS}
 
 
 def encode_serf(message: SerfMessage) -> bytes:
     """Return `message` as its type byte and body."""
-    return _ENCODERS[type(message)](message)
+    if isinstance(message, SerfPushPull):
+        return _pack_push_pull(message)
+    if isinstance(message, OtherSerfMessage):
+        return bytes((message.kind,)) + message.body
+    return _BY_KIND[type(message)].pack(message)
 
 
 def decode_serf(payload: bytes) -> SerfMessage:
@@ -83,10 +89,13 @@ def decode_serf(payload: bytes) -> SerfMessage:
     kind = payload[0] if payload else -1
     if SerfMessageType.CONFLICT_RESPONSE <= kind <= SerfMessageType.RELAY:
         return OtherSerfMessage(SerfMessageType(kind), payload[1:])
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
+    if kind == SerfMessageType.PUSH_PULL:
+        return _decode_push_pull(payload)
+    layout = _BY_TYPE.get(kind)
+    if layout is None:
         raise RemoteProtocolError(f"unknown serf message type {payload[:1].hex() or 'missing'}")
-    return decoder(payload)
+    message: SerfMessage = layout.decode(payload)
+    return message
 
 
 def decode_serf_gossip(payload: bytes) -> SerfGossip:
@@ -110,10 +119,6 @@ def _decode_gossip(payload: bytes) -> SerfGossip:
 
 
 remembered_serf_gossip = lru_cache(maxsize=REMEMBERED_SERF_GOSSIP)(_decode_gossip)
-
-
-def _pack_other(message: OtherSerfMessage) -> bytes:
-    return bytes((message.kind,)) + message.body
 
 
 def _pack_push_pull(state: SerfPushPull) -> bytes:
@@ -265,14 +270,3 @@ class _PushPullReader:
 
 
 _PUSH_PULL = bytes((SerfMessageType.PUSH_PULL,))
-
-_ENCODERS: dict[type, Callable[[Any], bytes]] = {
-    **{layout.kind: layout.pack for layout in _LAYOUTS},
-    SerfPushPull: _pack_push_pull,
-    OtherSerfMessage: _pack_other,
-}
-
-_DECODERS: dict[int, Callable[[bytes], SerfMessage]] = {
-    **{layout.head[0]: layout.decode for layout in _LAYOUTS},
-    SerfMessageType.PUSH_PULL: _decode_push_pull,
-}

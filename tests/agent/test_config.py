@@ -324,5 +324,5 @@ def test_a_name_that_is_announced_by_dns_has_at_most_63_bytes():
 
 
 def test_discovery_without_its_library_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("gossip.agent.config_check.find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert refusal(discover="web") == "discover needs the package zeroconf: pip install 'gossip-agent[mdns]'"

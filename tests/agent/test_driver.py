@@ -16,6 +16,7 @@ from gossip.swim.effects import (
     NameConflict,
     OpenPushPull,
     OpenStreamPing,
+    SendPacket,
 )
 from gossip.wire.address import Address
 from gossip.wire.codec import encode
@@ -97,6 +98,20 @@ async def test_observers_see_every_batch_and_may_issue_commands():
         await join(b, a)
         await eventually(lambda: OpenPushPull in kinds(seen), "the observer's own command")
     assert kinds(seen)[0] is MemberJoined
+
+
+async def test_observers_are_not_told_of_packets():
+    batches = []
+    async with (
+        running("a", "127.1.10.220", observers=(lambda effects, _now: batches.append(effects),)) as a,
+        running("b", "127.1.10.221") as b,
+    ):
+        await join(b, a)
+        await eventually(lambda: len(statuses(a)) == 2, "two members")
+        sent = a.driver.transport.traffic.packets_sent
+        await eventually(lambda: a.driver.transport.traffic.packets_sent > sent, "a packet of a")
+    assert all(batches)
+    assert not any(isinstance(effect, SendPacket) for batch in batches for effect in batch)
 
 
 async def test_an_agent_that_leaves_has_left():

@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from gossip.agent.memory import LARGE_BYTES, return_large_buffers
+from gossip.agent.memory import LARGE_BYTES, return_freed_pages, return_large_buffers
 
 
 def resident_bytes():
@@ -23,3 +23,12 @@ def test_a_freed_buffer_is_no_longer_resident_though_small_objects_came_after_it
     assert resident_bytes() > before + 700 * LARGE_BYTES
     buffers.clear()
     assert resident_bytes() < before + 100 * LARGE_BYTES
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="THERE IS NO GLIBC: nothing to return")
+def test_pages_of_freed_objects_go_back_to_the_system_though_objects_around_them_stay():
+    objects = [bytes(8192) for _ in range(4000)]
+    before = resident_bytes()
+    del objects[:-1]  # the last one keeps the heap from shrinking by itself
+    assert return_freed_pages()
+    assert resident_bytes() < before - 2000 * 8192
