@@ -45,7 +45,7 @@ class Doctor:
         self._busy = trio.Lock()
 
     async def examine(self) -> Diagnosis:
-        """Check the paths to the peers and conclude what is wrong; takes a few seconds if something is."""
+        """Check the paths to the peers and return the findings; takes a few seconds if there is a fault."""
         async with self._busy:
             node = self._driver.node
             alive = [

@@ -1,7 +1,7 @@
 """Both ends of a conversation in Serf's IPC, without I/O (serf-wire 0.3 and 6.1-6.4).
 
 Requests and responses are bare msgpack objects one after the other, so a reader must know which headers have
-a body before it reads the next byte. Only the tables below say so; one body too many or too few
+a body before it reads the next byte. Only the tables below state that; one body too many or too few
 desynchronises a connection for good.
 
 A server feeds a `RequestReader` and writes `encode_response` and `encode_record`; a client owns a

@@ -26,7 +26,7 @@ Forged messages need years to push a cluster's clocks above it, so a cluster und
 
 
 class LamportClock:
-    """A counter that is never behind what it has witnessed; at `LAST_TIME` it stands still."""
+    """A counter that is never behind the times it has witnessed; it stops at `LAST_TIME`."""
 
     __slots__ = ("time",)
 

@@ -33,7 +33,7 @@ TIMEOUTS_OF_THE_LIVING = PING_SPACING * (PINGS_OF_THE_LIVING - 1) + 1
 """Probe timeouts that the pings take while the owner is believed to be alive."""
 
 TIMEOUTS_OF_THE_GONE = PING_SPACING * PINGS
-"""Least probe timeouts that they take if the owner is gone, even if it is declared dead meanwhile."""
+"""Probe timeouts that they take at least if the owner is gone, even if it is declared dead meanwhile."""
 
 
 class Agent(Struct):

@@ -28,7 +28,7 @@ MAX_U8 = 2**8 - 1
 MAX_U16 = 2**16 - 1
 
 MALFORMED = (ValueError, UnpackException, RecursionError, OverflowError)
-"""Everything that msgpack raises on bytes that are not what it expects."""
+"""Every exception that msgpack raises on unexpected bytes."""
 
 Fields = Mapping[bytes, object]
 """A struct as received: keys are Go's field names, values are not checked yet."""

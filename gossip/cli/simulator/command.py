@@ -89,7 +89,7 @@ def _with_riders(function: Callable[..., None], load_riders: Callable[[], Riders
 
 
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the flags that say how to run and what to show; they come as `wanted`."""
+    """Add the flags for how to run and what to show; they are passed as `wanted`."""
 
     @wraps(command)
     def with_wanted(
@@ -251,7 +251,7 @@ def _with_progress(rides: Iterator[Ride], length: int) -> Iterator[Ride]:
 
 
 def _show(scenario: Scenario, riders: Riders, wanted: Wanted) -> None:
-    """Run `scenario` and print what was asked for; a broken rule is a failure."""
+    """Run `scenario` and print the requested output; a broken rule is a failure."""
     from gossip.cli.simulator.beliefs import Beliefs
     from gossip.cli.simulator.narration import narrate, report
     from gossip.sim.trial import Trial
