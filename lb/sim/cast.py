@@ -17,7 +17,7 @@ BACKEND = {"role": "backend", "port": "8000"}
 OUTLIVES = {"outlives": "agent"}
 """The tag of a host whose server keeps answering when its agent is gone, like one beside a sidecar."""
 MANY_OUTLIVE = 0.3
-"""Probability that the server of a backend does."""
+"""Probability that the server of a backend does so."""
 MOST_BACKENDS = 8
 KEEPS_ROLE = 0.5
 """Probability that a backend that announces new tags remains one; the others withdraw."""
