@@ -49,6 +49,15 @@ def test_a_bug_whose_place_has_changed_says_so(text, times):
         bug.put_into(text)
 
 
+# --- equivalent mutants -----------------------------------------------------------------------------------
+
+
+def test_each_equivalent_is_about_a_line_that_still_exists():
+    modules = [path for package in ("gossip", "lb") for path in (ROOT / package).rglob("*.py")]
+    text = "\n".join(" ".join(path.read_text().split()) for path in modules)
+    assert [e.before for e in EQUIVALENTS if " ".join(e.before.split()) not in text] == []
+
+
 # --- random mutants ---------------------------------------------------------------------------------------
 
 
