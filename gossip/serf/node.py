@@ -200,7 +200,8 @@ class SerfNode:
                     self._leave.advance(now)
                 case _:
                     self._swim.handle_timeout(timer, now)
-        self._swim.wake(now)
+                    continue
+            self._swim.wake(now)
 
     def effects(self) -> list[Effect]:
         """Return and clear the effects emitted since the last call."""
@@ -351,9 +352,8 @@ class SerfNode:
 
     def push_pull_now(self, names: Sequence[str]) -> None:
         """Ask the driver for a push/pull with each of the known members `names`."""
-        for name in names:
-            if (member := self._swim.table.by_name.get(name)) is not None:
-                self._swim.push_pull_with(member)
+        for member in filter(None, map(self._swim.table.by_name.get, names)):
+            self._swim.push_pull_with(member)
 
     # --- read access --------------------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ class Roster:
         self._emit = emit
         self.clock = LamportClock(last_member_time)
         self.members: dict[str, SerfMember] = {}
+        self._gone: dict[str, SerfMember] = {}  # those that failed or left, in the order of their loss
         self.flaps = 0  # failed members that came back within the flap timeout
         self.lost = LostMembers(config.lost_timeout)
         self.recent_intents = RecentIntents(config.max_recent_intents, config.recent_intent_timeout)
@@ -93,6 +94,7 @@ class Roster:
             # If it was lost while it drained, the leave that we know of still stands, but is accepted again.
             member.is_hearsay = member.is_hearsay or member.status is MemberStatus.LEFT
             member.become(MemberStatus.ALIVE, now)
+            self._gone.pop(member.name, None)
             self._stop_waiting(member)
             self._emit(MemberJoined(member))
             return
@@ -124,6 +126,7 @@ class Roster:
             self._become_left(member, now)
         elif member.status is MemberStatus.ALIVE:
             member.become(MemberStatus.FAILED, now)
+            self._gone[name] = member
             self._arm_reaper(now)
             self._emit(MemberFailed(member, evidence))
 
@@ -228,7 +231,7 @@ class Roster:
                     self.lost.add(member.name, member.address, now)
                 self._erase(member)
         self.recent_intents.expire(now)
-        if self.gone_members() or len(self.recent_intents):
+        if self._gone or len(self.recent_intents):
             self._arm_reaper(now)
 
     def doubtful_leave(self, name: str, now: float) -> LeaveIntent:
@@ -251,8 +254,8 @@ class Roster:
 
     def failed(self) -> list[LostMember]:
         """Return the failed members with the times of their failure."""
-        failed = self.with_status(MemberStatus.FAILED)
-        return [LostMember(member.name, member.address, member.changed_at) for member in failed]
+        failed = [m for m in self._gone.values() if m.status is MemberStatus.FAILED]
+        return [LostMember(m.name, m.address, m.changed_at) for m in failed]
 
     def peers(self) -> tuple[KnownPeer, ...]:
         """Return the other members that neither failed nor left, to be saved for the next start."""
@@ -285,7 +288,7 @@ class Roster:
 
     def count_alive(self) -> int:
         """Return how many members have neither failed nor left."""
-        return len(self.members) - len(self.gone_members())
+        return len(self.members) - len(self._gone)
 
     def addresses(self) -> Iterator[Address]:
         """Iterate over the addresses of the members that have neither failed nor left."""
@@ -293,7 +296,7 @@ class Roster:
 
     def gone_members(self) -> list[SerfMember]:
         """Return the members that failed or left."""
-        return [m for m in self.members.values() if m.status in GONE]
+        return list(self._gone.values())
 
     def with_status(self, status: MemberStatus) -> list[SerfMember]:
         """Return the members in `status`."""
@@ -322,6 +325,7 @@ class Roster:
     def _become_left(self, member: SerfMember, now: float) -> None:
         self._deadlines.cancel(LeaveRecheck(member.name))
         member.become(MemberStatus.LEFT, now)
+        self._gone[member.name] = member
         self._arm_reaper(now)
         self._emit(MemberLeft(member))
 
@@ -335,11 +339,12 @@ class Roster:
     def _erase(self, member: SerfMember) -> None:
         self._stop_waiting(member)
         del self.members[member.name]
+        self._gone.pop(member.name, None)
         self._emit(MemberReaped(member))
 
     def _make_room(self) -> None:
         if len(self.members) >= 2 * self._config.swim.max_members:
-            # SWIM's own table is smaller, so some member here must be gone; drop the one known longest.
+            # SWIM's own table is smaller, so some member here must be gone; drop the one lost first.
             self._erase(self.gone_members()[0])
 
     def _arm_reaper(self, now: float) -> None:

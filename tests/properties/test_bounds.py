@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gossip.errors import RemoteProtocolError
 from gossip.serf.config import SerfConfig
+from gossip.serf.roster import GONE
 from gossip.swim.config import SwimConfig
 from gossip.swim.deadlines import LEFTOVERS_TOLERATED
 from gossip.swim.effects import SendPacket
@@ -38,6 +39,8 @@ def check(rig: Rig) -> None:
     assert len(swim.table.name_at) <= members
     assert len(swim.view.suspicions) <= members
     assert len(node.members()) <= 2 * members
+    gone = {member.name for member in node.members() if member.status in GONE}
+    assert {member.name for member in node._roster.gone_members()} == gone
     assert len(swim.detector.relays) <= swim.config.max_relays
     assert len(swim.queue) <= members + 1
     assert all(len(queue) <= node.config.max_queue_depth for queue in node._broadcasts.queues)
