@@ -17,9 +17,9 @@ import trio
 from gossip.agent.admission import Admission
 from gossip.agent.bugs import Bugs
 from gossip.agent.destinations import Destinations
+from gossip.agent.envelope import Envelope, Refusals
 from gossip.agent.event_log import EventLog
 from gossip.agent.joining import Joins
-from gossip.agent.sealing import Refusals, Sealer
 from gossip.agent.streams import Streams
 from gossip.agent.symptoms import Symptoms
 from gossip.agent.transport import Transport, dial_error
@@ -64,7 +64,7 @@ log = logging.getLogger("gossip.agent")
 class Driver:
     """One running node. Create it, then keep `run` running."""
 
-    def __init__(self, node: SerfNode, transport: Transport, sealer: Sealer, rpc_port: int = 0) -> None:
+    def __init__(self, node: SerfNode, transport: Transport, envelope: Envelope, rpc_port: int = 0) -> None:
         self.node = node
         self.observers: list[Observer] = []
         self.leave_announced = trio.Event()
@@ -74,8 +74,8 @@ class Driver:
         self.streams_skipped = 0  # not opened, because too many were open
         self.on_bug: Callable[[], None] = lambda: None  # a command made the node raise
         self._transport = transport
-        self._sealer = sealer
-        self._streams = Streams(transport, sealer, node.config.swim.stream_timeout)
+        self._envelope = envelope
+        self._streams = Streams(transport, envelope, node.config.swim.stream_timeout)
         self.admission = Admission(lambda address: address in node.swim.table.name_at, self.now())
         self.destinations = Destinations(transport.address, node.members()[0].address, rpc_port)
         self._asked_by: Address | None = None  # the source of the datagram being handled
@@ -108,7 +108,7 @@ class Driver:
     @property
     def refusals(self) -> Refusals:
         """How many packets and streams were refused because of their envelope."""
-        return self._sealer.refusals
+        return self._envelope.refusals
 
     @property
     def withheld_lines(self) -> int:
@@ -118,17 +118,17 @@ class Driver:
     @property
     def is_encrypted(self) -> bool:
         """Whether gossip is encrypted."""
-        return self._sealer.keyring is not None
+        return self._envelope.keyring is not None
 
     @property
     def keyring(self) -> Keyring | None:
         """The keys that gossip is encrypted with, which may change at run time; None without encryption."""
-        return self._sealer.keyring
+        return self._envelope.keyring
 
     @property
     def key_name(self) -> str:
         """The fingerprint of the key that gossip is encrypted with, empty without encryption."""
-        return keys[0] if (keys := self._sealer.key_names) else ""
+        return keys[0] if (keys := self._envelope.key_names) else ""
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Receive, keep time and serve streams until cancelled, then close the sockets."""
@@ -260,14 +260,14 @@ class Driver:
         used = thread_time()
         rest: Sequence[bytes] = ()
         try:
-            opened = self._sealer.open_packet(datagram, start)
+            opened = self._envelope.open_packet(datagram, start)
         except RemoteProtocolError as error:
             self.rejected_packets += 1
             self.complain(str(source), str(error))
         except Exception as error:
             self._contain(error)
         else:
-            if self._sealer.is_other_key and (keys := self._sealer.key_names):
+            if self._envelope.is_other_key and (keys := self._envelope.key_names):
                 self._event_log.report_key(str(source), keys, start)
             if source in self.node.swim.table.name_at:
                 self.symptoms.datagram(source, start)
@@ -362,7 +362,7 @@ class Driver:
     def _send(self, effect: SendPacket) -> None:
         if effect.to != self._asked_by and not self._is_fit(effect.to):
             return
-        datagram = self._sealer.packet(effect.parts, crc=effect.crc)
+        datagram = self._envelope.packet(effect.parts, crc=effect.crc)
         if self.admission.may_send(len(datagram), effect.to):
             self._transport.send(datagram, effect.to)
 

@@ -25,6 +25,7 @@ from gossip.agent.config import AgentConfig
 from gossip.agent.config_check import config_warnings
 from gossip.agent.config_sources import load_config
 from gossip.agent.driver import Driver, Observer
+from gossip.agent.envelope import Envelope
 from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import (
     address_of_interface,
@@ -44,7 +45,6 @@ from gossip.agent.query_desk import QueryDesk
 from gossip.agent.readiness import STOPPING, check_ready_fd, notify
 from gossip.agent.resolve import resolve
 from gossip.agent.rpc_listener import RpcListener, open_rpc_listener, open_unix_listener
-from gossip.agent.sealing import Sealer
 from gossip.agent.signals import obey_signals
 from gossip.agent.start_join import join_at_start, report_rejoin
 from gossip.agent.start_report import UNSPECIFIED, report_start
@@ -351,9 +351,9 @@ async def _open(config: AgentConfig) -> _Opened:
         if config.control:
             control = await open_unix_listener(Path(config.control), "control", "--control")
         opened.pop_all()
-    sealer = _sealer(config)
+    envelope = _envelope(config)
     saved = snapshot.snapshot.saved if snapshot is not None else FIRST_START
-    settings = serf_config(config, sealer.overhead)
+    settings = serf_config(config, envelope.overhead)
     node = SerfNode(settings, me, rng=Random(), now=trio.current_time(), saved=saved)
     flight_recorder = None
     if config.record or config.control:
@@ -362,7 +362,7 @@ async def _open(config: AgentConfig) -> _Opened:
         flight_recorder = FlightRecorder(Path(config.record_dir))
         if config.record:
             node = flight_recorder.record(node)
-    driver = Driver(node, transport, sealer, rpc.port if rpc is not None else 0)
+    driver = Driver(node, transport, envelope, rpc.port if rpc is not None else 0)
     if flight_recorder is not None:
         driver.on_bug = flight_recorder.show_bug
     if snapshot is not None:
@@ -370,8 +370,8 @@ async def _open(config: AgentConfig) -> _Opened:
     return _Opened(driver, flight_recorder, rpc, control, snapshot)
 
 
-def _sealer(config: AgentConfig) -> Sealer:
-    return Sealer(
+def _envelope(config: AgentConfig) -> Envelope:
+    return Envelope(
         compress=not config.disable_compression,
         keyring=_keyring(config),
         label=config.label_bytes,

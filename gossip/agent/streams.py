@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol, TypeVar
 import trio
 
 from gossip.agent.bugs import Bugs
+from gossip.agent.envelope import Envelope
 from gossip.agent.places import Place, Places, source_of
-from gossip.agent.sealing import Sealer
 from gossip.agent.transport import Transport, connect
 from gossip.errors import LocalProtocolError, RemoteProtocolError
 from gossip.wire.address import Address
@@ -68,9 +68,9 @@ class StreamHost(Protocol):
 class Streams:
     """Both directions: serves incoming streams, opens outgoing ones."""
 
-    def __init__(self, transport: Transport, sealer: Sealer, timeout: float) -> None:
+    def __init__(self, transport: Transport, envelope: Envelope, timeout: float) -> None:
         self._transport = transport
-        self._sealer = sealer
+        self._envelope = envelope
         self._timeout = timeout  # for one whole conversation
         self.places = Places(
             MAX_INCOMING_STREAMS,
@@ -108,14 +108,14 @@ class Streams:
         try:
             with trio.fail_after(self._timeout):
                 if isinstance(message, bytes):
-                    sealed = self._sealer.stream(message, reply=False)
+                    sealed = self._envelope.stream(message, reply=False)
                 else:
                     async with self._turns.of(place.source):
                         sealed = await self._seal(message, place, reply=False)
                 async with await connect(to) as stream:
                     try:
                         await stream.send_all(sealed)
-                        reply = await self._read(stream, place, self._sealer.reader(reply=True))
+                        reply = await self._read(stream, place, self._envelope.reader(reply=True))
                     except trio.BrokenResourceError as error:
                         raise ConnectionResetError(errno.ECONNRESET, "connection reset by peer") from error
         finally:
@@ -146,13 +146,13 @@ class Streams:
         refusal = ""
         message: StreamMessage | None = None
         try:
-            message = await self._read(stream, place, self._sealer.reader(reply=False))
+            message = await self._read(stream, place, self._envelope.reader(reply=False))
         except RemoteProtocolError as error:
             refusal = str(error)  # sent below: the error itself keeps alive everything read so far
         if refusal:
             self.places.hold(place, -place.held)
             host.complain(talk.peer, refusal)
-            await stream.send_all(self._sealer.stream(encode(ErrorMessage(refusal)), reply=True))
+            await stream.send_all(self._envelope.stream(encode(ErrorMessage(refusal)), reply=True))
             return
         place.since = None  # from here on the peer waits for us
         match message:
@@ -160,7 +160,7 @@ class Streams:
                 pass
             case Ping():
                 if (ack := host.answer_ping(message)) is not None:
-                    await stream.send_all(self._sealer.stream(encode(ack), reply=True))
+                    await stream.send_all(self._envelope.stream(encode(ack), reply=True))
             case PushPull():
                 # Our state is encoded before theirs is merged: the reply must not contain what they have just
                 # sent. It is sent afterwards, so that a peer that reads slowly does not keep its rows in
@@ -189,7 +189,7 @@ class Streams:
         try:
             return await self._read_all(stream, place, reader)
         except RemoteProtocolError as error:
-            self._sealer.refusals.count(error)
+            self._envelope.refusals.count(error)
             raise
 
     async def _read_all(
@@ -219,7 +219,7 @@ class Streams:
                     raise RemoteProtocolError(refusal)
             self.places.hold(place, (reader.rows - rows) * ROW_BYTES)
             if message is not None:
-                self._sealer.accept(reader, trio.current_time())
+                self._envelope.accept(reader, trio.current_time())
                 return message
             is_first = False
 
@@ -231,7 +231,7 @@ class Streams:
         """
         try:
             message = encode()
-            seal = partial(self._sealer.stream, message, reply=reply)
+            seal = partial(self._envelope.stream, message, reply=reply)
             sealed = seal() if len(message) < INLINE_BYTES else await trio.to_thread.run_sync(seal)
         except LocalProtocolError as error:
             raise OSError(errno.EMSGSIZE, str(error)) from None

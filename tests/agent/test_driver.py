@@ -331,7 +331,7 @@ async def test_a_member_that_comes_and_goes_is_logged_a_few_times_and_summed_up(
         for round_ in range(100):
             alive = Alive(2 * round_, "ghost", bytes((127, 1, 20, 91)), 7946, b"", bytes((1, 5, 2, 2, 5, 5)))
             for message in (alive, Dead(2 * round_, "ghost", "accuser")):
-                a.driver._receive(a.driver._sealer.packet([encode(message)], crc=False), where(a))
+                a.driver._receive(a.driver._envelope.packet([encode(message)], crc=False), where(a))
         said = [record.getMessage() for record in caplog.records if getattr(record, "member", "") == "ghost"]
         assert 5 <= said.count("member joined") < 100
         assert 5 <= said.count("member failed") < 100
@@ -349,11 +349,11 @@ async def test_a_datagram_that_shows_a_bug_is_dropped_and_the_agent_goes_on(capl
     async with running("a", "127.1.20.94") as a, running("b", "127.1.20.95") as b:
         bugs = []
         a.driver.on_bug = lambda: bugs.append(1)
-        packet = a.driver._sealer.packet([encode(Ping(1, "a"))], crc=False)
+        packet = a.driver._envelope.packet([encode(Ping(1, "a"))], crc=False)
         with monkeypatch.context() as patch:
             patch.setattr("gossip.serf.node.SerfNode.receive_packet", lambda *_: 1 // 0)
             a.driver._receive(packet, where(b))
-            patch.setattr(type(a.driver._sealer), "open_packet", lambda *_: {}["x"])
+            patch.setattr(type(a.driver._envelope), "open_packet", lambda *_: {}["x"])
             a.driver._receive(packet, where(b))
         assert len(bugs) == 2
         await join(b, a)
@@ -372,12 +372,12 @@ async def test_a_peer_with_another_key_is_named_with_the_keys(caplog):
         running("b", "127.1.20.93", encrypt_key=OTHER_KEY) as b,
     ):
         name_a, name_b = a.driver.key_name, b.driver.key_name
-        packet = b.driver._sealer.packet([encode(Ping(1, "a"))], crc=False)
+        packet = b.driver._envelope.packet([encode(Ping(1, "a"))], crc=False)
         for _ in range(3):
             a.driver._receive(packet, where(b))
         (line,) = [record for record in caplog.records if record.getMessage() == "peer violated the protocol"]
         assert line.reason.endswith(f"(installed: {name_a})")
-        a.driver._sealer.keyring.add(b.driver._sealer.keyring.keys[0])
+        a.driver._envelope.keyring.add(b.driver._envelope.keyring.keys[0])
         for _ in range(3):
             a.driver._receive(packet, where(b))
     (line,) = [record for record in caplog.records if "encrypts with a different key" in record.getMessage()]

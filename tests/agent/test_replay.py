@@ -16,7 +16,7 @@ ADDR = socket.inet_aton("127.1.81.99")
 async def test_a_packet_that_is_sent_again_is_counted_and_not_heard():
     async with running("a", "127.1.81.1", encrypt_key=KEY) as a:
         alive = Alive(1, "ghost", ADDR, 7946, b"", PROTOCOL_VERSIONS)
-        datagram = a.driver._sealer.packet([encode(alive)], crc=False)
+        datagram = a.driver._envelope.packet([encode(alive)], crc=False)
         heard = []
         receive = a.driver.node.receive_packet
         a.driver.node.receive_packet = lambda *args: (heard.append(args), receive(*args))
@@ -31,7 +31,7 @@ async def test_a_packet_that_is_sent_again_is_counted_and_not_heard():
 async def test_a_state_that_is_sent_again_is_counted_and_not_merged():
     async with running("a", "127.1.81.2", encrypt_key=KEY) as a:
         row = NodeState("ghost", ADDR, 7946, b"", 1, MemberState.ALIVE, PROTOCOL_VERSIONS)
-        data = a.driver._sealer.stream(encode_push_pull(PushPull(True, (row,), b"")), reply=False)
+        data = a.driver._envelope.stream(encode_push_pull(PushPull(True, (row,), b"")), reply=False)
 
         async def send() -> None:
             async with await connect(where(a)) as stream:

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from gossip.agent import streams as streams_module
-from gossip.agent.sealing import Sealer
+from gossip.agent.envelope import Envelope
 from gossip.agent.streams import MAX_STREAMS_PER_SOURCE
 from gossip.agent.transport import connect
 from gossip.wire.codec import encode, encode_push_pull
@@ -17,7 +17,7 @@ from gossip.wire.stream import StreamReader
 from tests.agent.harness import PATIENCE, eventually, join, running, statuses, where
 
 VECTORS = Path(__file__).parents[1] / "vectors"
-PLAIN = Sealer(compress=False, keyring=None)
+PLAIN = Envelope(compress=False, keyring=None)
 
 
 async def say(agent, data, *, eof=True, keyring=None):
@@ -106,7 +106,7 @@ async def test_encryption_that_only_one_side_has_is_named():
     async with running("a", "127.1.11.10", encrypt_key="AAAAAAAAAAAAAAAAAAAAAA==") as a:
         reply = await say(a, encode(Ping(7, "a")), keyring=keyring)
         assert reply == ErrorMessage("Encryption is configured but remote state is not encrypted")
-        sealed = Sealer(compress=False, keyring=keyring).stream(encode(Ping(7, "a")), reply=False)
+        sealed = Envelope(compress=False, keyring=keyring).stream(encode(Ping(7, "a")), reply=False)
         assert await say(a, sealed, keyring=keyring) == Ack(7)
     async with running("b", "127.1.11.11") as b:
         reply = await say(b, sealed)
@@ -116,7 +116,7 @@ async def test_encryption_that_only_one_side_has_is_named():
 async def test_a_state_larger_than_peers_take_is_not_sent_and_no_crash(monkeypatch, caplog):
     keyring = Keyring([bytes(16)])
     settings = {"encrypt_key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-    sealed = Sealer(compress=False, keyring=keyring).stream(
+    sealed = Envelope(compress=False, keyring=keyring).stream(
         encode_push_pull(PushPull(True, (), b"")), reply=False
     )
     async with running("a", "127.1.11.18", **settings) as a, running("b", "127.1.11.19", **settings) as b:

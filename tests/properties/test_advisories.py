@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgpack import packb
 
-from gossip.agent.sealing import Sealer
+from gossip.agent.envelope import Envelope
 from gossip.errors import RemoteProtocolError
 from gossip.recording.graph import dump_state
 from gossip.serf.lamport import MAX_TIME_AHEAD
@@ -49,7 +49,7 @@ from tests.properties.test_forged_claims import NAMES, VICTIM, forge, formed, is
 from tests.serf.rig import ME, PORT, Rig, home, host
 from tests.sim.rig import advance, until
 
-PLAIN = Sealer(compress=False, keyring=None)
+PLAIN = Envelope(compress=False, keyring=None)
 KEYS = Keyring([b"k" * 16])
 ADDR = host("n9")
 
@@ -77,27 +77,27 @@ def state(rig):
         rig.node.swim.rejected = counted
 
 
-def hear(rig, datagram, sealer=PLAIN):
+def hear(rig, datagram, envelope=PLAIN):
     """Let a datagram arrive as the agent does; return how many times it, or parts of it, were refused."""
     before = rig.node.rejected
     try:
-        parts = sealer.open_packet(datagram, rig.now)
+        parts = envelope.open_packet(datagram, rig.now)
     except RemoteProtocolError:
         return 1
     rig.node.receive_packet(parts, home("n4"), rig.now)
     return rig.node.rejected - before
 
 
-def read(rig, data, sealer=PLAIN):
+def read(rig, data, envelope=PLAIN):
     """Let a stream arrive as the agent does; return how many times it, or rows of it, were refused."""
     before = rig.node.rejected
-    reader = sealer.reader(reply=False)
+    reader = envelope.reader(reply=False)
     try:
         reader.receive_data(data)
         while (message := reader.next_event()) is None and reader.has_work:
             pass
         assert message is not None, "still waiting for more"
-        sealer.accept(reader, rig.now)
+        envelope.accept(reader, rig.now)
         if isinstance(message, PushPull):
             rig.node.merge_remote_state(message, initiated=False, now=rig.now)
         elif isinstance(message, UserMessage):
@@ -240,7 +240,7 @@ def test_a_bad_stream_changes_nothing_but_a_counter(data):
 def test_a_frame_over_the_limit_changes_nothing_but_a_counter(size):
     rig = lived_in()
     before = state(rig)
-    assert read(rig, b"\x0a" + size.to_bytes(4, "big"), Sealer(compress=False, keyring=KEYS)) == 1
+    assert read(rig, b"\x0a" + size.to_bytes(4, "big"), Envelope(compress=False, keyring=KEYS)) == 1
     assert state(rig) == before
 
 
@@ -250,28 +250,28 @@ def test_an_expansion_of_nothing_is_nothing_in_the_vectors_too():
 
 @given(st.lists(PARTS, min_size=1, max_size=4), st.floats(0.0, 30.0))
 def test_a_replayed_packet_changes_nothing_but_a_counter(parts, pause):
-    sealer, member = (Sealer(compress=True, keyring=KEYS) for _ in range(2))
+    envelope, member = (Envelope(compress=True, keyring=KEYS) for _ in range(2))
     rig = lived_in()
     datagram = member.packet(parts, crc=False)
-    hear(rig, datagram, sealer)
+    hear(rig, datagram, envelope)
     rig.advance(pause)
     before, rejected = state(rig), rig.node.rejected
     for times in (1, 2):
         with pytest.raises(ReplayError):
-            sealer.open_packet(datagram, rig.now)
-        assert sealer.refusals.replayed == times
+            envelope.open_packet(datagram, rig.now)
+        assert envelope.refusals.replayed == times
     assert (state(rig), rig.node.rejected) == (before, rejected)
 
 
 @pytest.mark.parametrize("join", [False, True])
 def test_a_replayed_state_changes_nothing_but_a_counter(join):
-    sealer, member = (Sealer(compress=True, keyring=KEYS) for _ in range(2))
+    envelope, member = (Envelope(compress=True, keyring=KEYS) for _ in range(2))
     rig = lived_in()
     data = member.stream(encode_push_pull(PushPull(join, (row(), row("n8")), b"")), reply=False)
-    assert read(rig, data, sealer) == 0
+    assert read(rig, data, envelope) == 0
     assert rig.node.member("n9") is not None
     before = state(rig)
-    assert read(rig, data, sealer) == 1
+    assert read(rig, data, envelope) == 1
     assert state(rig) == before
 
 

@@ -35,7 +35,7 @@ class Refusals(Struct):
         self.replayed += isinstance(error, ReplayError)
 
 
-class Sealer:
+class Envelope:
     """Seals and unseals datagrams and streams with this agent's settings."""
 
     __slots__ = ("_compress", "_header", "_label", "_replays", "keyring", "refusals")
@@ -43,7 +43,7 @@ class Sealer:
     def __init__(
         self, *, compress: bool, keyring: Keyring | None, label: bytes = b"", check_label: bool = True
     ) -> None:
-        """Make a sealer.
+        """Make an envelope.
 
         Args:
             compress: Compress messages that become smaller.
