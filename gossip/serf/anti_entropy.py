@@ -76,16 +76,16 @@ class AntiEntropy:
         `joining`: this node asked to join the peer's cluster, whose clocks may be far ahead. With
         `ignore_old`, events from before now are not delivered.
         """
-        self._merge_clock("join and leave", self._roster.clock, state.ltime, joining=joining)
-        is_present = self._merge_clock("event", self._events.clock, state.event_ltime, joining=joining)
+        latest = self._merge_clock("join and leave", self._roster.clock, state.ltime, joining=joining)
+        latest_event = self._merge_clock("event", self._events.clock, state.event_ltime, joining=joining)
         self._merge_clock("query", self._queries.clock, state.query_ltime, joining=joining)
-        self._merge_statuses(state, leaving, now)
-        if ignore_old and is_present:
+        self._merge_statuses(state, leaving, latest, now)
+        if ignore_old and state.event_ltime <= self._events.clock.time:
             self._events.recent.minimum = max(self._events.recent.minimum, state.event_ltime)
-        self._merge_events(state.events)
+        self._merge_events(state.events, latest_event)
 
-    def _merge_events(self, history: Iterable[PastEvents]) -> None:
-        latest, skipped = self._events.clock.latest, 0
+    def _merge_events(self, history: Iterable[PastEvents], latest: int) -> None:
+        skipped = 0
         for past in history:
             if past.ltime > latest:
                 skipped += 1
@@ -97,24 +97,25 @@ class AntiEntropy:
                 self._swim.reject("push/pull", error)
         self._report_skipped(skipped, "events", latest)
 
-    def _merge_clock(self, kind: str, clock: LamportClock, time: int, *, joining: bool) -> bool:
-        """Follow a peer's clock; return whether its time is acceptable."""
-        if not time:
-            return True
+    def _merge_clock(self, kind: str, clock: LamportClock, time: int, *, joining: bool) -> int:
+        """Follow a peer's clock if its time is acceptable; return the latest time to take from its state.
+
+        That is the latest before this push/pull: otherwise the clock and a time in the state could each take
+        us as far as a message may, and other members would refuse the messages that we send from then on.
+        """
+        latest = clock.latest_overheard
         try:
-            if joining:
+            if time and joining:
                 clock.join(time - 1)
-            else:
-                clock.witness(time - 1)
+            elif time:
+                clock.overhear(time - 1)
         except RemoteProtocolError as error:
             self._swim.reject("push/pull", RemoteProtocolError(f"{kind} clock: {error}"))
-            return False
-        return True
+        return max(latest, clock.time - 1)
 
-    def _merge_statuses(self, state: SerfPushPull, leaving: frozenset[str], now: float) -> None:
+    def _merge_statuses(self, state: SerfPushPull, leaving: frozenset[str], limit: int, now: float) -> None:
         left = frozenset(state.left_members)
-        clock = self._roster.clock
-        limit, skipped = clock.latest, 0
+        clock, skipped = self._roster.clock, 0
         for name in state.left_members:
             if name not in self._roster.members:
                 self._roster.lost.forget(name)  # it left while this node was down

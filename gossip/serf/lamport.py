@@ -39,6 +39,14 @@ class LamportClock:
         """The highest time that a message may currently carry."""
         return min(self.time + MAX_TIME_AHEAD, LAST_TIME)
 
+    @property
+    def latest_overheard(self) -> int:
+        """The highest time that a push/pull may currently carry.
+
+        A push/pull is not passed on: members that do not know its times must accept the next message of ours.
+        """
+        return self.latest - 1
+
     def increment(self) -> int:
         """Return the current time and step past it, to stamp a message of our own."""
         stamp = self.time
@@ -54,6 +62,15 @@ class LamportClock:
         """
         if time >= self.time:  # most messages carry an older time
             self._step_past(time, self.latest)
+
+    def overhear(self, time: int) -> None:
+        """Step past `time`, seen in a push/pull.
+
+        Raises:
+            RemoteProtocolError: `time` is after `latest_overheard`.
+        """
+        if time >= self.time:
+            self._step_past(time, self.latest_overheard)
 
     def join(self, time: int) -> None:
         """Step past `time`, the clock of a cluster that this node asked to join.

@@ -19,7 +19,7 @@ from gossip.serf.effects import (
     SuspicionConfirmed,
     SuspicionRefuted,
 )
-from gossip.serf.lamport import LAST_TIME, LamportClock
+from gossip.serf.lamport import LamportClock
 from gossip.serf.lost_members import LostMember, LostMembers
 from gossip.serf.members import MemberStatus, SerfMember
 from gossip.serf.recent_intents import Intent, RecentIntents
@@ -242,7 +242,7 @@ class Roster:
         """
         self._deadlines.set(LeaveRecheck(name), now + self._config.leave_recheck_interval)
         member = self.members[name]
-        return LeaveIntent(min(member.status_ltime + member.is_hearsay, LAST_TIME), name)
+        return LeaveIntent(member.status_ltime + member.is_hearsay, name)
 
     def prune_now(self, name: str, now: float) -> None:
         """Erase a member whose prune had to wait for its leave; its return cancels the prune.
