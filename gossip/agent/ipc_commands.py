@@ -18,9 +18,8 @@ from gossip.agent import tags_file
 from gossip.agent.case_history import CaseHistory
 from gossip.agent.config import AgentConfig
 from gossip.agent.driver import Driver
-from gossip.agent.event_handlers import EventScripts
 from gossip.agent.ipc_streams import describe
-from gossip.agent.keys import Keys
+from gossip.agent.key_change import change_on_all
 from gossip.agent.log import LogRing, dropped_lines
 from gossip.agent.query_desk import QueryDesk
 from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError, os_reason
@@ -41,6 +40,7 @@ from gossip.serf.pattern import anchored
 
 if TYPE_CHECKING:
     from gossip.agent.doctor import Doctor
+    from gossip.agent.event_handlers import EventScripts
 
 FILTER_SLICE = 0.02
 """Seconds after which a long filter run lets other tasks run."""
@@ -61,9 +61,8 @@ class IpcHost(Protocol):
     driver: Driver
     config: AgentConfig
     ring: LogRing
-    event_scripts: EventScripts
+    event_scripts: EventScripts | None
     queries: QueryDesk
-    keys: Keys
     cases: CaseHistory
 
     @property
@@ -159,7 +158,7 @@ async def send_event(host: IpcHost, request: Request) -> None:
 async def change_keys(host: IpcHost, request: Request) -> KeyReport:
     """Install, use, remove or list keys on all members."""
     text = request.body.key if isinstance(request.body, KeyChange) else ""
-    error, report = await host.keys.change(request.command, text)
+    error, report = await change_on_all(host.driver, host.queries, request.command, text)
     if error:
         raise CommandError(error, report)
     return report
@@ -205,7 +204,7 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
                 "dropped_lines": str(dropped_lines()),
                 "withheld_lines": str(driver.withheld_lines),
             },
-            "event_handlers": host.event_scripts.describe(),
+            "event_handlers": host.event_scripts.describe() if host.event_scripts else {},
         }
     )
 

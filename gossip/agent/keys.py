@@ -1,30 +1,21 @@
-"""The gossip keys of a running agent: answers Serf's key queries, and requests key changes from all members.
+"""The gossip keys of a running agent: carries out the changes that Serf's key queries request.
 
-Serf's `keymanager.go` and `internal_query.go` (serf-wire 5.7). A rotation is three changes: install the new
-key everywhere, use it everywhere, remove the old one. Each member writes its ring to its key file, if it has
-one.
+Serf's `internal_query.go` (serf-wire 5.7). Each member writes its ring to its key file, if it has one;
+`gossip.agent.key_change` requests changes from all members.
 """
 
 import base64
 import logging
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from gossip.agent.driver import Driver
 from gossip.agent.key_file import write_key_file
 from gossip.agent.query_desk import QueryDesk
-from gossip.errors import GossipError, LocalProtocolError, RemoteProtocolError, os_reason
-from gossip.ipc.query_bodies import KeyReport
-from gossip.serf.queries import IncomingQuery, QueryRequest
-from gossip.wire.keyring import Keyring, decode_base64
-from gossip.wire.query_codec import (
-    KeyResponse,
-    decode_key_request,
-    decode_key_response,
-    encode_key_request,
-    encode_key_response,
-)
+from gossip.errors import GossipError, LocalProtocolError, os_reason
+from gossip.serf.queries import IncomingQuery
+from gossip.wire.keyring import Keyring
+from gossip.wire.query_codec import KeyResponse, decode_key_request, encode_key_response
 
 INSTALL, USE, REMOVE, LIST = "install-key", "use-key", "remove-key", "list-keys"
 QUERY_NAME = "_serf_{operation}"
@@ -42,27 +33,6 @@ class Keys:
         self._desk = desk
         self._path = path
         desk.agents_own.append(self._answer)
-
-    async def change(self, operation: str, text: str = "") -> tuple[str, KeyReport]:
-        """Ask every member to do `operation` with a base64 key; return the error, if any, and the report."""
-        try:
-            key = decode_base64(text)
-        except ValueError:
-            return "illegal base64 data at input byte 0", KeyReport()
-        if operation != LIST and not key:
-            return "no key given", KeyReport()
-        nodes = self._driver.node.count_alive()
-        request = QueryRequest(name=QUERY_NAME.format(operation=operation), payload=encode_key_request(key))
-        try:
-            answers = await self._desk.collect(request, nodes)
-        except LocalProtocolError as error:
-            return str(error), KeyReport(num_nodes=nodes)
-        responses = {answer.origin: _read(answer.payload) for answer in answers}
-        failure, report = _judge(responses, nodes)
-        if operation == LIST:
-            counts = Counter(key for response in responses.values() for key in response.keys)
-            report = report._replace(keys=counts)
-        return failure, report
 
     def _answer(self, query: IncomingQuery) -> None:
         """Carry out another member's request to the ring, and answer with the result."""
@@ -143,25 +113,3 @@ class Keys:
             return KeyResponse(result=False, message=NOTHING_TO_LIST)
         keys = tuple(base64.b64encode(key).decode() for key in ring.keys)
         return KeyResponse(result=True, keys=keys, primary=keys[0])
-
-
-def _read(payload: bytes) -> KeyResponse:
-    try:
-        return decode_key_response(payload)
-    except RemoteProtocolError as error:
-        return KeyResponse(result=False, message=f"failed to decode key query response: {error}")
-
-
-def _judge(responses: dict[str, KeyResponse], nodes: int) -> tuple[str, KeyReport]:
-    failures = sum(not response.result for response in responses.values())
-    report = KeyReport(
-        messages={name: response.message for name, response in responses.items() if response.message},
-        num_nodes=nodes,
-        num_err=failures,
-        num_resp=len(responses),
-    )
-    if failures:
-        return f"{failures}/{nodes} nodes reported failure", report
-    if len(responses) != nodes:
-        return f"{len(responses)}/{nodes} nodes reported success", report
-    return "", report

@@ -49,7 +49,7 @@ class Reloader:
         try:
             fresh = await trio.to_thread.run_sync(load, abandon_on_cancel=True, limiter=self._thread)
             changed = changed_keys(agent.config, fresh)
-            agent.event_scripts.replace(fresh.event_handlers)
+            agent.use_handlers(fresh.event_handlers)
             if fresh.tags != dict(agent.driver.node.tags):  # they may also have been set over the RPC
                 agent.driver.apply(lambda node, now: node.set_tags(fresh.tags, now))
         except (ConfigError, LocalProtocolError) as error:

@@ -26,7 +26,6 @@ from gossip.agent.config_check import config_warnings
 from gossip.agent.config_sources import load_config
 from gossip.agent.driver import Driver, Observer
 from gossip.agent.envelope import Envelope
-from gossip.agent.event_handlers import EventScripts
 from gossip.agent.interfaces import (
     address_of_interface,
     check_interface,
@@ -61,6 +60,7 @@ from gossip.wire.keyring import Keyring
 if TYPE_CHECKING:
     from gossip.agent.control import Routes
     from gossip.agent.doctor import Doctor
+    from gossip.agent.event_handlers import EventScripts
     from gossip.agent.record import FlightRecorder
     from gossip.agent.snapshot import SnapshotFile
 
@@ -89,16 +89,10 @@ class Agent:
         self.cases = CaseHistory()
         key_file = Path(config.keyring_file) if config.keyring_file else None
         self.keys = Keys(driver, self.queries, key_file)
-        self.event_scripts = EventScripts(
-            config.event_handlers, self.queries.respond, config.event_handler_timeout
-        )
-        self.queries.respondents.append(self.event_scripts.query)
-        self.readers: list[Observer] = [
-            self.event_scripts.observe,
-            self.queries.observe,
-            self.cases.observe,
-            driver.symptoms.observe,
-        ]
+        self.event_scripts: EventScripts | None = None  # until the first handler is configured
+        self._has_handlers = trio.Event()
+        self.use_handlers(config.event_handlers)
+        self.readers: list[Observer] = [self.queries.observe, self.cases.observe, driver.symptoms.observe]
         self.rpc_address = ""
         self.ready = trio.Event()  # serves, and has completed its first join
         self.before_finish_leave: Callable[[], Awaitable[None]] | None = None
@@ -109,6 +103,29 @@ class Agent:
         self._stopping = trio.Event()
         self._failure: Exception | None = None
         self.bugs = Bugs()
+
+    def use_handlers(self, specifications: Sequence[str]) -> None:
+        """Run the scripts of these event handlers from now on, instead of those of earlier ones.
+
+        Raises:
+            ConfigError: one of the specifications cannot be read; the earlier handlers stay.
+        """
+        if self.event_scripts is not None:
+            self.event_scripts.replace(specifications)
+        elif specifications:
+            from gossip.agent.event_handlers import EventScripts  # many agents have no handlers
+
+            scripts = EventScripts(specifications, self.queries.respond, self.config.event_handler_timeout)
+            self.event_scripts = scripts
+            self.queries.respondents.append(scripts.query)
+            self.driver.observers.append(scripts.observe)
+            self._has_handlers.set()
+
+    async def run_event_scripts(self) -> None:
+        """Run scripts from the first configured handler on."""
+        await self._has_handlers.wait()
+        assert self.event_scripts is not None
+        await self.event_scripts.run(self)
 
     def request_leave(self) -> None:
         """Leave gracefully, then stop; returns at once. If the agent has already left, it stops now."""
@@ -286,9 +303,9 @@ async def run(
     return agent.exit_code
 
 
-def _own_panels(agent: Agent, opened: "_Opened") -> "tuple[Panel, ...]":
+def _own_panels(agent: Agent, opened: "_Opened") -> tuple[Panel, ...]:
     """Return the panels of every agent, and those that its settings ask for."""
-    panels = (agent.event_scripts.run, watch_address, *opened.panels)
+    panels: tuple[Panel, ...] = (Agent.run_event_scripts, watch_address, *opened.panels)
     if not agent.config.discover:
         return panels
     from gossip.agent.discovery import discover  # most agents are given addresses

@@ -2,14 +2,16 @@ import errno
 import logging
 import os
 import re
+import sys
 from contextlib import AsyncExitStack, suppress
 
 import msgpack
 import pytest
 import trio
 
-from gossip.agent import ipc_commands, ipc_server, rpc_listener
-from gossip.agent.ipc_server import MAX_CONNECTIONS, MAX_SUBSCRIPTIONS
+from gossip.agent import ipc_commands, ipc_connection, ipc_server, rpc_listener
+from gossip.agent.ipc_connection import MAX_SUBSCRIPTIONS
+from gossip.agent.ipc_server import MAX_CONNECTIONS
 from gossip.agent.ipc_streams import QUEUED_RECORDS
 from tests.agent.harness import eventually, ipc, join, running, statuses, where
 
@@ -68,7 +70,7 @@ async def test_a_command_that_fails_ends_its_connection_alone(monkeypatch, caplo
 
 
 async def test_a_client_that_does_not_read_is_dropped(monkeypatch, caplog, tmp_path):
-    monkeypatch.setattr(ipc_server, "WRITE_TIMEOUT", 0.05)
+    monkeypatch.setattr(ipc_connection, "WRITE_TIMEOUT", 0.05)
     dropped = "a client does not read its answers"
     unix = f"unix:{tmp_path}/rpc"  # its buffers do not grow
     async with running("a", "127.1.21.41", rpc_addr=unix) as a, ipc(a) as client, ipc(a) as other:
@@ -86,13 +88,13 @@ async def test_a_client_that_does_not_read_is_dropped(monkeypatch, caplog, tmp_p
 
 
 async def test_a_leave_whose_answer_nobody_reads_stops_the_agent(monkeypatch):
-    monkeypatch.setattr(ipc_server, "LEAVE_ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr(ipc_connection, "LEAVE_ANSWER_TIMEOUT", 0.05)
 
     async def never(_connection, _data):
         await trio.sleep_forever()
 
     async with running("a", "127.1.21.42") as a, ipc(a) as client:
-        monkeypatch.setattr(ipc_server.Connection, "_write", never)
+        monkeypatch.setattr(ipc_connection.Connection, "_write", never)
         await client.send("leave", 2)
         with trio.fail_after(20):
             await a.wait_stopped()
@@ -120,6 +122,35 @@ async def test_lack_of_descriptors_is_logged_once_and_does_not_end_the_server(mo
     async with running("a", "127.1.21.44") as a, ipc(a) as client:
         assert await client.ask("stats", 3) == ""
     assert reasons(caplog).count("cannot accept a client: too many open files") == 1
+
+
+class Unreadable:
+    """Finds no file of one module, as in a process without free descriptors; then it finds everything."""
+
+    def __init__(self, module):
+        self.module = module
+        self.failed = 0
+
+    def find_spec(self, name, _path, _target=None):
+        if name == self.module and not self.failed:
+            self.failed += 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+async def test_a_first_client_that_finds_no_descriptor_for_the_modules_is_closed_with_a_line(
+    monkeypatch, caplog
+):
+    finder = Unreadable("gossip.agent.ipc_connection")
+    monkeypatch.setattr("gossip.agent.ipc_connection", ipc_connection)  # afterwards the same module again
+    monkeypatch.delitem(sys.modules, finder.module)
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    async with running("a", "127.1.21.46") as a:
+        async with ipc(a, handshake=False) as client:
+            assert await client.is_closed()
+        async with ipc(a) as client:
+            assert await client.ask("stats", 2) == ""
+    assert finder.failed == 1
+    assert reasons(caplog) == ["cannot serve a client: too many open files"]
 
 
 def reasons(caplog):
@@ -320,14 +351,14 @@ async def test_clients_without_a_handshake_make_room_first_and_subscribers_never
 
 @pytest.mark.parametrize("handshake", [False, True])
 async def test_a_client_that_does_not_say_who_it_is_is_closed_in_time(monkeypatch, caplog, handshake):
-    monkeypatch.setattr(ipc_server, "AUTH_TIMEOUT", 0.2)
+    monkeypatch.setattr(ipc_connection, "AUTH_TIMEOUT", 0.2)
     async with running("a", "127.1.21.41", rpc_auth="secret") as a, ipc(a, handshake=handshake) as client:
         assert await client.is_closed()
     assert "no handshake, or no token, within 0.2 s" in [getattr(r, "reason", "") for r in caplog.records]
 
 
 async def test_a_client_that_is_known_may_be_silent_for_as_long_as_it_likes(monkeypatch):
-    monkeypatch.setattr(ipc_server, "AUTH_TIMEOUT", 0.1)
+    monkeypatch.setattr(ipc_connection, "AUTH_TIMEOUT", 0.1)
     async with running("a", "127.1.21.42") as a, ipc(a) as client:
         await trio.sleep(0.2)
         assert await client.ask("stats", 2) == ""
@@ -357,7 +388,7 @@ async def test_guessing_tokens_takes_a_pause_each_over_all_connections(monkeypat
 async def test_a_client_that_goes_on_guessing_is_closed(monkeypatch):
     monkeypatch.setattr(ipc_server, "WRONG_TOKEN_PAUSE", 0.0)
     async with running("a", "127.1.21.44", rpc_auth="secret") as a, ipc(a) as client:
-        for seq in range(ipc_server.MAX_WRONG_TOKENS):
+        for seq in range(ipc_connection.MAX_WRONG_TOKENS):
             assert await client.ask("auth", seq, {"AuthKey": "wrong"}) == "Invalid authentication token"
         await client.send("auth", 9, {"AuthKey": "secret2"})
         assert await client.is_closed()

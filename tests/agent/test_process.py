@@ -138,6 +138,33 @@ def test_an_agent_without_a_key_imports_no_more_than_it_needs():
     assert not loaded & {"cryptography", "asyncio", "rich", "jinja2", "h11", "click"}
 
 
+AT_REST = """
+import sys, trio
+from gossip.agent.config import AgentConfig
+from gossip.agent.service import run
+
+async def show(agent):
+    await agent.ready.wait()
+    print(*sys.modules)
+    agent.stop()
+
+async def main():
+    config = AgentConfig(node_name="a", bind="{host}:0", rpc_addr="{host}:0", profile="local")
+    await run(config, panels=(show,))
+
+trio.run(main)
+"""
+
+
+def test_an_agent_without_clients_and_handlers_does_not_load_what_these_need():
+    script = AT_REST.replace("{host}", HOST.format(10))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "gossip.agent.ipc_server" in loaded
+    assert not {name for name in loaded if name.startswith("gossip.ipc")}
+    assert "gossip.agent.event_handlers" not in loaded
+
+
 @pytest.mark.parametrize(
     ("number", "flag"),
     [(signal.SIGTERM, "--no-leave-on-terminate"), (signal.SIGINT, "--skip-leave-on-interrupt")],

@@ -17,6 +17,7 @@ from gossip.agent.config import AgentConfig
 from gossip.agent.service import DRAIN_TIMEOUT, EXIT_FAILED, EXIT_LEFT, EXIT_USAGE, main, run
 from gossip.agent.transport import StartError
 from gossip.errors import ConfigError
+from gossip.serf.queries import QueryRequest
 from tests.agent.harness import PATIENCE, eventually, join, running, statuses, where
 
 KEY = "AAECAwQFBgcICQoLDA0ODw=="
@@ -407,6 +408,22 @@ async def test_sighup_reloads_tags_and_log_level():
         await trio.lowlevel.checkpoint()
 
     assert await signalled(signal.SIGHUP, reload=lambda: fresh, panel=look, tags={"v": "1"}) == EXIT_LEFT
+
+
+async def test_a_reload_may_bring_the_first_event_handlers(tmp_path):
+    ran = tmp_path / "ran"
+    handlers = (f"user=touch {ran}", "query:load=echo 1")
+    fresh = config("a", "127.1.30.21", event_handlers=handlers)
+
+    async def look(agent):
+        await eventually(lambda: agent.config.event_handlers == handlers, "the handlers")
+        agent.driver.apply(lambda node, now: node.user_event("x", b"", coalesce=False, now=now))
+        await eventually(ran.exists, "the script to run")
+        answers = await agent.queries.collect(QueryRequest(name="load", payload=b""), 1)
+        assert [answer.payload for answer in answers] == [b"1\n"]
+        agent.stop()
+
+    assert await signalled(signal.SIGHUP, reload=lambda: fresh, panel=look) == EXIT_LEFT
 
 
 @pytest.mark.parametrize("fails", [True, False])
