@@ -13,6 +13,7 @@ import trio
 
 from gossip.agent.bugs import sole
 from gossip.agent.log import Complaints
+from gossip.agent.memory import return_freed_pages
 from gossip.agent.places import Place, Places
 from gossip.agent.rpc_listener import RpcListener, serve_clients
 from gossip.errors import RemoteProtocolError, os_reason
@@ -79,6 +80,7 @@ class IpcServer:
             self._feed = EventFeed()
             self.host.driver.observers.append(self._feed.observe)
             self.host.queries.respondents.append(self._feed.query)
+            return_freed_pages()
         return Connection(stream, place, self, self._feed)
 
     async def refuse_token(self) -> None:

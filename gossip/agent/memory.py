@@ -40,7 +40,8 @@ def import_trio() -> None:
 def return_freed_pages() -> bool:
     """Let pages without any object go back to the system; False where there is no glibc.
 
-    A start leaves half a megabyte of them, where the bytecode was read from files.
+    A start leaves half a megabyte of them, where the bytecode was read from files; so do the imports for the
+    first IPC client.
     """
     with suppress(OSError, AttributeError):
         return bool(ctypes.CDLL(None).malloc_trim(0))
