@@ -32,11 +32,11 @@ MEGABYTE = 1e6
 def start(python: str, cluster: int, number: int) -> subprocess.Popen[bytes]:
     """Start agent `number` of a cluster; all but the first join the first."""
     host = f"127.78.{cluster}.{number}"
-    command = [python, "-m", "gossip", "agent", f"-node=n{number}", f"-bind={host}:7946"]
+    # As people start it: with "-m", runpy would take memory, too.
+    command = [str(Path(python).with_name("gossip")), "agent", f"-node=n{number}", f"-bind={host}:7946"]
     command += [f"-rpc-addr={host}:7373"]
     if number > 1:
         command += [f"-retry-join=127.78.{cluster}.1"]
-    # Not in the working directory: "-m" would find this checkout there.
     return subprocess.Popen(
         command, cwd="/", env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

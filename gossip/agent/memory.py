@@ -7,6 +7,7 @@ attacked once, or that saw one large cluster, keeps its peak size. A fixed thres
 
 import ctypes
 import linecache
+import sys
 from contextlib import suppress
 from importlib import import_module
 
@@ -41,8 +42,13 @@ def return_freed_pages() -> bool:
     """Let pages without any object go back to the system; False where there is no glibc.
 
     A start leaves half a megabyte of them, where the bytecode was read from files; so do the imports for the
-    first IPC client.
+    first IPC client. Tables that are made again when needed go first: the importers' lists of
+    directories, and the declared settings.
     """
+    from gossip.settings.setting import settings_of  # not before Trio: see above
+
+    sys.path_importer_cache.clear()
+    settings_of.cache_clear()
     with suppress(OSError, AttributeError):
         return bool(ctypes.CDLL(None).malloc_trim(0))
     return False
