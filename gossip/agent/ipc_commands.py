@@ -33,6 +33,8 @@ from gossip.ipc.bodies import (
     Stats,
     TagChange,
 )
+from gossip.ipc.case_bodies import Explain
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
 from gossip.ipc.protocol import Command, Request
 from gossip.ipc.query_bodies import KeyChange, KeyReport, SendEvent
 from gossip.serf.members import MemberStatus, SerfMember
@@ -166,8 +168,6 @@ async def change_keys(host: IpcHost, request: Request) -> KeyReport:
 
 async def get_coordinate(host: IpcHost, request: Request) -> ResponseBody:
     """Return a member's network coordinate, if it ever answered a ping of this agent."""
-    from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate  # rarely needed
-
     wanted = request.body
     assert isinstance(wanted, GetCoordinate)
     found = host.driver.node.coordinate(wanted.node)
@@ -212,7 +212,6 @@ async def show_stats(host: IpcHost, _request: Request) -> ResponseBody:
 async def explain(host: IpcHost, request: Request) -> ResponseBody:
     """Return the case of a member that was suspected or failed, with the reporters."""
     from gossip.agent.explanation import explain_member  # rarely needed
-    from gossip.ipc.case_bodies import Explain
 
     assert isinstance(request.body, Explain)
     name = request.body.node

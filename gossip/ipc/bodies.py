@@ -5,10 +5,13 @@ msgspec Structs: a command that answers within milliseconds cannot import msgspe
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self
 
 from gossip.errors import RemoteProtocolError
 from gossip.host_port import MAX_PORT
+from gossip.ipc.case_bodies import Explain, Explanation
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
+from gossip.ipc.doctor_bodies import Diagnosis
 from gossip.ipc.fields import Fields, as_fields, flag, items, number, raw_bytes, text, text_map, texts
 from gossip.ipc.query_bodies import (
     KeyChange,
@@ -18,11 +21,6 @@ from gossip.ipc.query_bodies import (
     SendQuery,
     SendResponse,
 )
-
-if TYPE_CHECKING:
-    from gossip.ipc.case_bodies import Explain, Explanation
-    from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
-    from gossip.ipc.doctor_bodies import Diagnosis
 
 MAX_UINT8 = 255
 MIN_INT32, MAX_INT32 = -(2**31), 2**31 - 1
@@ -168,10 +166,10 @@ class Stop(NamedTuple):
         return {"Stop": self.seq}
 
 
-RequestBody: TypeAlias = (
-    "Handshake | Auth | Join | ForceLeave | MemberFilter | TagChange | StreamFilter | MonitorLevel | Stop"
-    " | SendEvent | SendQuery | SendResponse | KeyChange | Explain | GetCoordinate"
-)
+RequestBody = (
+    Handshake | Auth | Join | ForceLeave | MemberFilter | TagChange | StreamFilter | MonitorLevel | Stop
+    | SendEvent | SendQuery | SendResponse | KeyChange | Explain | GetCoordinate
+)  # fmt: skip
 
 
 class Member(NamedTuple):
@@ -311,7 +309,5 @@ class StreamEvent(NamedTuple):
         return self.fields
 
 
-ResponseBody: TypeAlias = (
-    "MemberList | JoinCount | Stats | KeyReport | Explanation | FoundCoordinate | Diagnosis"
-)
+ResponseBody = MemberList | JoinCount | Stats | KeyReport | Explanation | FoundCoordinate | Diagnosis
 Record = LogLine | StreamEvent | QueryRecord

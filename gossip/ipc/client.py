@@ -4,15 +4,13 @@ Works against our agent and against Serf's. Imports neither Trio nor msgspec, so
 question starts and ends within milliseconds.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from gossip.errors import GossipError, RemoteProtocolError
 from gossip.ipc.address import AgentAddress, UnixAddress, parse_agent_address
@@ -33,6 +31,9 @@ from gossip.ipc.bodies import (
     StreamFilter,
     TagChange,
 )
+from gossip.ipc.case_bodies import Explain, Explanation
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
+from gossip.ipc.doctor_bodies import Diagnosis
 from gossip.ipc.protocol import (
     CHUNK_BYTES,
     IPC_VERSION,
@@ -49,11 +50,6 @@ from gossip.ipc.query_bodies import (
     SendQuery,
     SendResponse,
 )
-
-if TYPE_CHECKING:
-    from gossip.ipc.case_bodies import Explanation
-    from gossip.ipc.coordinate_bodies import FoundCoordinate
-    from gossip.ipc.doctor_bodies import Diagnosis
 
 Body = TypeVar("Body", bound=ResponseBody)
 
@@ -166,8 +162,6 @@ class Client:
 
     def coordinate(self, node: str) -> FoundCoordinate:
         """Return the network coordinate of the member `node`, if the agent knows it."""
-        from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate  # few commands ask for it
-
         return self._ask_for(FoundCoordinate, Command.GET_COORDINATE, GetCoordinate(node))
 
     def join(self, addresses: Sequence[str], *, replay: bool = False) -> int:
@@ -215,21 +209,17 @@ class Client:
         body = None if command is Command.LIST_KEYS else KeyChange(key)
         response = self._ask(command, body, slow=True, checks=False)
         report = response.body or KeyReport()
-        assert isinstance(report, KeyReport)  # `empty_response` says so
+        assert isinstance(report, KeyReport)  # RESPONSE_BODIES says so
         if response.error:
             raise KeyChangeError(response.error, report)
         return report
 
     def explain(self, node: str) -> Explanation:
         """Return the case of the member called `node`; not one of Serf's commands."""
-        from gossip.ipc.case_bodies import Explain, Explanation  # few commands ask for it
-
         return self._ask_for(Explanation, Command.EXPLAIN, Explain(node))
 
     def examine(self) -> Diagnosis:
         """Make the agent look for faults around it; not one of Serf's commands."""
-        from gossip.ipc.doctor_bodies import Diagnosis  # few commands ask for it
-
         return self._ask_for(Diagnosis, Command.DOCTOR, slow=True)
 
     def stream(self, events: str = "*") -> int:
@@ -261,7 +251,7 @@ class Client:
         self, kind: type[Body], command: Command, body: RequestBody | None = None, *, slow: bool = False
     ) -> Body:
         answer = self._ask(command, body, slow=slow).body
-        assert isinstance(answer, kind)  # `empty_response` says so
+        assert isinstance(answer, kind)  # RESPONSE_BODIES says so
         return answer
 
     def _ask(

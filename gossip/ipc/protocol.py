@@ -8,8 +8,6 @@ A server feeds a `RequestReader` and writes `encode_response` and `encode_record
 `ClientConversation`. Feed bytes, then take messages until None comes back, then feed more.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -36,6 +34,9 @@ from gossip.ipc.bodies import (
     StreamFilter,
     TagChange,
 )
+from gossip.ipc.case_bodies import Explain, Explanation
+from gossip.ipc.coordinate_bodies import FoundCoordinate, GetCoordinate
+from gossip.ipc.doctor_bodies import Diagnosis
 from gossip.ipc.fields import Fields, as_fields, number, text
 from gossip.ipc.query_bodies import (
     KeyChange,
@@ -122,10 +123,14 @@ REQUEST_BODIES: Final[Mapping[str, type[RequestBody]]] = {
     Command.INSTALL_KEY: KeyChange,
     Command.USE_KEY: KeyChange,
     Command.REMOVE_KEY: KeyChange,
+    Command.EXPLAIN: Explain,
+    Command.GET_COORDINATE: GetCoordinate,
 }
-"""The commands that have a request body; `request_body` adds those that are rarely given."""
+"""The commands that have a request body."""
 
 NO_MEMBERS, NO_CONTACT, NO_STATS, NO_KEYS = MemberList(()), JoinCount(0), Stats({}), KeyReport()
+NO_EXPLANATION, NO_DIAGNOSIS = Explanation(), Diagnosis()
+NOWHERE = FoundCoordinate(is_known=False)
 RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.MEMBERS: NO_MEMBERS,
     Command.MEMBERS_FILTERED: NO_MEMBERS,
@@ -135,8 +140,11 @@ RESPONSE_BODIES: Final[Mapping[str, ResponseBody]] = {
     Command.USE_KEY: NO_KEYS,
     Command.REMOVE_KEY: NO_KEYS,
     Command.LIST_KEYS: NO_KEYS,
+    Command.EXPLAIN: NO_EXPLANATION,
+    Command.GET_COORDINATE: NOWHERE,
+    Command.DOCTOR: NO_DIAGNOSIS,
 }
-"""The commands that have a response body, and the body to send with an error; see `empty_response`."""
+"""The commands that have a response body, and the body to send with an error."""
 
 RECORDS: Final[Mapping[str, type[Record]]] = {
     Command.STREAM: StreamEvent,
@@ -144,46 +152,6 @@ RECORDS: Final[Mapping[str, type[Record]]] = {
     Command.QUERY: QueryRecord,
 }
 """The commands that open a subscription, and the records it carries."""
-
-
-def request_body(command: str) -> type[RequestBody] | None:
-    """Return the kind of body that a request brings; None for members, leave, stats, list-keys and doctor.
-
-    The bodies of commands that are rarely given are imported with the first of them.
-    """
-    match command:
-        case Command.EXPLAIN:
-            from gossip.ipc.case_bodies import Explain
-
-            return Explain
-        case Command.GET_COORDINATE:
-            from gossip.ipc.coordinate_bodies import GetCoordinate
-
-            return GetCoordinate
-        case _:
-            return REQUEST_BODIES.get(command)
-
-
-def empty_response(command: str) -> ResponseBody | None:
-    """Return the body of the response that goes beside an error; None if a response has none.
-
-    As in `request_body`, those of rare commands are imported when they are needed.
-    """
-    match command:
-        case Command.EXPLAIN:
-            from gossip.ipc.case_bodies import Explanation
-
-            return Explanation()
-        case Command.GET_COORDINATE:
-            from gossip.ipc.coordinate_bodies import FoundCoordinate
-
-            return FoundCoordinate(is_known=False)
-        case Command.DOCTOR:
-            from gossip.ipc.doctor_bodies import Diagnosis
-
-            return Diagnosis()
-        case _:
-            return RESPONSE_BODIES.get(command)
 
 
 class Request(NamedTuple):
@@ -302,7 +270,7 @@ class RequestReader:
                 self._seq = number(fields, "Seq")
             self._header = text(fields, "Command"), self._seq
         command, seq = self._header
-        kind = request_body(command)
+        kind = REQUEST_BODIES.get(command)
         body = None
         if kind is not None:
             message = self._messages.next_message()
@@ -319,7 +287,7 @@ def encode_response(request: Request, *, error: str = "", body: ResponseBody | N
     With an `error`, leave `body` out: an empty one is sent if the client expects one.
     """
     header = _encode({"Error": error, "Seq": request.seq})
-    empty = empty_response(request.command)
+    empty = RESPONSE_BODIES.get(request.command)
     if empty is None or error in BODILESS_ERRORS:
         assert body is None, f"{request.command} has no response body"
         return header
@@ -344,7 +312,7 @@ class ClientConversation:
 
     def send(self, command: Command, body: RequestBody | None = None) -> tuple[int, bytes]:
         """Return the sequence number of a new request and the bytes to write."""
-        assert type(body) is (request_body(command) or type(None)), f"wrong body for {command}"
+        assert type(body) is REQUEST_BODIES.get(command, type(None)), f"wrong body for {command}"
         assert len(self._pending) + len(self._subscriptions) < MAX_PENDING, "too many open requests"
         self._last_seq += 1
         self._pending[self._last_seq] = command
@@ -387,7 +355,7 @@ class ClientConversation:
 
     def _next_response(self, seq: int, error: str) -> Response | None:
         command = self._pending[seq]
-        zero = empty_response(command)
+        zero = RESPONSE_BODIES.get(command)
         body = None
         if zero is not None and error not in BODILESS_ERRORS:
             fields = self._next_body()
