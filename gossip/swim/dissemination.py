@@ -88,6 +88,8 @@ class BroadcastQueue:
 
         Each is counted as transmitted; at `limit` transmissions it is finished.
         """
+        if not self._size:
+            return []
         taken: list[list[Broadcast]] = []  # each of equal length and transmissions, oldest first
         for tier in self.tiers:
             if not tier:
